@@ -1,0 +1,47 @@
+# Everything a newcomer runs. `make demo` and `make test` set up what they need.
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test check unit contract cluster faults bench lock clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml scripts/setup
+	PYTHON="$(PYTHON)" sh scripts/setup
+	touch $(STAMP)
+
+demo: setup
+	$(VENV)/bin/hostward demo
+
+check: setup
+	$(VENV)/bin/ruff check src tests bench
+	$(VENV)/bin/ruff format --check src tests bench
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+unit: setup
+	$(VENV)/bin/python -m pytest tests/unit -n 2
+
+contract: setup
+	$(VENV)/bin/python -m pytest tests/contract
+
+cluster: setup
+	$(VENV)/bin/python -m pytest tests/cluster
+
+test: check
+	$(VENV)/bin/python -m pytest tests
+
+faults: setup
+	$(VENV)/bin/python -m tests.faults --seeds $(or $(SEEDS),10)
+
+bench: setup
+	$(VENV)/bin/python -m bench
+
+# Resolve the newest versions that pyproject.toml admits, with hashes and without any registry's address.
+lock: setup
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group dev \
+	  --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist

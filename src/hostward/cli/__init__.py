@@ -1,0 +1,1 @@
+"""The command line: a client of the REST API, plus serve, demo and nodetool."""

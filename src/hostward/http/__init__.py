@@ -1,0 +1,1 @@
+"""What is served: REST API, pages, and the servers' own conversation."""

@@ -1,0 +1,1 @@
+"""The servers' conversation under /<context>/peer/."""

@@ -1,0 +1,1 @@
+"""The embedded registry: group.db (replicated) and server.db (this server's alone)."""

@@ -1,0 +1,1 @@
+"""Keeping servers the same: coordinator, membership, publisher, follower, snapshots, peers."""
