@@ -1,0 +1,159 @@
+"""The files that a node is started with: cassandra.yaml, logback.xml, rack, PEM stores, management access."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import yaml
+
+from hostward.database.identity import write_private
+from hostward.database.settings import NodeSettings
+from hostward.domain.errors import DatabaseError
+
+DATACENTER = "dc1"
+MANAGEMENT_USER = "hostward"
+LOG_FILE_MB = 10
+LOG_FILES = 3
+
+_LOGBACK = """<configuration>
+  <appender name="FILE" class="ch.qos.logback.core.rolling.RollingFileAppender">
+    <file>{path}</file>
+    <rollingPolicy class="ch.qos.logback.core.rolling.FixedWindowRollingPolicy">
+      <fileNamePattern>{path}.%i</fileNamePattern><minIndex>1</minIndex><maxIndex>{files}</maxIndex>
+    </rollingPolicy>
+    <triggeringPolicy class="ch.qos.logback.core.rolling.SizeBasedTriggeringPolicy">
+      <maxFileSize>{size_mb}MB</maxFileSize>
+    </triggeringPolicy>
+    <encoder><pattern>%date{{ISO8601}} %-5level [%thread] %logger{{0}}: %msg%n</pattern></encoder>
+  </appender>
+  <logger name="org.apache.cassandra.utils.SigarLibrary" level="OFF"/>
+  <root level="INFO"><appender-ref ref="FILE"/></root>
+</configuration>
+"""
+
+
+def cassandra_yaml(settings: NodeSettings) -> dict[str, Any]:
+    """The content of cassandra.yaml. The values are measured ones; the comments say what they are for."""
+    return {
+        "cluster_name": settings.cluster_name,
+        "num_tokens": 1,
+        "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
+        "endpoint_snitch": "GossipingPropertyFileSnitch",
+        "dynamic_snitch": False,  # reads at ONE stay at the local node
+        "seed_provider": [
+            {
+                "class_name": "org.apache.cassandra.locator.SimpleSeedProvider",
+                "parameters": [{"seeds": ",".join(settings.seeds)}],
+            }
+        ],
+        "listen_address": settings.listen_address,
+        "storage_port": settings.storage_port,
+        "ssl_storage_port": settings.storage_port,  # a legacy port that is never opened
+        "rpc_address": settings.loopback,
+        "native_transport_port": settings.cql_port,
+        "native_transport_max_threads": 16,
+        "commitlog_sync": "periodic",
+        "commitlog_sync_period": "1000ms",
+        "commitlog_segment_size": "4MiB",
+        "commitlog_total_space": "64MiB",
+        "memtable_heap_space": "32MiB",
+        "memtable_offheap_space": "32MiB",
+        "memtable_allocation_type": "offheap_objects",
+        "key_cache_size": "0MiB",
+        "counter_cache_size": "0MiB",
+        "file_cache_size": "32MiB",
+        "networking_cache_size": "16MiB",
+        "concurrent_reads": 8,
+        "concurrent_writes": 8,
+        "concurrent_compactors": 1,
+        "disk_access_mode": "standard",
+        "inter_dc_tcp_nodelay": True,
+        "hinted_handoff_enabled": True,
+        "max_hint_window": "24d",  # 30d is refused
+        "hints_flush_period": "1000ms",
+        "hinted_handoff_throttle": "65536KiB",
+        "phi_convict_threshold": 6,
+        "auto_snapshot": False,
+        "server_encryption_options": {
+            "internode_encryption": "all",
+            "optional": False,  # otherwise plaintext is let in
+            "require_client_auth": True,
+            "require_endpoint_verification": False,  # certificates are pinned; addresses may change
+            **_pem_stores(settings, "truststore.pem"),
+        },
+        "client_encryption_options": {
+            "enabled": True,
+            "optional": False,
+            "require_client_auth": True,
+            **_pem_stores(settings, "client-truststore.pem"),
+        },
+    }
+
+
+def _pem_stores(settings: NodeSettings, truststore: str) -> dict[str, Any]:
+    return {
+        "ssl_context_factory": {"class_name": "org.apache.cassandra.security.PEMBasedSslContextFactory"},
+        "keystore": str(settings.conf_dir / "keystore.pem"),
+        "truststore": str(settings.conf_dir / truststore),
+    }
+
+
+def write_configuration(settings: NodeSettings) -> None:
+    """Write all files for a start into `settings.conf_dir` (0700, files 0600). Raises DatabaseError."""
+    try:
+        for directory in (settings.data_dir, settings.conf_dir, settings.storage_dir, settings.log_dir):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        own = settings.certificate_path.read_bytes()
+        write_private(settings.conf_dir / "cassandra.yaml", yaml.safe_dump(cassandra_yaml(settings)).encode())
+        write_private(settings.conf_dir / "rackdc.properties", f"dc={DATACENTER}\nrack=rack1\n".encode())
+        write_private(settings.conf_dir / "logback.xml", logback_xml(settings).encode())
+        write_private(settings.conf_dir / "keystore.pem", settings.key_path.read_bytes() + own)
+        # Only the server itself is a client of CQL.
+        write_private(settings.conf_dir / "client-truststore.pem", own)
+        write_trust(settings)
+        _write_management(settings)
+    except OSError as error:
+        raise DatabaseError(
+            f"The database's files can't be written: {error}",
+            remedy=f"Check that {settings.data_dir} is writable for this user and that its disk has room.",
+            code="disk-full" if error.errno == 28 else "unwritable",
+        ) from error
+
+
+def write_trust(settings: NodeSettings) -> None:
+    """Write the internode truststore alone. A running node takes it with `Ring.reload_certificates`."""
+    own = settings.certificate_path.read_text().strip()
+    members = dict.fromkeys([own, *(pem.strip() for pem in settings.trusted_certificates)])
+    write_private(settings.truststore_path, ("\n".join(members) + "\n").encode())
+
+
+def logback_xml(settings: NodeSettings) -> str:
+    """Logging to `settings.log_path`, at most LOG_FILES older files of LOG_FILE_MB beside it."""
+    escaped = quoteattr(str(settings.log_path))[1:-1]
+    return _LOGBACK.format(path=escaped, files=LOG_FILES, size_mb=LOG_FILE_MB)
+
+
+def management_password(settings: NodeSettings) -> str:
+    """The password of the node's management ports, made on the first call. Never log it."""
+    if not settings.password_path.exists():
+        settings.conf_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(settings.password_path, secrets.token_urlsafe(24).encode())
+    return settings.password_path.read_text()
+
+
+def _write_management(settings: NodeSettings) -> None:
+    password = management_password(settings)
+    jolokia = {
+        "host": settings.loopback,
+        "port": settings.management_port,
+        "user": MANAGEMENT_USER,
+        "password": password,
+        "discoveryEnabled": "false",
+    }
+    content = "".join(f"{key}={value}\n" for key, value in jolokia.items())
+    write_private(settings.conf_dir / "jolokia.properties", content.encode())
+    # Two files, since the JVM replaces the passwords in its own by hashes.
+    for path in (settings.conf_dir / "jmx.password", settings.nodetool_password_path):
+        write_private(path, f"{MANAGEMENT_USER} {password}\n".encode())
