@@ -1,0 +1,5 @@
+"""`python -m hostward.cli` is `hostward`."""
+
+from hostward.cli import main
+
+main()

@@ -1,0 +1,220 @@
+"""Who uses the command line: `login`, `logout`, `password`, and `hostward token …`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote, urlsplit
+
+import typer
+
+from hostward.cli import secrets
+from hostward.cli.logins import Logins, SavedLogin, login_file
+from hostward.cli.options import Call, InsecureOption, Invocation, YesOption, client_command, is_set
+from hostward.cli.problems import Unreachable, UsageProblem
+
+if TYPE_CHECKING:
+    from hostward.cli.client import ApiClient
+
+token_app = typer.Typer(help="Tokens for programs.", no_args_is_help=True)
+
+_CONNECT_TIMEOUT_S = 10.0
+PasswordFile = Annotated[
+    Path | None, typer.Option("--password-file", metavar="FILE", help="Holds the password; - is standard input.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands that stand at the top of the tree."""
+    app.command("login")(login)
+    app.command("logout")(logout)
+    client_command(app, "password")(password)
+
+
+def login(
+    ctx: typer.Context,
+    url: Annotated[str | None, typer.Argument(metavar="URL", help="https://HOST:PORT/CONTEXT.")] = None,
+    user: Annotated[str, typer.Option("--user", "-u")] = "admin",
+    password_file: PasswordFile = None,
+    fingerprint: Annotated[
+        str | None, typer.Option("--fingerprint", metavar="SHA256", help="Confirms the server's certificate unasked.")
+    ] = None,
+    insecure: InsecureOption = False,
+) -> None:
+    """Log in; later commands need no --server and no token.
+
+    A certificate that this machine doesn't trust is shown for confirmation, and from then on that one alone is
+    trusted for this server."""
+    from hostward.cli.client import ApiClient, pinned_context, server_url, trusting_context
+
+    invocation = ctx.ensure_object(Invocation)
+    named = url or invocation.server or os.environ.get("HOSTWARD_SERVER")
+    if not named:
+        raise UsageProblem("No server is named.", remedy="hostward login https://HOST:PORT/CONTEXT")
+    address = server_url(named)
+    insecure = insecure or invocation.insecure or is_set("HOSTWARD_INSECURE")
+    certificate = None if insecure else _certificate_to_pin(address, fingerprint)
+    verify = trusting_context() if insecure else pinned_context(certificate) if certificate else None
+    with ApiClient(address, verify=verify, pinned=certificate is not None) as api:
+        answer = _log_in(api, user, secrets.get(password_file, "Password", option="--password-file"))
+    path = login_file()
+    logins = Logins.load(path)
+    logins.servers[address] = SavedLogin(
+        user=user,
+        token=str(answer["token"]),
+        expires_at=answer.get("expires_at"),
+        certificate=certificate,
+        fingerprint=_fingerprint(certificate) if certificate else None,
+        insecure=insecure,
+    )
+    logins.current = address
+    logins.save(path)
+    print(f"Logged in to {address} as {user}, until {answer.get('expires_at')}.")
+
+
+def logout(
+    ctx: typer.Context,
+    url: Annotated[str | None, typer.Argument(metavar="URL", help="The current server, unless given.")] = None,
+) -> None:
+    """End the saved login."""
+    from hostward.cli.client import server_url
+    from hostward.cli.options import connect
+
+    path = login_file()
+    logins = Logins.load(path)
+    named = url or ctx.ensure_object(Invocation).server or logins.current
+    address = server_url(named) if named else ""
+    saved = logins.servers.pop(address, None)
+    if saved is None:
+        print("No login is saved." if not address else f"No login is saved for {address}.")
+        return
+    from hostward.cli.problems import Refused
+
+    try:
+        with connect(Invocation(server=address, token=saved.token)) as api:
+            api.post("logout")
+    except (Unreachable, Refused) as error:
+        # The token ends by itself when it expires; forgetting it here must always be possible.
+        typer.echo(f"The server could not be told: {error.message}", err=True)
+    logins.current = None if logins.current == address else logins.current
+    logins.save(path)
+    print(f"Logged out of {address}.")
+
+
+def password(
+    call: Call,
+    current_file: Annotated[Path | None, typer.Option("--current-password-file", metavar="FILE")] = None,
+    new_file: Annotated[Path | None, typer.Option("--new-password-file", metavar="FILE")] = None,
+) -> None:
+    """Change your own password."""
+    body = {
+        "current": secrets.get(current_file, "Present password", option="--current-password-file"),
+        "new": secrets.get(new_file, "New password", option="--new-password-file", twice=True),
+    }
+    call.show(call.api.put("me/password", body), "The password is changed.")
+
+
+@client_command(token_app, "create")
+def create_token(
+    call: Call,
+    name: Annotated[str, typer.Argument(help="What it is for.")],
+    days: Annotated[int, typer.Option("--days", min=1, max=3650, help="How long it is valid.")] = 365,
+) -> None:
+    """Make a token for a program. It is shown this once."""
+    answer = call.api.post("tokens", {"name": name, "days": days})
+    call.show(answer, str(answer.get("token")))
+
+
+@client_command(token_app, "list")
+def list_tokens(call: Call) -> None:
+    """List tokens, without their secrets."""
+    from hostward.cli.output import table
+
+    answer = call.api.get("tokens")
+    items: list[dict[str, Any]] = answer["items"] if isinstance(answer, dict) else answer
+    columns = list(dict.fromkeys(key for item in items for key in item))
+    call.show(
+        answer, table([c.replace("_", " ").capitalize() for c in columns], [[i.get(c) for c in columns] for i in items])
+    )
+
+
+@client_command(token_app, "delete")
+def delete_token(call: Call, token_id: Annotated[str, typer.Argument(metavar="ID")], yes: YesOption = False) -> None:
+    """Make a token invalid."""
+    if not yes and os.isatty(0) and not typer.confirm(f"Delete token {token_id}?", err=True):
+        raise typer.Exit(1)
+    call.show(call.api.delete(f"tokens/{quote(token_id, safe='')}"), f"Token {token_id} is no longer valid.")
+
+
+def _log_in(api: ApiClient, user: str, secret: str) -> dict[str, Any]:
+    return dict(api.post("login", {"user": user, "password": secret}))
+
+
+def _certificate_to_pin(url: str, confirmed: str | None) -> str | None:
+    """The server's certificate, once the person has confirmed it; None where the system trusts it anyway."""
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        return None
+    host, port = parts.hostname or "", parts.port or 443
+    if confirmed is None and _is_trusted(host, port):
+        return None
+    pem = ssl.DER_cert_to_PEM_cert(_shown_certificate(url, host, port))
+    shown = _fingerprint(pem)
+    if confirmed is not None:
+        if _plain_hex(confirmed) != _plain_hex(shown):
+            raise Unreachable(
+                f"{url} shows a certificate with the fingerprint {shown}, not the one given.",
+                remedy="Compare with `hostward certificate show-own --json` run on the server itself.",
+                code="certificate",
+            )
+        return pem
+    if not os.isatty(0):
+        raise Unreachable(
+            f"The certificate of {url} is not trusted here. Fingerprint (SHA-256): {shown}",
+            remedy="Compare it with the server's own, then give it with --fingerprint; or use --insecure.",
+            code="certificate",
+        )
+    typer.echo(f"This machine doesn't know the certificate of {url}.\nFingerprint (SHA-256): {shown}", err=True)
+    if not typer.confirm("Is that the server's own? Trust it from now on?", err=True):
+        raise typer.Exit(1)
+    return pem
+
+
+def _is_trusted(host: str, port: int) -> bool:
+    context = ssl.create_default_context()
+    try:
+        with (
+            socket.create_connection((host, port), _CONNECT_TIMEOUT_S) as plain,
+            context.wrap_socket(plain, server_hostname=host),
+        ):
+            return True
+    except ssl.SSLCertVerificationError:
+        return False
+    except OSError:
+        return False  # reading the certificate fails the same way, and says why
+
+
+def _shown_certificate(url: str, host: str, port: int) -> bytes:
+    from hostward.cli.client import trusting_context, unreachable
+
+    try:
+        with (
+            socket.create_connection((host, port), _CONNECT_TIMEOUT_S) as plain,
+            trusting_context().wrap_socket(plain, server_hostname=host) as tls,
+        ):
+            return tls.getpeercert(binary_form=True) or b""
+    except OSError as error:
+        raise unreachable(url, error, pinned=False, doing="reading its certificate") from error
+
+
+def _fingerprint(pem: str) -> str:
+    """SHA-256 of the DER form, in hex, as `GET server` gives it."""
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+def _plain_hex(text: str) -> str:
+    return text.replace(":", "").replace(" ", "").lower()

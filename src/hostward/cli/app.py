@@ -1,0 +1,62 @@
+"""The tree of commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hostward import __version__
+from hostward.cli import (
+    accounts,
+    backups,
+    certificates,
+    demo,
+    jobs,
+    replication,
+    servers,
+    sessions,
+)
+from hostward.cli.options import InsecureOption, Invocation, JsonOption, ServerOption, TokenOption
+
+app = typer.Typer(
+    name="hostward",
+    help="Hostward: terminal sessions, managed on one server and the same on every server of its group.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: it need not import rich, and comes at once
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"hostward {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    ctx: typer.Context,
+    server: ServerOption = None,
+    token: TokenOption = None,
+    insecure: InsecureOption = False,
+    as_json: JsonOption = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Hostward: terminal sessions, managed on one server and the same on every server of its group."""
+    ctx.ensure_object(Invocation).take(server, token, insecure, as_json)
+
+
+app.add_typer(sessions.app, name="session")
+app.add_typer(replication.app, name="replication")
+app.add_typer(certificates.app, name="certificate")
+app.add_typer(jobs.app, name="job")
+app.add_typer(backups.app, name="backup")
+app.add_typer(accounts.token_app, name="token")
+app.add_typer(servers.server_app, name="server")
+app.add_typer(demo.app, name="demo")
+accounts.register(app)
+servers.register(app)

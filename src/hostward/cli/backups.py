@@ -1,0 +1,46 @@
+"""`hostward backup …`: backups of the replicated configuration, kept on the server."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from hostward.cli.options import Call, YesOption, client_command
+
+app = typer.Typer(help="Backups of the registry, kept on the server.", no_args_is_help=True)
+
+
+@client_command(app, "list")
+def list_backups(call: Call) -> None:
+    """List backups, with what each was made for."""
+    from hostward.cli.output import table
+
+    answer = call.api.get("backups")
+    items: list[dict[str, Any]] = answer["items"] if isinstance(answer, dict) else answer
+    columns = list(dict.fromkeys(key for item in items for key in item))
+    call.show(
+        answer, table([c.replace("_", " ").capitalize() for c in columns], [[i.get(c) for c in columns] for i in items])
+    )
+
+
+@client_command(app, "create")
+def create(call: Call) -> None:
+    """Make a backup now."""
+    answer = call.api.post("backups")
+    call.show(answer, f"Made backup {answer.get('name', '')}.")
+
+
+@client_command(app, "restore")
+def restore(
+    call: Call,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="From `hostward backup list`.")],
+    yes: YesOption = False,
+) -> None:
+    """Restore a backup as a new change; what is there now is kept as a backup first."""
+    from hostward.cli.output import replicated_words
+
+    answer = call.confirmed("POST", f"backups/{quote(name, safe='')}/restore", {}, yes=yes)
+    where = f": {replicated_words(answer)}" if "revision" in answer else ""
+    call.show(answer, f"Restored {name}{where}.")

@@ -1,0 +1,332 @@
+"""`hostward session …`: definitions of terminal sessions."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from hostward.cli.options import Call, YesOption, client_command
+from hostward.domain.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+app = typer.Typer(help="Terminal sessions: list, create, edit, import, export.", no_args_is_help=True)
+
+FIELDS = ("name", "type", "host", "port", "tls", "lu", "model", "code_page", "groups", "comment")
+MAX_IMPORT_BYTES = 256 << 20
+NAME_SEARCH_PAGES = 20
+_PER_PAGE = 50
+
+Reference = Annotated[str, typer.Argument(metavar="SESSION", help="The session's name or id.")]
+TypeOption = Annotated[str | None, typer.Option("--type", help="IBM 3270, IBM 5250, VT or SSH.")]
+HostOption = Annotated[str | None, typer.Option("--host", help="The host to connect to.")]
+PortOption = Annotated[int | None, typer.Option("--port", min=1, max=65535)]
+TlsOption = Annotated[bool | None, typer.Option("--tls/--no-tls")]
+LuOption = Annotated[str | None, typer.Option("--lu", help="Logical unit or device name.")]
+ModelOption = Annotated[str | None, typer.Option("--model", help="Terminal model, such as 3279-4-E.")]
+CodePageOption = Annotated[str | None, typer.Option("--code-page")]
+GroupsOption = Annotated[list[str] | None, typer.Option("--group", help="A group that uses it; repeatable.")]
+CommentOption = Annotated[str | None, typer.Option("--comment")]
+PageOption = Annotated[int, typer.Option("--page", min=1)]
+PerPageOption = Annotated[int, typer.Option("--per-page", min=1, max=500)]
+SortOption = Annotated[str, typer.Option("--sort", help="A column; with - before it, the other way round.")]
+
+
+class Format(StrEnum):
+    """A file's format."""
+
+    csv = "csv"
+    json = "json"
+
+
+@client_command(app, "list")
+def list_sessions(
+    call: Call, page: PageOption = 1, per_page: PerPageOption = _PER_PAGE, sort: SortOption = "name"
+) -> None:
+    """List sessions, a page at a time."""
+    _show_page(call, None, page, per_page, sort)
+
+
+@client_command(app, "search")
+def search(
+    call: Call,
+    words: Annotated[list[str], typer.Argument(help="Words to find in any field.")],
+    page: PageOption = 1,
+    per_page: PerPageOption = _PER_PAGE,
+    sort: SortOption = "name",
+) -> None:
+    """Search sessions by words in any of their fields."""
+    _show_page(call, " ".join(words), page, per_page, sort)
+
+
+@client_command(app, "show")
+def show(call: Call, session: Reference) -> None:
+    """Show one session."""
+    found = find_session(call, session)
+    call.show(found, _session_facts(found))
+
+
+@client_command(app, "create")
+def create(
+    call: Call,
+    name: Annotated[str, typer.Argument(help="The new session's name.")],
+    type_: Annotated[str, typer.Option("--type", help="IBM 3270, IBM 5250, VT or SSH.")],
+    host: Annotated[str, typer.Option("--host", help="The host to connect to.")],
+    port: PortOption = None,
+    tls: TlsOption = None,
+    lu: LuOption = None,
+    model: ModelOption = None,
+    code_page: CodePageOption = None,
+    group: GroupsOption = None,
+    comment: CommentOption = None,
+) -> None:
+    """Create a session."""
+    body = {"name": name} | _fields(type_, host, port, tls, lu, model, code_page, group, comment)
+    _show_written(call, "Created", call.api.post("sessions", body, once=True))
+
+
+@client_command(app, "edit")
+def edit(
+    call: Call,
+    session: Reference,
+    type_: TypeOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    tls: TlsOption = None,
+    lu: LuOption = None,
+    model: ModelOption = None,
+    code_page: CodePageOption = None,
+    group: GroupsOption = None,
+    comment: CommentOption = None,
+) -> None:
+    """Change fields of a session; the others stay as they are. `--group ""` removes all groups."""
+    changes = _fields(type_, host, port, tls, lu, model, code_page, group, comment)
+    if not changes:
+        raise typer.BadParameter("name at least one field to change, such as --port 992")
+    found = find_session(call, session)
+    answer = call.api.patch(_path(found), changes, etag=found.get("etag"))
+    _show_written(call, "Changed", answer)
+
+
+@client_command(app, "rename")
+def rename(call: Call, session: Reference, new_name: Annotated[str, typer.Argument(metavar="NEW_NAME")]) -> None:
+    """Give a session another name."""
+    found = find_session(call, session)
+    answer = call.api.patch(_path(found), {"name": new_name}, etag=found.get("etag"))
+    _show_written(call, "Renamed", answer)
+
+
+@client_command(app, "copy")
+def copy(call: Call, session: Reference, new_name: Annotated[str, typer.Argument(metavar="NEW_NAME")]) -> None:
+    """Make a copy of a session under another name."""
+    found = find_session(call, session)
+    _show_written(call, "Copied", call.api.post(f"{_path(found)}/copy", {"name": new_name}, once=True))
+
+
+@client_command(app, "delete")
+def delete(call: Call, session: Reference, yes: YesOption = False) -> None:
+    """Delete a session."""
+    found = find_session(call, session)
+    if not yes and os.isatty(0) and not typer.confirm(f"Delete “{found['name']}”?", err=True):
+        raise typer.Exit(1)
+    _show_written(call, "Deleted", call.api.delete(_path(found), etag=found.get("etag")))
+
+
+@client_command(app, "import")
+def import_sessions(
+    call: Call,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", exists=True, dir_okay=False, allow_dash=True, help="CSV or JSON; - is standard input."
+        ),
+    ],
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Import the good rows and leave out the others.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check and count; change nothing.")] = False,
+    format_: Annotated[Format | None, typer.Option("--format", help="Where the content doesn't show it.")] = None,
+) -> None:
+    """Import sessions from a file, as one change: all of them or none.
+
+    Sessions are matched by name: new ones are added, different ones updated. A file with mistakes is refused as a
+    whole, with a list of them, unless --skip-invalid is given."""
+    content = _read(file)
+    kind = format_ or _format_of(file, content)
+    content_type = "application/json" if kind is Format.json else "text/csv"
+    params = {"skip_invalid": skip_invalid, "dry_run": dry_run, "format": kind.value}
+    answer = call.api.upload("sessions/import", content, content_type, params)
+    call.show(answer, *_import_words(answer, dry_run=dry_run))
+
+
+@client_command(app, "export")
+def export(
+    call: Call,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", dir_okay=False, help="Standard output, unless given.")
+    ] = None,
+    format_: Annotated[Format | None, typer.Option("--format", help="csv, unless FILE ends in .json.")] = None,
+) -> None:
+    """Export all sessions, as CSV or JSON with the columns that import takes."""
+    kind = format_ or (Format.json if file and file.suffix.lower() == ".json" else Format.csv)
+    with call.api.download("sessions/export", {"format": kind.value}) as pieces:
+        if file is None:
+            for piece in pieces:
+                sys.stdout.buffer.write(piece)
+            sys.stdout.flush()
+        else:
+            _write(file, pieces)
+
+
+def find_session(call: Call, reference: str) -> dict[str, Any]:
+    """The session with this name, whatever its case, or this id. Raises NotFound with the nearest names."""
+    near: list[str] = []
+    for page in range(1, NAME_SEARCH_PAGES + 1):
+        answer = call.api.get("sessions", {"q": reference, "page": page, "per_page": 500})
+        items = answer.get("items") or []
+        for item in items:
+            if reference in (item["name"], item["id"]) or item["name"].casefold() == reference.casefold():
+                return dict(item)
+        near += [item["name"] for item in items[:3]]
+        if page * 500 >= answer.get("total", 0):
+            break
+    return _by_id(call, reference, near)
+
+
+def _by_id(call: Call, reference: str, near: list[str]) -> dict[str, Any]:
+    from hostward.cli.problems import Refused
+
+    try:
+        return dict(call.api.get(f"sessions/{quote(reference, safe='')}"))
+    except Refused as refused:
+        if refused.status not in (404, 422):
+            raise
+        hint = f"Did you mean {', '.join(f'“{name}”' for name in near[:3])}? " if near else ""
+        raise NotFound(
+            f"There is no session “{reference}”.", remedy=f"{hint}`hostward session list` shows all."
+        ) from refused
+
+
+def _path(session: Mapping[str, Any]) -> str:
+    return f"sessions/{quote(str(session['id']), safe='')}"
+
+
+def _fields(
+    type_: str | None,
+    host: str | None,
+    port: int | None,
+    tls: bool | None,
+    lu: str | None,
+    model: str | None,
+    code_page: str | None,
+    groups: list[str] | None,
+    comment: str | None,
+) -> dict[str, Any]:
+    """Those that were given."""
+    values = {
+        "type": type_,
+        "host": host,
+        "port": port,
+        "tls": tls,
+        "lu": lu,
+        "model": model,
+        "code_page": code_page,
+        "groups": [g for g in groups if g] if groups else None,
+        "comment": comment,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _show_page(call: Call, words: str | None, page: int, per_page: int, sort: str) -> None:
+    answer = call.api.get("sessions", {"q": words, "page": page, "per_page": per_page, "sort": sort})
+    items, total = answer.get("items") or [], answer.get("total", 0)
+    from hostward.cli.output import table
+
+    columns = ("Name", "Type", "Host", "Port", "TLS", "Groups")
+    rows = [(s["name"], s["type"], s["host"], s["port"], s["tls"], s["groups"]) for s in items]
+    first = (page - 1) * per_page + 1
+    count = f"{first:,} to {first + len(items) - 1:,} of {total:,}" if items else f"none of {total:,}"
+    call.show(answer, table(columns, rows), f"\n{count}")
+
+
+def _session_facts(session: Mapping[str, Any]) -> RenderableType:
+    from hostward.cli.output import facts
+
+    labels = {"tls": "TLS", "lu": "LU", "code_page": "Code page"}
+    named = [(labels.get(name, name.capitalize()), session.get(name)) for name in FIELDS]
+    return facts([*named, ("Id", session.get("id")), ("Revision", session.get("revision"))])
+
+
+def _show_written(call: Call, verb: str, answer: Mapping[str, Any]) -> None:
+    from hostward.cli.output import replicated_words
+
+    session = answer.get("session") or {}
+    name = f" “{session['name']}”" if session.get("name") else ""
+    call.show(answer, f"{verb}{name}: {replicated_words(answer)}.")
+
+
+def _import_words(answer: Mapping[str, Any], *, dry_run: bool) -> Iterator[RenderableType | str]:
+    from hostward.cli.output import mistakes_table, replicated_words
+    from hostward.cli.problems import MISTAKES_SHOWN
+
+    counts = ", ".join(f"{answer.get(key, 0):,} {key}" for key in ("updated", "unchanged", "skipped"))
+    imported = f"{answer.get('imported', 0):,} sessions"
+    if dry_run:
+        yield f"Would import {imported} ({counts}). Nothing was changed."
+    else:
+        yield f"Imported {imported} ({counts}): {replicated_words(answer)}."
+    mistakes = answer.get("mistakes") or []
+    if mistakes:
+        yield ""
+        yield mistakes_table(mistakes[:MISTAKES_SHOWN])
+        if len(mistakes) > MISTAKES_SHOWN:
+            yield f"… and {len(mistakes) - MISTAKES_SHOWN:,} more; --json lists them all."
+
+
+def _read(file: Path) -> bytes:
+    try:
+        if str(file) == "-":
+            content = sys.stdin.buffer.read(MAX_IMPORT_BYTES + 1)
+        else:
+            with file.open("rb") as opened:
+                content = opened.read(MAX_IMPORT_BYTES + 1)
+    except OSError as error:
+        raise InvalidInput(f"{file} can't be read: {error.strerror}.", remedy="Check its permissions.") from error
+    if len(content) > MAX_IMPORT_BYTES:
+        raise InvalidInput(
+            f"{file} is larger than {MAX_IMPORT_BYTES >> 20} MiB.", remedy="Split it into several files."
+        )
+    return content
+
+
+def _format_of(file: Path, content: bytes) -> Format:
+    """By the file's name, else by how its content begins."""
+    if file.suffix.lower() in (".csv", ".txt"):
+        return Format.csv
+    if file.suffix.lower() == ".json" or content[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"[", b"{")):
+        return Format.json
+    return Format.csv
+
+
+def _write(file: Path, pieces: Iterator[bytes]) -> None:
+    """Replace the file only when everything has arrived."""
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        with partial.open("wb") as out:
+            for piece in pieces:
+                out.write(piece)
+        partial.replace(file)
+    except OSError as error:
+        raise InvalidInput(
+            f"{file} can't be written: {error.strerror}.", remedy="Choose another place for it."
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
