@@ -21,6 +21,7 @@ STORAGE_PORT = 7000
 CQL_PORT = 9042
 MANAGEMENT_PORT = 8778
 FIRST_JMX_PORT = 7199
+JMX_PORTS = 20_000
 CONTEXT = "mss"
 
 
@@ -55,7 +56,8 @@ class DemoServer:
     @property
     def jmx_port(self) -> int:
         """Cassandra's local JMX port listens on 127.0.0.1 whatever else is configured, so each server has its own."""
-        return FIRST_JMX_PORT + int(ipaddress.IPv4Address(self.address)) % 256 - 2
+        distance = int(ipaddress.IPv4Address(self.address)) - int(ipaddress.IPv4Address("127.0.0.2"))
+        return FIRST_JMX_PORT + distance % JMX_PORTS
 
     @property
     def ports(self) -> list[tuple[str, int]]:
