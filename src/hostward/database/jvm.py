@@ -86,7 +86,8 @@ def node_command(runtime: Runtime, settings: NodeSettings, *, make_archive: Path
         f"-Dcassandra-rackdc.properties={(conf / 'rackdc.properties').as_uri()}",
         f"-Dcassandra.jmx.local.port={settings.jmx_port}",
         "-Dcom.sun.management.jmxremote.authenticate=true",
-        f"-Dcom.sun.management.jmxremote.password.file={conf / 'jmx.password'}",
+        f"-Dcom.sun.management.jmxremote.password.file={settings.jmx_password_path}",
+        "-Dsun.net.httpserver.nodelay=true",  # Jolokia's server: 2 ms a call rather than 45
         *_FASTER,
     ]
     return [*command, "-cp", class_path(runtime), "org.apache.cassandra.service.CassandraDaemon"]

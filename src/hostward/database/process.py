@@ -51,12 +51,19 @@ class NodeProcess:
     as long as the node should: the JVM is killed when that thread ends."""
 
     def __init__(
-        self, settings: NodeSettings, runtime: Runtime, *, on_exit: Callable[[int], None] | None = None
+        self,
+        settings: NodeSettings,
+        runtime: Runtime,
+        *,
+        on_exit: Callable[[int], None] | None = None,
+        make_archive: Path | None = None,
     ) -> None:
-        """`on_exit` is called from the event loop with the return code whenever the JVM has ended, wanted or not."""
+        """`on_exit` is called from the event loop with the return code whenever the JVM has ended, wanted or not.
+        `make_archive` is for archive.py."""
         self.settings = settings
         self._runtime = runtime
         self._on_exit = on_exit
+        self._make_archive = make_archive
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self._log: _LogTail | None = None
@@ -102,7 +109,7 @@ class NodeProcess:
         check_ports(self.settings)
         self._log = _LogTail(self.settings.log_path)
         command = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid())]
-        command += node_command(self._runtime, self.settings)
+        command += node_command(self._runtime, self.settings, make_archive=self._make_archive)
         descriptor = os.open(self.settings.console_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         try:
             process = await asyncio.create_subprocess_exec(

@@ -68,9 +68,9 @@ class NodeSettings:
         return self.conf_dir / "management.password"
 
     @property
-    def nodetool_password_path(self) -> Path:
-        """The same with the user's name, as nodetool's -pwf reads it."""
-        return self.conf_dir / "nodetool.password"
+    def jmx_password_path(self) -> Path:
+        """The same with the user's name, as JMX and nodetool's -pwf read it."""
+        return self.conf_dir / "jmx.password"
 
     @property
     def own_seed(self) -> str:

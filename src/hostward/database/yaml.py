@@ -33,6 +33,15 @@ _LOGBACK = """<configuration>
 </configuration>
 """
 
+_LOGBACK_TOOLS = """<configuration>
+  <appender name="STDERR" class="ch.qos.logback.core.ConsoleAppender">
+    <target>System.err</target>
+    <encoder><pattern>%-5level %msg%n</pattern></encoder>
+  </appender>
+  <root level="WARN"><appender-ref ref="STDERR"/></root>
+</configuration>
+"""
+
 
 def cassandra_yaml(settings: NodeSettings) -> dict[str, Any]:
     """The content of cassandra.yaml. The values are measured ones; the comments say what they are for."""
@@ -109,6 +118,7 @@ def write_configuration(settings: NodeSettings) -> None:
         write_private(settings.conf_dir / "cassandra.yaml", yaml.safe_dump(cassandra_yaml(settings)).encode())
         write_private(settings.conf_dir / "rackdc.properties", f"dc={DATACENTER}\nrack=rack1\n".encode())
         write_private(settings.conf_dir / "logback.xml", logback_xml(settings).encode())
+        write_private(settings.conf_dir / "logback-tools.xml", _LOGBACK_TOOLS.encode())
         write_private(settings.conf_dir / "keystore.pem", settings.key_path.read_bytes() + own)
         # Only the server itself is a client of CQL.
         write_private(settings.conf_dir / "client-truststore.pem", own)
@@ -154,6 +164,4 @@ def _write_management(settings: NodeSettings) -> None:
     }
     content = "".join(f"{key}={value}\n" for key, value in jolokia.items())
     write_private(settings.conf_dir / "jolokia.properties", content.encode())
-    # Two files, since the JVM replaces the passwords in its own by hashes.
-    for path in (settings.conf_dir / "jmx.password", settings.nodetool_password_path):
-        write_private(path, f"{MANAGEMENT_USER} {password}\n".encode())
+    write_private(settings.jmx_password_path, f"{MANAGEMENT_USER} {password}\n".encode())
