@@ -256,14 +256,16 @@ def _read(directory: Path, file_name: str) -> bytes:
             remedy="Put a copy of the file itself there.",
             code="file-unreadable",
         ) from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InvalidInput(
                 f"{file_name!r} in {directory} is not a file.",
                 remedy="Put the certificate's file there.",
                 code="file-unreadable",
             )
-        return file.read(MAX_FILE_BYTES + 1)
+        return os.read(descriptor, MAX_FILE_BYTES + 1)
+    finally:
+        os.close(descriptor)
 
 
 def _files(directory: Path) -> list[str]:
@@ -282,7 +284,7 @@ def _some(names: Iterator[str] | list[str]) -> str:
 def _only_certificate(given: str | bytes) -> bytes:
     """The DER of the one certificate given. A chain is refused rather than its first certificate taken: files don't
     agree on their order, and trusting the wrong one would be silent."""
-    data = given.encode() if isinstance(given, str) else given
+    data = given.encode(errors="replace") if isinstance(given, str) else given
     if len(data) > MAX_FILE_BYTES:
         raise _not_a_certificate(f"is larger than {MAX_FILE_BYTES >> 10} KiB")
     text = data.decode("latin-1")  # PEM is ASCII, and whatever surrounds it doesn't matter

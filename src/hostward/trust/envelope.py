@@ -56,7 +56,7 @@ SKEW_S: Final = 300
 """How far the clocks of two servers may differ."""
 
 MAX_REMEMBERED: Final = 1 << 18
-"""Requests remembered against replay: 400 a second, all the time. About 100 bytes each."""
+"""Requests remembered against replay: 400 a second, all the time. About 130 bytes each."""
 
 _MAGIC = b"HWE1"
 _PREFIX = struct.Struct(">4sI")
@@ -253,7 +253,8 @@ class Opener:
     def open(self, envelope: bytes, *, group: str = "", in_reply_to: str = "", sender: str = "") -> Opened:
         """What the envelope holds. A request, or with `in_reply_to` the response to the request with that nonce; with
         `sender` (a fingerprint) only from that server. With `group`, this server's, an envelope may be of that group
-        or of none: look at `claims.group`. Raises TrustError "untrusted" and EnvelopeRefused, see there."""
+        or of none: look at `claims.group`. About 0.4 ms, and 2 ms for each MiB of body: open large ones in a thread.
+        Raises TrustError "untrusted" and EnvelopeRefused, see there."""
         sealed_body, signed = self._authenticate(envelope)
         if in_reply_to != signed.claims.in_reply_to or (sender and fingerprint(signed.certificate) != sender):
             raise _untrusted("it isn't what was waited for")
