@@ -11,6 +11,8 @@ import pytest
 from hostward.database.cassandra_log import BUCKET_BITS, INLINE_BYTES, CassandraLogStore, Executor
 from hostward.database.log_store import LogRow, LogStore, SnapshotInfo
 from hostward.database.memory_log import MemoryLogStore
+from hostward.database.session import Session, open_session
+from hostward.database.settings import NodeSettings
 from hostward.domain.errors import DatabaseError
 
 
@@ -19,6 +21,13 @@ class Bench(Protocol):
 
     @property
     def store(self) -> LogStore: ...
+
+    async def empty(self) -> None:
+        """Nothing is stored afterwards."""
+
+    async def another_store(self) -> LogStore:
+        """A store on the same data with connections of its own, which the caller closes."""
+        ...
 
     async def append_interrupted(self, row: LogRow) -> None:
         """The writer dies just before append's last step."""
@@ -44,6 +53,13 @@ def flipped(data: bytes) -> bytes:
 class MemoryBench:
     def __init__(self) -> None:
         self.store = MemoryLogStore()
+
+    async def empty(self) -> None:
+        self.store.ring.rows.clear()
+        self.store.ring.snapshots.clear()
+
+    async def another_store(self) -> LogStore:
+        return MemoryLogStore(self.store.ring)
 
     async def append_interrupted(self, row: LogRow) -> None:
         """One step stores everything, so nothing was."""
@@ -86,13 +102,16 @@ class Dying:
 
 
 class CassandraBench:
-    def __init__(self, session: Executor) -> None:
-        self.session = session
+    def __init__(self, session: Session, node: NodeSettings) -> None:
+        self.session, self._node = session, node
         self.store = CassandraLogStore(session)
 
     async def empty(self) -> None:
         for table in ("log", "log_part", "snapshot", "snapshot_chunk"):
             await self.session.execute(f"TRUNCATE hostward.{table}")
+
+    async def another_store(self) -> LogStore:
+        return CassandraLogStore(await open_session(self._node))
 
     async def append_interrupted(self, row: LogRow) -> None:
         parts = -(-len(row.payload) // INLINE_BYTES)

@@ -266,12 +266,14 @@ class TestSnapshots:
 
 
 class TestClosing:
-    async def test_closed_twice_and_then_silent(self, closable: Bench) -> None:
-        await closable.store.append(row(1, 1))
-        await closable.store.close()
-        await closable.store.close()
+    async def test_closed_twice_and_then_silent(self, bench: Bench) -> None:
+        store = await bench.another_store()
+        await store.append(row(1, 1))
+        await store.close()
+        await store.close()
         with pytest.raises(DatabaseError) as raised:
-            await closable.store.read(EPOCH, 0)
+            await store.read(EPOCH, 0)
         assert raised.value.remedy
         with pytest.raises(DatabaseError):
-            await closable.store.append(row(2, 2))
+            await store.append(row(2, 2))
+        assert await bench.store.read(EPOCH, 0) == [row(1, 1)]

@@ -3,7 +3,8 @@
 Why the tables look like this:
 
 - Consistency ONE for writes and reads. The servers' registries are the durable truth and hashes prove what is read;
-  a higher level would only make the Master wait for, or stop with, a node that is down.
+  a higher level would only make the Master wait for, or stop with, a node that is down. A wide read is at QUORUM, and
+  repairs the local node as it goes; without a majority it fails rather than look wider than it was.
 - Nothing is ever rewritten with other content, and nothing is written to a partition that was removed, so neither
   last-write-wins nor the servers' clocks decide anything.
 - What goes is removed as whole partitions (one tombstone each), by the snapshot that makes it needless; no TTL, since
@@ -227,14 +228,14 @@ class CassandraLogStore:
             jobs = [self._job(_PART, (*key, number), widely=widely) for number in range(stored.parts)]
             parts = await _in_parallel(jobs)
             if not all(parts):
-                _log.warning("log_row_incomplete", parts=stored.parts, here=sum(map(bool, parts)), **about)
+                _log.warning("log-row-incomplete", parts=stored.parts, here=sum(map(bool, parts)), **about)
                 return None
             payload = b"".join(part[0].payload for part in parts)
         if 0 <= stored.last_revision - stored.first_revision < MAX_ROW_CHANGES:
             row = LogRow(epoch, stored.first_revision, stored.last_revision, payload)
             if row.checksum() == stored.sha256:
                 return row
-        _log.warning("log_row_damaged", **about)
+        _log.warning("log-row-damaged", **about)
         return None
 
     async def _snapshots(self, epoch: Epoch, limit: int) -> list[SnapshotInfo]:
@@ -253,7 +254,7 @@ class CassandraLogStore:
         if len(chunks) == info.chunks and await asyncio.to_thread(_sha256, chunks) == info.sha256:
             return chunks
         about = {"epoch": str(info.epoch), "revision": info.revision, "widely": widely}
-        _log.warning("snapshot_damaged", chunks=info.chunks, here=len(chunks), **about)
+        _log.warning("stored-snapshot-damaged", chunks=info.chunks, here=len(chunks), **about)
         return None
 
     async def _remove_before(self, kept: SnapshotInfo) -> None:

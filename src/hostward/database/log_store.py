@@ -57,8 +57,9 @@ class SnapshotInfo:
 
 class LogStore(Protocol):
     """All methods are coroutines and raise DatabaseError when the database doesn't answer; every request they make of
-    it has a deadline of 10 s. What `append` or `put_snapshot` returned from is durable on at least one node, not on
-    more: how many servers have a change is what their registries answer, never what the database says."""
+    it has a deadline of 10 s. What `append` or `put_snapshot` returned from is written on at least one node and
+    outlives that node's process; a power cut may take a node's last second. How many servers have a change is what
+    their registries answer, never what the database says."""
 
     async def append(self, row: LogRow) -> None:
         """Store a row; again with the same content is harmless, and is what to do after a DatabaseError. A payload

@@ -53,7 +53,7 @@ class MemoryLogStore:
             if row.first_revision > reached + 1 or (key in self.not_here and not widely):
                 break
             if row.checksum() != checksum:
-                _log.warning("log_row_damaged", epoch=str(epoch), first_revision=row.first_revision)
+                _log.warning("log-row-damaged", epoch=str(epoch), first_revision=row.first_revision)
                 break
             if len(found) == limit or size >= MAX_READ_BYTES:
                 break
@@ -87,7 +87,7 @@ class MemoryLogStore:
         if chunks is None:
             return None
         if hashlib.sha256(b"".join(chunks)).digest() != info.sha256:
-            _log.warning("snapshot_damaged", epoch=str(info.epoch), revision=info.revision)
+            _log.warning("stored-snapshot-damaged", epoch=str(info.epoch), revision=info.revision)
             return None
         return list(chunks)
 
