@@ -23,8 +23,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One thing wrong with the caller's data. `field` is a column or field name; `row` a line's number, from 1 for
-    the first row of data, or None."""
+    """One thing wrong with the caller's data. `field` is a column or field name. `row` is the row's number as a
+    spreadsheet shows it: the header is row 1, the first row of data row 2, and line breaks inside a cell don't count;
+    in JSON it is the object's number, from 1. None where there are no rows."""
 
     field: str
     problem: str

@@ -1,0 +1,50 @@
+"""What an import would change: one change, decided without touching anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from uuid import uuid4
+
+from hostward.domain.changes import Put, canonical
+from hostward.domain.inventory.reading import ParsedInventory
+from hostward.domain.sessions import KIND, name_key
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPlan:
+    """`puts` are for the sessions that are new (`imported` of them) or differ (`updated`); `unchanged` sessions need
+    none, so importing the same file again makes no change."""
+
+    puts: tuple[Put, ...]
+    imported: int
+    updated: int
+    unchanged: int
+
+
+def new_session_id() -> str:
+    """An id that no other session has on any server."""
+    return uuid4().hex
+
+
+def plan_import(
+    existing: Mapping[str, tuple[str, bytes]], parsed: ParsedInventory, new_id: Callable[[], str] = new_session_id
+) -> ImportPlan:
+    """Add what is new and replace what differs, matched by name; sessions that the file doesn't name stay.
+
+    `existing` has (id, canonical body) of each session by its `name_key`. A name that differs in case only is
+    updated, and keeps its id."""
+    puts: list[Put] = []
+    imported = unchanged = 0
+    for session in parsed.sessions:
+        # A copy, because the encoder's bytes hold on to the 4 KiB they were made in: 400 MB for 100,000 sessions.
+        body = b"%b" % canonical(session)
+        id_, before = existing.get(name_key(session["name"]), ("", b""))
+        if before == body:
+            unchanged += 1
+            continue
+        if not id_:
+            id_ = new_id()
+            imported += 1
+        puts.append(Put(KIND, id_, body))
+    return ImportPlan(tuple(puts), imported, len(puts) - imported, unchanged)
