@@ -7,6 +7,8 @@ that no server's own node takes longer to stop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import shutil
 import socket
 import tempfile
@@ -15,7 +17,7 @@ from pathlib import Path
 import structlog
 
 from hostward.database.identity import node_identity
-from hostward.database.install import Runtime, install_lock
+from hostward.database.install import Runtime
 from hostward.database.process import NodeProcess
 from hostward.database.settings import JMX_ADDRESS, NodeSettings
 from hostward.domain.errors import DatabaseError
@@ -27,27 +29,25 @@ _log = structlog.get_logger(__name__)
 
 
 async def ensure_archive(runtime: Runtime) -> bool:
-    """Make the archive if it is missing, which takes about 10 s; whether there is one afterwards. A failure is
-    logged and remembered: it isn't tried again with the same Java and jars."""
+    """Make the archive if it is missing, which takes 10 to 20 s; whether there is one afterwards. Raises nothing: a
+    failure is logged and remembered, and not tried again with the same Java and jars. False at once while another
+    process is making it."""
     if runtime.archive.exists():
         return True
     failed = runtime.archive.with_suffix(".failed")
-    lock = install_lock(runtime.archive.parent)
-    await asyncio.to_thread(lock.__enter__)
     try:
-        if runtime.archive.exists() or failed.exists():
-            return runtime.archive.exists()
-        scratch = Path(tempfile.mkdtemp(prefix="hostward-archive-"))
-        try:
-            await _make(runtime, scratch)
-        except DatabaseError as error:
-            _log.warning("class_archive_not_made", cause=error.message)
-            failed.write_text(error.message)
-        finally:
-            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
-        return runtime.archive.exists()
-    finally:
-        lock.__exit__(None, None, None)
+        with runtime.archive.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not (runtime.archive.exists() or failed.exists()):
+                with tempfile.TemporaryDirectory(prefix="hostward-archive-", ignore_cleanup_errors=True) as scratch:
+                    await _make(runtime, Path(scratch))
+    except BlockingIOError:
+        return False
+    except (DatabaseError, OSError) as error:
+        _log.warning("class_archive_not_made", cause=str(error))
+        with contextlib.suppress(OSError):
+            failed.write_text(str(error))
+    return runtime.archive.exists()
 
 
 async def _make(runtime: Runtime, scratch: Path) -> None:

@@ -54,7 +54,8 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         "Choose an address of this machine as Database Network Adapter and apply again.",
     ),
     _row(
-        r"Unable to gossip with any peers|Unable to contact any seeds",
+        # "… but continuing anyway" is only a warning of a node that lists itself.
+        r"Unable to gossip with any peers(?! but)|Unable to contact any seeds",
         "no-seeds",
         "None of the other members' databases answered on its storage port.",
         "Check that another member's Database Status is Up and that no firewall blocks the storage port between "

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -253,6 +254,28 @@ async def end_left_over(settings: NodeSettings) -> None:
             f"A database process of an earlier start ({process.pid}) still runs and can't be ended: {error}.",
             remedy=f"End process {process.pid} as an administrator of this machine; then apply again.",
             code="left-over",
+        ) from error
+
+
+async def wipe(settings: NodeSettings) -> None:
+    """Remove the node's data, so that it starts as a new node; identity, password and logs stay. The node must not run.
+
+    Raises DatabaseError "unwritable".
+    """
+    await end_left_over(settings)
+    going = settings.storage_dir.with_name("storage.removed")
+    try:
+        await asyncio.to_thread(shutil.rmtree, going, ignore_errors=True)
+        # In one step: what is left of a half removed directory could still join a ring.
+        settings.storage_dir.rename(going)
+        await asyncio.to_thread(shutil.rmtree, going)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise DatabaseError(
+            f"The database's files in {settings.storage_dir} can't be removed: {error}.",
+            remedy="Remove that directory by hand; then apply again.",
+            code="unwritable",
         ) from error
 
 
