@@ -90,11 +90,8 @@ def session_from_body(body: Mapping[str, Any], id: str = "") -> Session:
 
 
 def name_key(name: str) -> str:
-    """Names are the same if their keys are: upper or lower case, and how an accent is composed, make no difference
-    (The Unicode Standard, section 3.13, canonical caseless matching)."""
-    if name.isascii():
-        return name.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+    """Names are the same if their keys are: upper or lower case, and how an accent is composed, make no difference."""
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
 
 
 def default_port(type_: str, tls: bool) -> int:
