@@ -146,7 +146,8 @@ def who_listens(address: str, port: int) -> str | None:
             local = connection.laddr
             if connection.status != psutil.CONN_LISTEN or not local or local.port != port or connection.pid is None:
                 continue
-            if local.ip in (address, "0.0.0.0", "::"):  # noqa: S104
+            # The JVM's sockets are IPv6 ones.
+            if local.ip.removeprefix("::ffff:") in (address, "0.0.0.0", "::"):  # noqa: S104
                 return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
     except psutil.Error:
         return None
