@@ -94,6 +94,8 @@ def facts(pairs: Iterable[tuple[str, object]], *, title: str | None = None) -> T
 def mistakes_table(mistakes: Sequence[Mapping[str, Any]]) -> Table:
     """What is wrong with an input, one mistake a row."""
     rows = [(m.get("row"), m.get("field"), m.get("problem"), m.get("remedy")) for m in mistakes]
+    if all(row[0] is None for row in rows):
+        return table(("Field", "Problem", "What would be right"), [row[1:] for row in rows])
     return table(("Row", "Column", "Problem", "What would be right"), rows)
 
 

@@ -244,8 +244,8 @@ def _status_words(answer: Mapping[str, Any]) -> Iterable[RenderableType | str]:
     for slave in answer.get("slaves") or []:
         pairs.append(("Slave", server_words(slave) + ("" if slave.get("joined") else " (not joined yet)")))
     yield facts([(name, value) for name, value in pairs if value not in (None, "")])
-    if answer.get("passphrase_is_default") and role != "standalone":
-        yield "\nThe passphrase is the default one. Set another on every server of the group."
+    for warning in answer.get("warnings") or []:
+        yield f"\nWarning: {warning}"
 
 
 def _nodes_table(items: Iterable[Mapping[str, Any]]) -> RenderableType:

@@ -18,6 +18,7 @@ from hostward.cli.demo.layout import HTTPS_PORT, servers_in
 from hostward.cli.demo.processes import Started, check_ports, record, recorded, stop
 from hostward.cli.problems import UsageProblem
 from hostward.domain.errors import Conflict
+from hostward.domain.sessions import validate_fields
 
 WAITS = "import sys; print('ready', flush=True); sys.stdin.read()"
 
@@ -86,3 +87,6 @@ def test_the_example_sessions_are_well_formed_and_distinct() -> None:
     assert 50 <= len(rows) <= 80
     assert len({row["name"].casefold() for row in rows}) == len(rows)
     assert {row["type"] for row in rows} == {"IBM 3270", "IBM 5250", "VT", "SSH"}
+    for row in rows:
+        given = {**row, "port": int(row["port"]), "tls": row["tls"] == "yes", "groups": row["groups"].split(";")}
+        assert validate_fields(given)["name"] == row["name"]

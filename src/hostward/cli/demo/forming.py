@@ -59,10 +59,10 @@ class Administrator:
 
 def administrator(server: DemoServer, password: str) -> Administrator:
     """Trusts the certificate in the server's own data directory, which nobody else can have put there."""
-    own = server.data_dir / "servletcontainer.cer"
-    certificate = next((p for p in (own, server.data_dir / "certificates" / own.name) if p.is_file()), None)
-    verify = pinned_context(certificate.read_text("ascii")) if certificate else trusting_context()
-    return Administrator(server, password, ApiClient(server.url, verify=verify, pinned=certificate is not None))
+    own = server.data_dir / "identity" / "servletcontainer.cer"
+    return Administrator(
+        server, password, ApiClient(server.url, verify=pinned_context(own.read_text("ascii")), pinned=True)
+    )
 
 
 def wait_until_live(server: DemoServer, still_runs: Callable[[], bool]) -> None:
