@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.resources
 import os
 import re
@@ -81,6 +82,9 @@ def install_java(runtime_dir: Path) -> Java:
     java = probe(installed)
     if java is None:
         raise _no_java("the Java package for this kind of machine does not run here")
+    # The package comes without the archive of the JDK's own classes, on which ours builds. It may fail.
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run([installed, "-Xshare:dump"], capture_output=True, timeout=VERSION_TIMEOUT_S, check=False)
     return java
 
 
