@@ -1,0 +1,122 @@
+"""Reading the registry: elements, positions and sessions, in one consistent transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from hostward.domain.changes import Change, Epoch, Position, change_from_parts
+from hostward.registry import sessions
+
+Changes = list[Change]
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A replicated thing. `body` is canonical JSON; `revision` is that of its last change."""
+
+    kind: str
+    id: str
+    body: bytes
+    hash: bytes
+    revision: int
+
+    def json(self) -> dict[str, Any]:
+        value: dict[str, Any] = orjson.loads(self.body)
+        return value
+
+    @property
+    def etag(self) -> str:
+        """Names this content of the element."""
+        return self.hash[:16].hex()
+
+
+class Reader:
+    """One consistent view. Given by GroupRegistry.read(), and to what decides in a commit."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def get(self, kind: str, id_: str, /) -> Element | None:
+        row = self._db.execute(
+            "SELECT kind, id, body, hash, revision FROM element WHERE kind = ? AND id = ?", (kind, id_)
+        ).fetchone()
+        return Element(*row) if row else None
+
+    def list(self, kind: str, /) -> list[Element]:
+        """All of a kind, by id."""
+        rows = self._db.execute(
+            "SELECT kind, id, body, hash, revision FROM element WHERE kind = ? ORDER BY id", (kind,)
+        )
+        return [Element(*row) for row in rows]
+
+    def count(self, kind: str) -> int:
+        row = self._db.execute("SELECT count(*) FROM element WHERE kind = ?", (kind,)).fetchone()
+        return int(row[0])
+
+    def find_session_by_name(self, name: str) -> Element | None:
+        """Without regard to case."""
+        row = self._db.execute("SELECT id FROM session_row WHERE name_key = ?", (sessions.name_key(name),)).fetchone()
+        return self.get(sessions.KIND, row[0]) if row else None
+
+    def session_bodies_by_name_key(self) -> dict[str, tuple[str, bytes]]:
+        """Id and body of every session, by its name's key (domain.sessions.name_key)."""
+        rows = self._db.execute(
+            "SELECT s.name_key, s.id, e.body FROM session_row s JOIN element e ON e.kind = 'session' AND e.id = s.id"
+        )
+        return {key: (id_, body) for key, id_, body in rows}
+
+    def search_sessions(
+        self, q: str | None = None, *, page: int = 1, per_page: int = 50, sort: str = "name"
+    ) -> tuple[Sequence[Element], int]:
+        """One page of the sessions that match, and how many match. Raises InvalidInput."""
+        ids, total = sessions.find_page(self._db, q, page=page, per_page=per_page, sort=sort)
+        found = [e for e in (self.get(sessions.KIND, i) for i in ids) if e]
+        return found, total
+
+    def all_sessions(self) -> Sequence[Element]:
+        """Every session, by name."""
+        rows = self._db.execute(
+            "SELECT e.kind, e.id, e.body, e.hash, e.revision FROM session_row s"
+            " JOIN element e ON e.kind = 'session' AND e.id = s.id ORDER BY s.name_key"
+        )
+        return [Element(*row) for row in rows]
+
+    def position(self) -> Position:
+        m = self.meta()
+        return Position(Epoch.parse(m["epoch"].decode()), int(m["revision"]), m["hash"], m["digest"])
+
+    @property
+    def group_id(self) -> str:
+        return self.meta()["group"].decode()
+
+    def meta(self) -> dict[str, bytes]:
+        return dict(self._db.execute("SELECT name, value FROM meta"))
+
+    def change(self, revision: int) -> Change | None:
+        row = self._db.execute("SELECT header, ops, signature FROM change WHERE revision = ?", (revision,)).fetchone()
+        return change_from_parts(*row) if row else None
+
+    def changes_after(self, revision: int, *, max_bytes: int, max_count: int) -> Sequence[Change] | None:
+        """What comes next, at least one if there is any; None where the registry no longer holds it."""
+        current = int(self.meta()["revision"])
+        if revision == current:
+            return []
+        found: Changes = []
+        size = 0
+        for row in self._db.execute(
+            "SELECT header, ops, signature FROM change WHERE revision > ? ORDER BY revision LIMIT ?",
+            (revision, max_count),
+        ):
+            change = change_from_parts(*row)
+            size += change.size
+            if found and size > max_bytes:
+                break
+            found.append(change)
+        if not found or found[0].revision != revision + 1:
+            return None
+        return found

@@ -1,0 +1,120 @@
+"""The tables of the two registry files, and how a file is opened."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hostward.domain.errors import RegistryError
+
+SCHEMA_VERSION = 1
+
+GROUP_TABLES = """
+CREATE TABLE element (
+  kind TEXT NOT NULL, id TEXT NOT NULL, body BLOB NOT NULL, hash BLOB NOT NULL, revision INTEGER NOT NULL,
+  PRIMARY KEY (kind, id)
+) WITHOUT ROWID;
+CREATE TABLE change (
+  revision INTEGER PRIMARY KEY, header BLOB NOT NULL, ops BLOB NOT NULL, signature BLOB NOT NULL, hash BLOB NOT NULL
+);
+CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE answered (key TEXT PRIMARY KEY, revision INTEGER NOT NULL, changed INTEGER NOT NULL, at REAL NOT NULL)
+  WITHOUT ROWID;
+CREATE TABLE session_row (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL, type TEXT NOT NULL, host TEXT NOT NULL,
+  revision INTEGER NOT NULL, text TEXT NOT NULL
+);
+CREATE UNIQUE INDEX session_name_key ON session_row (name_key);
+CREATE INDEX session_type ON session_row (type, name_key);
+CREATE INDEX session_host ON session_row (host, name_key);
+CREATE INDEX session_revision ON session_row (revision);
+"""
+
+SERVER_TABLES = """
+CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+def open_writer(path: Path, tables: str) -> sqlite3.Connection:
+    """The connection that writes: made with its tables when the file is missing, checked when it is there. Raises
+    RegistryError: "registry-damaged", "registry-newer", "unwritable", "disk-full"."""
+    existed = path.exists()
+    with explained(path):
+        path.touch(mode=0o600)
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("PRAGMA cache_size=-16384")
+        db.execute("PRAGMA journal_size_limit=67108864")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            db.executescript(f"BEGIN;{tables}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+        elif version != SCHEMA_VERSION:
+            db.close()
+            raise RegistryError(
+                f"{path.name} was written by another version (schema {version}; this one reads {SCHEMA_VERSION}).",
+                remedy="Start the version that wrote it, or restore a backup made by this one.",
+                code="registry-newer",
+            )
+        if existed:
+            check_integrity(db, path)
+    return db
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that can't write."""
+    with explained(path):
+        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA query_only=ON")
+        db.execute("PRAGMA cache_size=-8192")
+    return db
+
+
+def check_integrity(db: sqlite3.Connection, path: Path) -> None:
+    """Raises RegistryError "registry-damaged" where SQLite's own check fails."""
+    found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise damaged(path, found)
+
+
+def damaged(path: Path, why: str) -> RegistryError:
+    """Names the newest backup, where there is one."""
+    backups = sorted((path.parent / "backups").glob("*.db"), key=lambda p: p.stat().st_mtime)
+    remedy = (
+        f"Move it away and start again: a Slave loads everything from its Master. Or restore the newest backup, "
+        f"backups/{backups[-1].name}: copy it over {path.name}."
+        if backups
+        else "Move it away and start again: a Slave loads everything from its Master. There is no backup here."
+    )
+    return RegistryError(f"The registry file {path} is damaged: {why}.", remedy=remedy, code="registry-damaged")
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns SQLite's and the system's errors into RegistryErrors."""
+    try:
+        yield
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise explain(path, error) from error
+
+
+def explain(path: Path, error: Exception) -> RegistryError:
+    """What a failure of SQLite or the file system means."""
+    text = str(error)
+    if "full" in text or "No space left" in text or "disk I/O error" in text:
+        return RegistryError(
+            f"{path} can't be written: the disk is full ({text}). Nothing was changed.",
+            remedy="Free some space; nothing needs to be restarted.",
+            code="disk-full",
+        )
+    if "malformed" in text or "not a database" in text or "corrupt" in text:
+        return damaged(path, text)
+    if isinstance(error, sqlite3.OperationalError) and "locked" in text:
+        return RegistryError(
+            f"{path} is locked by another program.", remedy="Close what has it open, and try again.", code="locked"
+        )
+    return RegistryError(
+        f"{path} can't be used: {text}.", remedy="Give this server's user access to it.", code="unwritable"
+    )

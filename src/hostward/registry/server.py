@@ -1,0 +1,66 @@
+"""server.db: what is this server's alone, as named JSON values. Every change is fsynced before it returns."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from hostward.registry.schema import SERVER_TABLES, explained, open_writer
+
+
+class ServerRegistry:
+    """Small values, kept in memory as well. Any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._db = open_writer(path, SERVER_TABLES)
+        self._values: dict[str, str] = dict(self._db.execute("SELECT name, value FROM setting"))
+
+    @classmethod
+    def open(cls, path: Path) -> ServerRegistry:
+        """Made when it is missing. Raises RegistryError."""
+        return cls(path)
+
+    def get(self, name: str) -> Any | None:
+        """The value, or None."""
+        value = self._values.get(name)
+        return None if value is None else orjson.loads(value)
+
+    def put(self, name: str, value: Any) -> None:
+        """Set one value. Raises RegistryError; then nothing was changed."""
+        self.update(**{name: value})
+
+    def delete(self, name: str) -> None:
+        self.update(**{name: None})
+
+    def update(self, **values: Any) -> None:
+        """Set several values in one transaction; None deletes."""
+        texts = {name: None if v is None else orjson.dumps(v).decode() for name, v in values.items()}
+        with self._lock, explained(self._path):
+            if all(self._values.get(name) == text for name, text in texts.items()):
+                return
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                for name, text in texts.items():
+                    if text is None:
+                        self._db.execute("DELETE FROM setting WHERE name = ?", (name,))
+                    else:
+                        self._db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, text))
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            for name, text in texts.items():
+                if text is None:
+                    self._values.pop(name, None)
+                else:
+                    self._values[name] = text
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()

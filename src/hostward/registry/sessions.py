@@ -1,0 +1,77 @@
+"""Sessions as they are searched: a derived table, kept in step in the transaction that changes the elements.
+
+A search looks for each of its words as a part of name, host, type, groups or comment, without regard to case.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from hostward.domain.errors import Conflict, InvalidInput
+from hostward.domain.sessions import KIND, name_key
+
+__all__ = ["KIND", "name_key"]
+
+SORTS = {"name": "name_key", "type": "type", "host": "host", "revision": "revision"}
+MAX_PER_PAGE = 1_000
+MAX_WORDS = 8
+
+
+def put_rows(db: sqlite3.Connection, bodies: Iterable[tuple[str, bytes]], revision: int) -> None:
+    """Bring the derived rows to the new bodies. Raises Conflict "name-taken" where two sessions would share a name."""
+    rows = []
+    for id_, raw in bodies:
+        body = orjson.loads(raw)
+        name, host = body["name"], body.get("host", "")
+        text = "\n".join(
+            (name, host, body["type"], body.get("lu", ""), *body.get("groups", ()), body.get("comment", ""))
+        )
+        rows.append((id_, name, name_key(name), body["type"], host, revision, name_key(text)))
+    try:
+        # Deleted first, so that sessions may swap their names within one change.
+        db.executemany("DELETE FROM session_row WHERE id = ?", [(row[0],) for row in rows])
+        db.executemany("INSERT INTO session_row VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    except sqlite3.IntegrityError as error:
+        taken = _taken(db, rows)
+        raise Conflict(
+            f"There is a session named {taken!r} already.", remedy="Choose another name.", code="name-taken"
+        ) from error
+
+
+def delete_rows(db: sqlite3.Connection, ids: Iterable[str]) -> None:
+    db.executemany("DELETE FROM session_row WHERE id = ?", [(i,) for i in ids])
+
+
+def _taken(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> str:
+    seen: set[str] = set()
+    for row in rows:
+        found = db.execute("SELECT name FROM session_row WHERE name_key = ? AND id <> ?", (row[2], row[0])).fetchone()
+        if found or row[2] in seen:
+            return str(row[1])
+        seen.add(row[2])
+    return "?"
+
+
+def find_page(db: sqlite3.Connection, q: str | None, *, page: int, per_page: int, sort: str) -> tuple[list[str], int]:
+    """The ids of one page of what matches, and how many match. `sort` is a column of SORTS, with - before it for
+    descending. Raises InvalidInput."""
+    column, order = SORTS.get(sort.lstrip("-")), "DESC" if sort.startswith("-") else "ASC"
+    if column is None:
+        raise InvalidInput(f"Sessions can't be sorted by {sort}.", remedy=f"Use one of {', '.join(SORTS)}.")
+    if page < 1 or not 1 <= per_page <= MAX_PER_PAGE:
+        raise InvalidInput(
+            "There is no such page.", remedy=f"Pages start at 1, with 1 to {MAX_PER_PAGE} sessions each."
+        )
+    words = name_key(q or "").split()[:MAX_WORDS]
+    where = " AND ".join(["instr(text, ?) > 0"] * len(words)) or "1"
+    total = db.execute(f"SELECT count(*) FROM session_row WHERE {where}", words).fetchone()[0]  # noqa: S608
+    then = "" if column == "name_key" else ", name_key"
+    found = db.execute(
+        f"SELECT id FROM session_row WHERE {where} ORDER BY {column} {order}{then} LIMIT ? OFFSET ?",  # noqa: S608
+        [*words, per_page, (page - 1) * per_page],
+    )
+    return [row[0] for row in found], total

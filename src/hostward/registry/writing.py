@@ -1,0 +1,76 @@
+"""Writing elements: operations into rows, with the digest and the derived tables kept in step."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hostward.domain.changes import Epoch, Operation, Position, Put, digest_add, element_hash
+from hostward.registry import sessions
+from hostward.registry.content import ElementRow
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where the registry stands, as the table `meta` holds it."""
+
+    group_id: str
+    position: Position
+
+    def rows(self) -> list[tuple[str, bytes]]:
+        p = self.position
+        return [
+            ("group", self.group_id.encode()),
+            ("epoch", str(p.epoch).encode()),
+            ("revision", b"%d" % p.revision),
+            ("hash", p.hash),
+            ("digest", p.digest),
+        ]
+
+    @staticmethod
+    def of(meta: dict[str, bytes]) -> Head:
+        position = Position(Epoch.parse(meta["epoch"].decode()), int(meta["revision"]), meta["hash"], meta["digest"])
+        return Head(meta["group"].decode(), position)
+
+
+def write_operations(
+    db: sqlite3.Connection, operations: Sequence[Operation], digest: bytes, revision: int
+) -> tuple[list[Operation], bytes]:
+    """Carry out the operations as `revision`; answers those that changed something, and the content's digest then.
+    An element named twice gets the last of its operations. Raises Conflict for sessions that would share a name."""
+    last = {(op.kind, op.id): op for op in operations}
+    effective: list[Operation] = []
+    puts: list[ElementRow] = []
+    gone: list[tuple[str, str]] = []
+    added: list[bytes] = []
+    removed: list[bytes] = []
+    for (kind, id_), op in last.items():
+        row = db.execute("SELECT hash FROM element WHERE kind = ? AND id = ?", (kind, id_)).fetchone()
+        old: bytes | None = row[0] if row else None
+        if isinstance(op, Put):
+            new = element_hash(kind, id_, op.body)
+            if new == old:
+                continue
+            puts.append((kind, id_, op.body, new, revision))
+            added.append(new)
+        elif old is None:
+            continue
+        else:
+            gone.append((kind, id_))
+        if old is not None:
+            removed.append(old)
+        effective.append(op)
+    db.executemany("DELETE FROM element WHERE kind = ? AND id = ?", gone)
+    db.executemany("INSERT OR REPLACE INTO element VALUES (?, ?, ?, ?, ?)", puts)
+    sessions.delete_rows(db, (id_ for kind, id_ in gone if kind == sessions.KIND))
+    sessions.put_rows(db, ((row[1], row[2]) for row in puts if row[0] == sessions.KIND), revision)
+    return effective, digest_add(digest, added, removed)
+
+
+def put_content(db: sqlite3.Connection, elements: Sequence[ElementRow], revision: int) -> None:
+    """All content replaced by these elements; the changes before it are forgotten."""
+    for table in ("element", "change", "session_row", "answered"):
+        db.execute(f"DELETE FROM {table}")  # noqa: S608
+    db.executemany("INSERT INTO element VALUES (?, ?, ?, ?, ?)", elements)
+    sessions.put_rows(db, ((row[1], row[2]) for row in elements if row[0] == sessions.KIND), revision)

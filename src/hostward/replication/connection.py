@@ -1,0 +1,142 @@
+"""Test Connection: its separate checks, in order. The first that fails says what to do; those behind it stay open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hostward.domain.errors import HostwardError, PeerError
+from hostward.domain.replication import Check, Target
+
+NAMES = (
+    "name",
+    "port",
+    "protocol",
+    "context",
+    "certificate",
+    "certificate-there",
+    "passphrase",
+    "clock",
+    "version",
+    "database-port",
+)
+TIMEOUT_S = 5.0
+TROUBLE = ("instance", "timeout", "peer", "replay", "busy")
+
+Ask = Callable[[], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The checks, and what the other server said of itself where they got that far (empty otherwise)."""
+
+    checks: list[Check]
+    said: dict[str, Any]
+
+    @property
+    def failed(self) -> Check | None:
+        return next((c for c in self.checks if c.ok is False), None)
+
+
+async def run_checks(target: Target, *, version: str, ask: Ask, database_down_is_wrong: bool) -> Reached:
+    """All checks of `target`. `ask` has the conversation (messages: check) and raises PeerError with the code of the
+    check that failed. Never raises for what the other side does."""
+    done: dict[str, Check] = {}
+    said: dict[str, Any] = {}
+    try:
+        await _resolve(target, done)
+        await _connect(target.host, target.port, done)
+        said = await ask()
+        for name in NAMES[2:8]:
+            done[name] = Check(name, True, _FINE[name], "")
+        _compare_versions(version, str(said.get("version", "")), done)
+        await _reach_database(said, database_down_is_wrong, done)
+    except HostwardError as error:
+        code = error.code if error.code in NAMES else "context" if error.code not in TROUBLE else "port"
+        for name in NAMES[: NAMES.index(code)]:
+            done.setdefault(name, Check(name, True, _FINE.get(name, ""), ""))
+        done[code] = Check(code, False, error.message, error.remedy)
+    return Reached([done.get(n) or Check(n, None, "Not reached.", "") for n in NAMES], said)
+
+
+_FINE = {
+    "name": "The name resolves.",
+    "port": "The port accepts connections.",
+    "protocol": "Both use the same Global protocol.",
+    "context": "A server of this kind answers at the servlet context.",
+    "certificate": "Its certificate is in this server's Trusted Certificates.",
+    "certificate-there": "This server's certificate is trusted there.",
+    "passphrase": "Both have the same passphrase.",
+    "clock": "The clocks agree.",
+}
+
+
+async def _resolve(target: Target, done: dict[str, Check]) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, TimeoutError) as error:
+        raise PeerError(
+            f"The name {target.host} does not resolve.",
+            remedy="Check the host name's spelling, and that this machine's DNS or hosts file knows it.",
+            code="name",
+        ) from error
+    done["name"] = Check("name", True, f"{target.host} is {found[0][4][0]}.", "")
+
+
+async def _connect(host: str, port: int, done: dict[str, Check]) -> None:
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError) as error:
+        raise PeerError(
+            f"Nothing accepts connections at {host}, port {port}.",
+            remedy="Check the port, that the other server runs, and that no firewall is between.",
+            code="port",
+        ) from error
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    done["port"] = Check("port", True, f"Port {port} accepts connections.", "")
+
+
+def _compare_versions(mine: str, theirs: str, done: dict[str, Check]) -> None:
+    def line(version: str) -> list[int]:
+        return [int(p) if p.isdigit() else 0 for p in version.split(".")[:2]]
+
+    a, b = line(mine), line(theirs)
+    if a[:1] != b[:1] or abs(a[-1] - b[-1]) > 1:
+        raise PeerError(
+            f"This server has version {mine}, the other {theirs}.",
+            remedy="Upgrade the older one: versions at most one apart replicate together.",
+            code="version",
+        )
+    done["version"] = Check("version", True, f"Version {theirs}.", "")
+
+
+async def _reach_database(said: dict[str, Any], down_is_wrong: bool, done: dict[str, Check]) -> None:
+    database = said.get("database") or {}
+    if not database.get("running"):
+        if down_is_wrong:
+            raise PeerError(
+                "The Master's database isn't running yet.",
+                remedy="Wait until the Master's Database Status is Up.",
+                code="database-port",
+            )
+        done["database-port"] = Check("database-port", None, "Its database isn't running yet; it can't be tried.", "")
+        return
+    host, port = str(database["address"]), int(database["storage_port"])
+    try:
+        await _connect(host, port, {})
+    except PeerError as error:
+        raise PeerError(
+            f"Its database port {host}:{port} can't be reached.",
+            remedy="Open it between the servers, or choose a Database Network Adapter that can be reached.",
+            code="database-port",
+        ) from error
+    done["database-port"] = Check("database-port", True, f"{host}:{port} accepts connections.", "")

@@ -1,0 +1,191 @@
+"""The answering side of the servers' conversation: who may say what, and what is answered.
+
+Only servers whose certificate is in Trusted Certificates get this far, with the right passphrase. A message proves a
+server, not a person.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from hostward.domain.changes import Position, pack, unpack
+from hostward.domain.errors import HostwardError, PeerError
+from hostward.domain.replication import Role
+from hostward.replication.acknowledgements import MAX_BATCH_BYTES, MAX_BATCH_CHANGES
+from hostward.replication.members import RING, Member
+from hostward.replication.membership import Asking
+from hostward.replication.messages import Message, error_message
+from hostward.replication.parts import Parts
+from hostward.replication.snapshots import sign_snapshot
+
+log = structlog.get_logger()
+
+
+class Conversation:
+    """Answers messages. `changed` wakes the coordinator; `database_status` is this server's own."""
+
+    def __init__(self, parts: Parts, changed: Callable[[], None], database_status: Callable[[], str]) -> None:
+        self._p, self._changed, self._database_status = parts, changed, database_status
+        self._answers: dict[str, Callable[[str, Message], Awaitable[Message]]] = {
+            "status": self._status,
+            "check": self._check,
+            "nudge": self._nudge,
+            "changes": self._changes,
+            "snapshot": self._snapshot,
+            "admit": self._admit,
+            "vouch": self._vouch,
+            "joined": self._joined,
+            "leave": self._leave,
+            "removed": self._removed,
+        }
+
+    async def answer(self, sender: str, message: Message) -> Message:
+        """The answer for a server id that has proved itself. Never raises for what the other side says."""
+        handler = self._answers.get(message.act)
+        if handler is None:
+            return error_message(PeerError("This version doesn't know that request.", code="version"))
+        try:
+            return await handler(sender, message)
+        except HostwardError as error:
+            if error.code not in ("busy", "role"):
+                log.info("peer-refused", act=message.act, server=sender, reason=error.message)
+            return error_message(error)
+        except (KeyError, TypeError, ValueError) as error:
+            return error_message(PeerError(f"The message isn't understood: {error}.", code="version"))
+
+    def own_status(self) -> dict[str, Any]:
+        """What this server says of itself to the members."""
+        p = self._p
+        return {
+            "position": p.group.position.to_json(),
+            "group": p.group.group_id,
+            "content_ok": p.content.ok,
+            "role": p.state.now.role.value,
+            "database_status": self._database_status(),
+            "server_name": p.describe_self().name,
+            "version": p.version,
+            "time": p.now(),
+            "database": p.node.summary(),
+        }
+
+    async def _status(self, sender: str, message: Message) -> Message:
+        self._require_member(sender)
+        return Message("ok", self.own_status())
+
+    async def _check(self, sender: str, message: Message) -> Message:
+        """Test Connection: what a trusted server may know before it is a member."""
+        p = self._p
+        if message.data.get("protocol") != p.state.now.protocol and p.state.now.role is not Role.STANDALONE:
+            raise PeerError(
+                f"The other server's Global protocol is {p.state.now.protocol.upper()}.",
+                remedy="Choose the same Global protocol on both.",
+                code="protocol",
+            )
+        me = p.describe_self()
+        return Message(
+            "ok",
+            {
+                "server": p.server_id,
+                "server_name": me.name,
+                "version": p.version,
+                "role": p.state.now.role.value,
+                "group": p.group.group_id,
+                "database": p.node.summary(),
+            },
+        )
+
+    async def _nudge(self, sender: str, message: Message) -> Message:
+        p = self._p
+        if p.state.now.role is not Role.SLAVE or p.follower.following is None:
+            raise PeerError("This server isn't a Slave.", code="role")
+        if sender != p.follower.following.master:
+            raise PeerError("Only this server's Master may send changes.", code="role")
+        position = Position.from_json(message.data["position"])
+        mine = await p.follower.nudged(position, unpack(message.blob))
+        p.life.confirmed_master = True
+        return Message("ok", {"position": mine.to_json()})
+
+    async def _changes(self, sender: str, message: Message) -> Message:
+        p = self._p
+        self._require_member(sender)
+        after = Position.from_json(message.data["after"])
+        mine = p.group.position
+        here = p.group.change(after.revision)
+        same = after.hash == mine.hash if after.revision == mine.revision else here is None or here.hash == after.hash
+        kept = None
+        if same and after.epoch == mine.epoch:
+            kept = p.group.changes_after(after.revision, max_bytes=MAX_BATCH_BYTES, max_count=MAX_BATCH_CHANGES)
+        return Message("ok", {"kept": kept is not None, "position": mine.to_json()}, pack(kept or []))
+
+    async def _snapshot(self, sender: str, message: Message) -> Message:
+        p = self._p
+        if not p.content.ok:
+            raise PeerError("This server's own content is being healed.", code="busy")
+        self._require_member(sender)
+        content = await asyncio.to_thread(p.group.snapshot)
+        return Message("ok", {"revision": content.position.revision}, sign_snapshot(content, p.identity).to_bytes())
+
+    async def _admit(self, sender: str, message: Message) -> Message:
+        p = self._p
+        if p.state.now.role is not Role.MASTER:
+            raise PeerError(
+                f"The server at that address isn't a Master; its role is {p.state.now.role.value.capitalize()}.",
+                remedy="Configure the Master server first, or enter the address of the one that is.",
+                code="role",
+            )
+        if not p.life.caught_up or p.node.store() is None:
+            raise PeerError("The Master's database isn't Up yet.", code="busy")
+        asking = Asking.from_json(message.data)
+        if asking.member.server_id != sender:
+            raise PeerError("A server can only ask for itself.", code="role")
+        try:
+            admitted = await p.membership.admit(asking, await p.node.ring())
+        finally:
+            self._changed()
+        return Message("ok", {**admitted.to_json(), "position": p.group.position.to_json()})
+
+    async def _vouch(self, sender: str, message: Message) -> Message:
+        p = self._p
+        if not p.life.confirmed_master or p.life.removed:
+            raise PeerError("This server hasn't been confirmed by the Master since it started.", code="busy")
+        asking = Asking.from_json(message.data)
+        if asking.member.server_id != sender:
+            raise PeerError("A server can only ask for itself.", code="role")
+        return Message("ok", p.membership.vouch(asking).to_json())
+
+    async def _joined(self, sender: str, message: Message) -> Message:
+        await self._p.membership.joined(sender, str(message.data["host_id"]))
+        self._changed()
+        return Message("ok")
+
+    async def _leave(self, sender: str, message: Message) -> Message:
+        if self._p.state.now.role is Role.MASTER:
+            await self._p.membership.remove(sender, f"server {sender}")
+            self._changed()
+        return Message("ok")
+
+    async def _removed(self, sender: str, message: Message) -> Message:
+        p = self._p
+        if sender != p.state.now.master_id:
+            raise PeerError("Only this server's Master may remove it.", code="role")
+        p.life.removed = "This server was removed from the group by its Master."
+        p.life.admitted = None
+        self._changed()
+        return Message("ok")
+
+    def _require_member(self, sender: str) -> Member:
+        p = self._p
+        if p.state.now.role is Role.STANDALONE:
+            raise PeerError("This server is Standalone: it belongs to no group.", code="left")
+        found = p.find(sender)
+        if found is None and sender != p.state.now.master_id:
+            with p.group.read() as reader:
+                known_ring = reader.get(RING, "ring") is not None
+            raise PeerError(
+                "The asking server isn't a member of this group.", code="removed" if known_ring else "group"
+            )
+        return found or p.describe_self()

@@ -1,0 +1,288 @@
+"""The follower: on a Slave, applies the Master's changes in order, from whichever source has them.
+
+Nudges bring them at once. A slow poll reads the log at the local database node, so that nothing depends on nudges; what
+the node can't give is fetched from a peer's registry. It never skips: a change is applied only onto the one before it.
+A history or content that isn't the Master's is replaced by a snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from hostward.database.log_store import LogStore
+from hostward.domain.changes import Change, Position, unpack
+from hostward.domain.errors import DatabaseError, HostwardError, PeerError, RegistryError
+from hostward.registry.group import GroupRegistry, SnapshotContent
+from hostward.replication.members import Elements, member
+from hostward.replication.snapshots import SignedSnapshot, newest_stored
+from hostward.trust.identity import verify
+
+POLL_S = 0.5
+PATIENCE_S = 1.0
+GRACE_S = 5.0
+ROWS_A_READ = 64
+DIFFERENT = ("history-differs", "digest-differs")
+
+log = structlog.get_logger()
+
+
+class Sources(Protocol):
+    """Where a follower gets what it lacks. All raise PeerError when the server doesn't answer."""
+
+    def store(self) -> LogStore | None:
+        """The log at the local node, while that is ready."""
+        ...
+
+    def peers(self) -> Sequence[str]:
+        """The other servers' ids, the Master's first."""
+        ...
+
+    async def changes(self, server_id: str, after: Position) -> list[Change] | None:
+        """Changes from that server's registry; None if it no longer has them, or its history is another."""
+        ...
+
+    async def snapshot(self, server_id: str) -> SignedSnapshot: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """Whom this server follows: the Master's id and certificate (PEM), and the group's id."""
+
+    master: str
+    certificate: str
+    group_id: str
+
+
+class Follower:
+    """Applies what the Master of `following` commits. One lock serialises every way in."""
+
+    def __init__(self, group: GroupRegistry, sources: Sources) -> None:
+        self._group, self._sources = group, sources
+        self._lock = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._behind_since: float | None = None
+        self._in_step_at: float | None = None
+        self.following: Following | None = None
+        self.target: Position | None = None
+        self.reason = ""
+
+    @property
+    def loaded(self) -> bool:
+        """The registry holds the Master's history, not one of this server's own."""
+        f = self.following
+        return f is not None and self._group.group_id == f.group_id and self._group.position.epoch.server == f.master
+
+    @property
+    def in_step(self) -> bool:
+        """Everything that the Master is known to have is applied, with the same hash."""
+        mine, target = self._group.position, self.target
+        if not self.loaded or target is None or mine.epoch != target.epoch or mine.revision < target.revision:
+            return False
+        if mine.revision == target.revision:
+            return mine.hash == target.hash and mine.digest == target.digest
+        return True
+
+    @property
+    def recently_in_step(self) -> bool:
+        """In step now, or less than GRACE_S ago: a stream of changes isn't a disturbance."""
+        now = asyncio.get_running_loop().time()
+        if self.in_step:
+            self._in_step_at = now
+        return self._in_step_at is not None and self.loaded and now - self._in_step_at < GRACE_S
+
+    def master_is_at(self, position: Position) -> None:
+        """What the Master says of itself; a position older than the one known is ignored."""
+        if self.target is None or (position.epoch, position.revision) >= (self.target.epoch, self.target.revision):
+            self.target = position
+        if not self.in_step:
+            self._wake.set()
+
+    async def nudged(self, position: Position, changes: list[Change]) -> Position:
+        """The Master's nudge: applies the changes where they fit, and answers this registry's position, fsynced.
+        Raises RegistryError if this registry can't be written."""
+        if not self.loaded:
+            raise PeerError("This server hasn't loaded the Master's configuration yet.", code="busy")
+        async with self._lock:
+            if changes and changes[0].revision <= self._group.position.revision + 1:
+                try:
+                    await self._apply(changes)
+                except RegistryError as error:
+                    if error.code not in (*DIFFERENT, "gap"):
+                        raise
+                    self.reason = error.message
+        self.master_is_at(position)
+        return self._group.position
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), POLL_S)
+            self._wake.clear()
+            if self.loaded:
+                try:
+                    await self._catch_up()
+                except HostwardError as error:
+                    self._say(error.message)
+
+    async def load(self, *, not_older_than: Position | None = None) -> None:
+        """Replace the registry's content by the Master's, from the first source that has it: a peer's registry, else
+        the newest snapshot in the database. Raises PeerError with every source's reason if none has."""
+        assert self.following is not None
+        reasons = []
+        async with self._lock:
+            for server_id in self._sources.peers():
+                try:
+                    signed = await self._sources.snapshot(server_id)
+                    content = signed.content(self._certificate_of(server_id))
+                    if await self._replace(content, not_older_than):
+                        return
+                    reasons.append("a snapshot was older than what this server has")
+                except HostwardError as error:
+                    reasons.append(error.message)
+            store = self._sources.store()
+            if store is not None:
+                found = await newest_stored(store, self.following.certificate)
+                if found is not None and await self._replace(found, not_older_than):
+                    return
+        raise PeerError("No server could give the configuration: " + "; ".join(reasons), code="timeout")
+
+    async def take_from(self, server_id: str, theirs: Position) -> None:
+        """Take from one server's registry what comes after this one's position, up to `theirs`. Raises PeerError,
+        RegistryError."""
+        while (mine := self._group.position).revision < theirs.revision:
+            changes = await self._sources.changes(server_id, mine)
+            if not changes:
+                await self.load(not_older_than=mine)
+                return
+            async with self._lock:
+                await self._apply(changes)
+
+    async def heal_master(self, following: Following, mine: Position) -> None:
+        """Replace a Master's altered content by a Slave's at the very same position. Raises PeerError where none has
+        it: the Slaves may be behind for a moment."""
+        for server_id in self._sources.peers():
+            try:
+                signed = await self._sources.snapshot(server_id)
+                content = signed.content(self._certificate_of(server_id))
+            except HostwardError as error:
+                self._say(error.message)
+                continue
+            if content.group_id == following.group_id and content.position == mine == self._group.position:
+                await self._group.replace(content, backup_to=None)
+                return
+        raise PeerError("No Slave answers with the content of this revision.", code="timeout")
+
+    def _certificate_of(self, server_id: str) -> str:
+        if self.following is not None and server_id == self.following.master:
+            return self.following.certificate
+        with self._group.read() as reader:
+            found = member(reader, server_id)
+        if found is None:
+            raise PeerError("A snapshot came from a server that isn't a member.", code="group")
+        return found.certificate
+
+    async def _replace(self, content: SnapshotContent, not_older_than: Position | None) -> bool:
+        f = self.following
+        if f is None or content.group_id != f.group_id or content.position.epoch.server != f.master:
+            return False
+        if not_older_than is not None and content.position.revision < not_older_than.revision:
+            return False
+        await self._group.replace(content, backup_to=None)
+        log.info("snapshot-loaded", revision=content.position.revision)
+        return True
+
+    async def _catch_up(self) -> None:
+        await self._read_log()
+        if self.in_step or self.target is None:
+            self._behind_since, self.reason = None, ""
+            return
+        now = asyncio.get_running_loop().time()
+        self._behind_since = self._behind_since or now
+        if now - self._behind_since >= PATIENCE_S or self._sources.store() is None:
+            await self._fetch_from_peers()
+
+    async def _read_log(self) -> None:
+        store = self._sources.store()
+        if store is None:
+            return
+        while True:
+            before = self._group.position
+            try:
+                rows = await store.read(before.epoch, before.revision, limit=ROWS_A_READ)
+            except DatabaseError as error:
+                self._say(error.message)
+                return
+            if not rows:
+                return
+            changes = [c for row in rows for c in unpack(row.payload)]
+            await self._apply_or_reload(changes)
+            if self._group.position.revision == before.revision:
+                return
+
+    async def _fetch_from_peers(self) -> None:
+        for server_id in self._sources.peers():
+            before = self._group.position
+            try:
+                changes = await self._sources.changes(server_id, before)
+            except PeerError as error:
+                self._say(error.message)
+                continue
+            if changes is None:
+                await self.load(not_older_than=before if self._same_history_as_master() else None)
+            elif changes:
+                await self._apply_or_reload(changes)
+            if self.in_step:
+                return
+            if self._group.position.revision > before.revision:
+                self._wake.set()
+                return
+
+    def _same_history_as_master(self) -> bool:
+        mine, target = self._group.position, self.target
+        return target is None or mine.revision != target.revision or mine.hash == target.hash
+
+    async def _apply_or_reload(self, changes: list[Change]) -> None:
+        try:
+            async with self._lock:
+                await self._apply(changes)
+        except RegistryError as error:
+            if error.code == "gap":
+                return
+            if error.code not in DIFFERENT:
+                raise
+            log.warning("registry-differs", reason=error.message)
+            await self.load()
+
+    async def _apply(self, changes: list[Change]) -> None:
+        """Apply the part that is new. The last signature vouches for all before it, through the chain of hashes."""
+        at = self._group.position.revision
+        new = [c for c in changes if c.revision > at]
+        if not new:
+            return
+        last = new[-1].revision
+
+        def check(change: Change, reader: Elements) -> None:
+            if change.epoch != self._group.position.epoch:
+                raise RegistryError(f"A change is of epoch {change.epoch}, not this group's.", code="gap")
+            if change.revision == last:
+                master = member(reader, change.epoch.server)
+                certificate = master.certificate if master else None
+                if certificate is None and self.following is not None:
+                    certificate = self.following.certificate
+                if certificate is None:
+                    raise RegistryError("A change was signed by a server that isn't a member.", code="gap")
+                verify(certificate, change.hash, change.signature)
+
+        await self._group.apply(new, check)
+
+    def _say(self, reason: str) -> None:
+        if reason != self.reason:
+            log.info("follower-waits", reason=reason)
+        self.reason = reason

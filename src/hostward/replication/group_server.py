@@ -1,0 +1,192 @@
+"""A server as a member of a group: its parts wired together, and the loops that run for its life."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from hostward.configuration import Configuration
+from hostward.domain.changes import Position
+from hostward.domain.replication import Role
+from hostward.registry.group import GroupRegistry
+from hostward.registry.server import ServerRegistry
+from hostward.replication.acknowledgements import Acknowledgements, Nudge
+from hostward.replication.acts import ServerActs
+from hostward.replication.content import ContentWatch
+from hostward.replication.conversation import Conversation
+from hostward.replication.coordinator import Coordinator
+from hostward.replication.envelopes import Receiver
+from hostward.replication.follower import Follower, Following
+from hostward.replication.jobs import Jobs
+from hostward.replication.links import Links
+from hostward.replication.members import JOINED, Member
+from hostward.replication.membership import Membership
+from hostward.replication.messages import Message
+from hostward.replication.node import Node
+from hostward.replication.parts import Parts
+from hostward.replication.service import ReplicationService
+from hostward.replication.sources import PeerSources
+from hostward.replication.state import StateStore
+from hostward.replication.views import POLL_S, View, Views
+from hostward.trust.certificates import CertificateStore
+from hostward.trust.envelope import Instance, Opener, Sealer
+from hostward.trust.identity import ServerIdentity
+from hostward.trust.passphrase import Passphrase, passphrase_key
+
+NUDGE_TIMEOUT_S = 5.0
+STATUS_TIMEOUT_S = 3.0
+
+log = structlog.get_logger()
+
+
+class GroupServer:
+    """Everything that keeps this server the same as the others. `service` is what the rest of the server sees."""
+
+    def __init__(
+        self,
+        *,
+        data_dir: Path,
+        configuration: Configuration,
+        identity: ServerIdentity,
+        group: GroupRegistry,
+        server: ServerRegistry,
+        store: CertificateStore,
+        now: Callable[[], str],
+        version: str,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._group, self._identity, self._store = group, identity, store
+        self._state = StateStore(server)
+        self._instance = Instance(os.urandom)
+        sealer, opener = self._speak(lambda: self._state.now.secret)
+        links = Links(store, sealer, opener, lambda p: self._speak(lambda: p), lambda: group.group_id)
+        sources = PeerSources()
+        self.parts = Parts(
+            data_dir=data_dir,
+            configuration=configuration,
+            identity=identity,
+            group=group,
+            server=server,
+            state=self._state,
+            jobs=Jobs(server, now),
+            node=Node(data_dir, configuration, identity.server_id),
+            links=links,
+            views=Views(group, self._ask_status, self._answered, now),
+            follower=Follower(group, sources),
+            membership=Membership(group, identity.server_id, time.monotonic, self._prepare_ring),
+            acknowledgements=Acknowledgements(group, self._send_nudge, self._acknowledged),
+            content=ContentWatch(group, self._heal, self._wake, now),
+            now=now,
+            version=version,
+            new_id=new_id,
+        )
+        sources.parts = self.parts
+        self._acts = ServerActs(self.parts)
+        self._coordinator = Coordinator(self._acts, self.parts.jobs)
+        self.service = ReplicationService(self.parts, self._coordinator)
+        conversation = Conversation(self.parts, self._wake, self.service.database_status)
+        self._receiver = Receiver(identity, self._instance, sealer, opener, lambda: group.group_id, conversation.answer)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def peer_app(self, routes: Callable[[Receiver], list[Route]]) -> Starlette:
+        """What is served under /<context>/peer/."""
+        return Starlette(routes=routes(self._receiver))
+
+    async def start(self) -> None:
+        """Start the loops. What the server knew of its Master before is taken up again."""
+        p, state = self.parts, self._state.now
+        if state.role is Role.SLAVE and state.master_id:
+            p.follower.following = Following(state.master_id, state.master_certificate, state.master_group)
+        self._group.subscribe(self._registry_changed)
+        loops = {
+            "coordinator": self._coordinator.run(),
+            "follower": p.follower.run(),
+            "content": p.content.run(),
+            "views": self._watch_others(),
+        }
+        self._tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
+
+    async def stop(self) -> None:
+        """End the loops, then the database node."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.parts.acknowledgements.close()
+        await self._acts.close()
+        await self.parts.links.close()
+
+    def _speak(self, passphrase: Callable[[], Passphrase]) -> tuple[Sealer, Opener]:
+        def key() -> bytes:
+            return passphrase_key(passphrase())
+
+        clock = time.time
+        sealer = Sealer(self._identity, self._instance, key, clock, os.urandom)
+        return sealer, Opener(self._identity, self._instance, self._store.trusted, key, clock)
+
+    def _registry_changed(self) -> None:
+        p = self.parts
+        p.acknowledgements.announce()
+        if p.publisher is not None:
+            p.publisher.announce()
+
+    def _wake(self) -> None:
+        self._coordinator.wake()
+
+    async def _prepare_ring(self, everyone: Sequence[Member]) -> None:
+        await self._acts.prepare_ring(everyone)
+
+    async def _send_nudge(self, server_id: str, nudge: Nudge) -> Position:
+        p = self.parts
+        them = p.find(server_id)
+        assert them is not None
+        blob = await nudge.packed()
+        message = Message("nudge", {"position": nudge.position.to_json()}, blob)
+        answer = await p.links.ask(them, message, timeout_s=NUDGE_TIMEOUT_S + len(blob) / 200_000)
+        return Position.from_json(answer.data["position"])
+
+    def _acknowledged(self, server_id: str, position: Position) -> None:
+        self.parts.views.at(server_id, position)
+
+    async def _ask_status(self, them: Member) -> dict[str, Any]:
+        answer = await self.parts.links.ask(them, Message("status"), timeout_s=STATUS_TIMEOUT_S)
+        return answer.data
+
+    async def _answered(self, view: View) -> None:
+        p, state = self.parts, self._state.now
+        assert view.position is not None
+        if state.role is Role.SLAVE and view.server_id == state.master_id:
+            p.life.confirmed_master = True
+            p.follower.master_is_at(view.position)
+        elif state.role is Role.MASTER:
+            p.membership.heard_from(view.server_id)
+
+    async def _watch_others(self) -> None:
+        """Ask the others how they are, and keep a sender for each Slave."""
+        p = self.parts
+        while True:
+            others, role = p.others(), self._state.now.role
+            if role is Role.MASTER:
+                p.acknowledgements.follow({m.server_id: m for m in others if m.state == JOINED})
+            else:
+                p.acknowledgements.follow({})
+            if role is not Role.STANDALONE:
+                await p.views.poll(others)
+            await asyncio.sleep(POLL_S)
+
+    async def _heal(self) -> None:
+        """Replace altered content. A Slave takes the Master's; a Master takes a Slave's that is at its own position."""
+        p = self.parts
+        mine = self._group.position
+        if p.follower.following is not None:
+            await p.follower.load(not_older_than=mine)
+            return
+        following = Following(p.server_id, self._identity.certificate_pem, self._group.group_id)
+        await p.follower.heal_master(following, mine)

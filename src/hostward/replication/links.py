@@ -1,0 +1,243 @@
+"""The asking side of the servers' conversation: kept-open connections, envelopes, and what each failure means.
+
+The other server's certificate is fetched from it (it is public), and used only if it is in this server's store
+"Management and Security Server": with HTTP as with HTTPS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from hostward.domain.errors import InvalidInput, PeerError, TrustError
+from hostward.domain.replication import Target
+from hostward.replication.members import Member
+from hostward.replication.messages import MAX_BYTES, Message
+from hostward.trust.certificates import CertificateStore
+from hostward.trust.envelope import Opener, Sealer
+from hostward.trust.identity import fingerprint, server_id_of
+from hostward.trust.passphrase import Passphrase
+from hostward.trust.tls import client_context
+
+TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 3.0
+HELLO_BYTES = 64 << 10
+IN_THREAD_BYTES = 256 << 10
+LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=120)
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """A server's public answer: its certificate (PEM), and which life of it this is."""
+
+    certificate: str
+    instance: str
+
+
+class Links:
+    """One for a server. `seal_with` makes a Sealer for another passphrase than the current one (Test Connection)."""
+
+    def __init__(
+        self,
+        store: CertificateStore,
+        sealer: Sealer,
+        opener: Opener,
+        other_passphrase: Callable[[Passphrase], tuple[Sealer, Opener]],
+        group_id: Callable[[], str],
+    ) -> None:
+        self._store, self._sealer, self._opener = store, sealer, opener
+        self._other_passphrase, self._group_id = other_passphrase, group_id
+        self._hellos: dict[str, Hello] = {}
+        self._client: httpx.AsyncClient | None = None
+        self._trusted: list[str] = []
+
+    async def ask(self, them: Member, message: Message, *, timeout_s: float = TIMEOUT_S) -> Message:
+        """Say something to a member; answers its answer. Raises PeerError, also where it refuses."""
+        url = _url(them.target, them.protocol)
+        answer, certificate = await self._converse(
+            url, message, timeout_s, self._sealer, self._opener, self._group_id()
+        )
+        if server_id_of(certificate) != them.server_id:
+            self._hellos.pop(url, None)
+            raise PeerError(f"Another server answers at {them.host}:{them.port}.", code="certificate")
+        return _checked(answer)
+
+    async def ask_target(
+        self,
+        target: Target,
+        message: Message,
+        *,
+        protocol: str,
+        passphrase: Passphrase | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> tuple[Message, str, str]:
+        """Say something to whatever server is at an address, of any group; answers its answer, its server id and its
+        certificate. Raises PeerError."""
+        sealer, opener = self._other_passphrase(passphrase) if passphrase else (self._sealer, self._opener)
+        answer, certificate = await self._converse(_url(target, protocol), message, timeout_s, sealer, opener, "")
+        return _checked(answer), server_id_of(certificate), certificate
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def _converse(
+        self, url: str, message: Message, timeout_s: float, sealer: Sealer, opener: Opener, group: str
+    ) -> tuple[Message, str]:
+        """One question and answer; once more where the other server has a new life since it was last asked."""
+        body = message.to_bytes()
+        for attempt in (1, 2):
+            hello = self._hellos.get(url) or await self._greet(url)
+            nonce = sealer.new_nonce()
+
+            def seal(hello: Hello = hello, nonce: str = nonce) -> bytes:
+                return sealer.seal(body, to=hello.certificate, nonce=nonce, to_instance=hello.instance, group=group)
+
+            def open_(data: bytes, hello: Hello = hello, nonce: str = nonce) -> Message:
+                opened = opener.open(
+                    data, group=self._group_id(), in_reply_to=nonce, sender=fingerprint(hello.certificate)
+                )
+                return Message.from_bytes(opened.body)
+
+            try:
+                envelope = await asyncio.to_thread(seal) if len(body) > IN_THREAD_BYTES else seal()
+            except InvalidInput as error:
+                raise PeerError(error.message, code="peer") from error
+            data = await self._post(url, envelope, timeout_s)
+            try:
+                answer = await asyncio.to_thread(open_, data) if len(data) > IN_THREAD_BYTES else open_(data)
+            except TrustError as error:
+                self._hellos.pop(url, None)
+                raise PeerError(error.message, remedy=error.remedy, code=_open_code(error)) from error
+            if answer.act == "error" and answer.data.get("code") == "instance" and attempt == 1:
+                self._hellos.pop(url, None)
+                continue
+            return answer, hello.certificate
+        raise AssertionError("unreachable")
+
+    async def _greet(self, url: str) -> Hello:
+        response = await self._request("GET", url, None, TIMEOUT_S)
+        if response.status_code != 200:
+            raise _wrong_context(url)
+        try:
+            value: dict[str, Any] = response.json()
+            hello = Hello(str(value["certificate"]), str(value["instance"]))
+            mark = fingerprint(hello.certificate)
+        except (ValueError, KeyError, TypeError, TrustError) as error:
+            raise _wrong_context(url) from error
+        if not self._store.trusted(mark):
+            raise _not_trusted(f"It has the SHA-256 fingerprint {mark}.")
+        self._hellos[url] = hello
+        return hello
+
+    async def _post(self, url: str, envelope: bytes, timeout_s: float) -> bytes:
+        response = await self._request("POST", url, envelope, timeout_s)
+        if response.status_code == 403:
+            self._hellos.pop(url, None)
+            raise PeerError(
+                "The other server doesn't trust this server's certificate.",
+                remedy="Import this server's servletcontainer.cer into the other server's Trusted Certificates.",
+                code="certificate-there",
+            )
+        if response.status_code != 200:
+            raise _wrong_context(url)
+        return response.content
+
+    async def _request(self, method: str, url: str, body: bytes | None, timeout_s: float) -> httpx.Response:
+        timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
+        try:
+            async with self._open_client().stream(method, url, content=body, timeout=timeout) as response:
+                limit = HELLO_BYTES if method == "GET" else MAX_BYTES + (1 << 20)
+                parts, size = [], 0
+                async for part in response.aiter_raw():
+                    size += len(part)
+                    if size > limit:
+                        raise PeerError("The other server's answer is too large.", code="peer")
+                    parts.append(part)
+                return httpx.Response(response.status_code, content=b"".join(parts))
+        except httpx.HTTPError as error:
+            self._hellos.pop(url, None)
+            raise _explained(error, url) from error
+
+    def _open_client(self) -> httpx.AsyncClient:
+        trusted = self._store.pems()
+        if self._client is None or trusted != self._trusted:
+            self._trusted = trusted
+            self._client = httpx.AsyncClient(
+                verify=client_context(trusted), limits=LIMITS, follow_redirects=False, trust_env=False
+            )
+        return self._client
+
+
+def _url(target: Target, protocol: str) -> str:
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    return f"{protocol}://{host}:{target.port}/{target.context}/peer/"
+
+
+def _checked(answer: Message) -> Message:
+    if answer.act == "error":
+        data = answer.data
+        raise PeerError(
+            str(data.get("message", "The other server refused.")),
+            remedy=str(data.get("remedy", "")),
+            code=str(data.get("code", "peer")),
+        )
+    return answer
+
+
+def _open_code(error: TrustError) -> str:
+    """The other side's answer couldn't be opened: its passphrase proof or clock is as wrong as ours would be there."""
+    return error.code if error.code in ("passphrase", "clock", "group") else "certificate"
+
+
+def _wrong_context(url: str) -> PeerError:
+    context = url.split("/")[3]
+    return PeerError(
+        f"No Administrative Server answers under the servlet context {context}.",
+        remedy="Enter the servlet context of the other server's set-up (mss by default), and its own port.",
+        code="context",
+    )
+
+
+def _not_trusted(which: str) -> PeerError:
+    return PeerError(
+        f"The other server's certificate isn't in this server's Trusted Certificates. {which}".strip(),
+        remedy="Import its servletcontainer.cer here: Configure Settings > Trusted Certificates > + Import.",
+        code="certificate",
+    )
+
+
+def _explained(error: httpx.HTTPError, url: str) -> PeerError:
+    """What a failed request means. httpx keeps the cause only in the chain of exceptions."""
+    host = url.split("/")[2]
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return PeerError(f"The name in {host} does not resolve.", remedy="Check the host name.", code="name")
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _not_trusted("")
+        if isinstance(cause, ssl.SSLError):
+            return PeerError(
+                f"The server at {host} doesn't speak HTTPS there.",
+                remedy="Choose the same Global protocol on both servers, and the port that belongs to it.",
+                code="protocol",
+            )
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
+        return PeerError(f"The server at {host} didn't answer in time.", remedy="See whether it runs.", code="timeout")
+    if isinstance(error, httpx.RemoteProtocolError):
+        return PeerError(
+            f"The server at {host} doesn't speak HTTP there.",
+            remedy="Choose the same Global protocol on both servers, and the port that belongs to it.",
+            code="protocol",
+        )
+    return PeerError(
+        f"Nothing accepts connections at {host}.", remedy="See whether that server runs, and its port.", code="port"
+    )

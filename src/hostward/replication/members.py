@@ -1,0 +1,143 @@
+"""Who belongs to the group, as replicated elements: so that every server knows it, also while its Master is away.
+
+member          a server whose node is, or is becoming, part of the ring       id = its server id
+slave           a row of the Master's Slave table, as the administrator gave it id = host:port/context
+removed-member  the tombstone of a removed server                               id = its server id
+ring            which generation of the ring is the current one                 id = "ring"
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+from hostward.domain.changes import Delete, Operation, Put, canonical
+from hostward.domain.replication import Target
+from hostward.registry.group import Element
+
+MEMBER, SLAVE, REMOVED, RING = "member", "slave", "removed-member", "ring"
+MEMBERSHIP_KINDS = (MEMBER, SLAVE, REMOVED, RING)
+MAX_SERVERS = 16
+
+JOINING, JOINED = "joining", "joined"
+
+
+class Elements(Protocol):
+    """What is needed of a registry's reader."""
+
+    def get(self, kind: str, id_: str, /) -> Element | None: ...
+    def list(self, kind: str, /) -> list[Element]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A server of the group. `address` is where its database node listens for the others; `host_id` is the node's,
+    empty until it has joined; certificates are PEM."""
+
+    server_id: str
+    name: str
+    host: str
+    port: int
+    context: str
+    protocol: str
+    certificate: str
+    internode_certificate: str
+    address: str
+    storage_port: int
+    version: str
+    state: str
+    host_id: str = ""
+
+    @property
+    def target(self) -> Target:
+        return Target(self.host, self.port, self.context)
+
+    @property
+    def seed(self) -> str:
+        """Where the node listens, in cassandra.yaml's form."""
+        return f"{self.address}:{self.storage_port}"
+
+    def put(self) -> Put:
+        body = asdict(self)
+        del body["server_id"]
+        return Put(MEMBER, self.server_id, canonical(body))
+
+    def same_place(self, other: Member) -> bool:
+        """Equal but for what the Master adds to a member's own description."""
+        return replace(self, state=other.state, host_id=other.host_id) == other
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Member:
+        return Member(**value)
+
+
+@dataclass(frozen=True, slots=True)
+class SlaveRow:
+    """A row of the Slave table. `server_id` is empty until the server has been reached."""
+
+    target: Target
+    server_id: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.target.host}:{self.target.port}/{self.target.context}"
+
+    def put(self) -> Put:
+        t = self.target
+        return Put(
+            SLAVE,
+            self.id,
+            canonical({"host": t.host, "port": t.port, "context": t.context, "server_id": self.server_id}),
+        )
+
+
+def members(elements: Elements) -> list[Member]:
+    """The group's servers, the Master included, in the order of their ids."""
+    return [Member(server_id=e.id, **e.json()) for e in elements.list(MEMBER)]
+
+
+def member(elements: Elements, server_id: str) -> Member | None:
+    e = elements.get(MEMBER, server_id)
+    return Member(server_id=e.id, **e.json()) if e else None
+
+
+def slave_rows(elements: Elements) -> list[SlaveRow]:
+    """The Slave table."""
+    rows = []
+    for e in elements.list(SLAVE):
+        body = e.json()
+        rows.append(SlaveRow(Target(body["host"], body["port"], body["context"]), body["server_id"]))
+    return rows
+
+
+def was_removed(elements: Elements, server_id: str) -> bool:
+    return elements.get(REMOVED, server_id) is not None
+
+
+def put_removed(them: Member) -> Put:
+    """The tombstone of a removed server."""
+    return Put(REMOVED, them.server_id, canonical({"name": them.name, "host": them.host}))
+
+
+def ring_generation(elements: Elements) -> int:
+    """Which generation of the ring is the current one; 0 where there has been none. A new one replaces a ring whose
+    data is lost: everything in it is made again from the registries."""
+    e = elements.get(RING, "ring")
+    return int(e.json()["generation"]) if e else 0
+
+
+def put_ring_generation(generation: int) -> Put:
+    return Put(RING, "ring", canonical({"generation": generation}))
+
+
+def cluster_name(group_id: str, generation: int) -> str:
+    """Cassandra's cluster_name: nodes of another group or generation can't merge with it."""
+    return f"hostward {group_id} {generation}"
+
+
+def forget_membership(elements: Elements) -> list[Operation]:
+    """What removes every trace of a group, for a server that stands alone again."""
+    return [Delete(kind, e.id) for kind in MEMBERSHIP_KINDS for e in elements.list(kind)]

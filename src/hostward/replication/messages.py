@@ -1,0 +1,52 @@
+"""What servers say to each other, inside envelopes: an act's name with JSON data, and bytes where there are any.
+
+status     position, content, role, version, database            any member
+check      is my certificate, passphrase, clock good with you?   any trusted server
+nudge      the Master's position, and changes                    Master to Slave
+changes    give me what comes after this position                any member
+snapshot   give me your whole content, signed                    any member
+admit      may my database node start?                           Slave to Master
+vouch      the same, while the Master is away                    Slave to Slave
+joined     my node is in the ring and my content is yours        Slave to Master
+leave      I leave the group                                     Slave to Master
+removed    you are no longer in the group                        Master to Slave
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from hostward.domain.errors import HostwardError, PeerError
+
+MAX_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`act` is one of the above in a request; "ok" or "error" in an answer."""
+
+    act: str
+    data: dict[str, Any] = field(default_factory=dict)
+    blob: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        head = orjson.dumps([self.act, self.data])
+        return len(head).to_bytes(4) + head + self.blob
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Message:
+        """Raises PeerError if the bytes are no message."""
+        try:
+            size = int.from_bytes(data[:4])
+            act, body = orjson.loads(data[4 : 4 + size])
+            return Message(str(act), dict(body), data[4 + size :])
+        except (orjson.JSONDecodeError, TypeError, ValueError) as error:
+            raise PeerError("The other server's message can't be read.", code="version") from error
+
+
+def error_message(error: HostwardError) -> Message:
+    """An error as the other side will raise it again."""
+    return Message("error", {"message": error.message, "code": error.code, "remedy": error.remedy})

@@ -1,0 +1,289 @@
+"""This server's database node as the coordinator handles it: one process, its marker, its ring and its log store."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+
+from hostward.configuration import Configuration
+from hostward.database.identity import NodeIdentity, node_identity
+from hostward.database.install import Runtime, ensure_runtime
+from hostward.database.log_store import LogStore
+from hostward.database.process import NodeProcess
+from hostward.database.ring import Ring, RingPicture
+from hostward.database.settings import NodeSettings
+from hostward.database.yaml import write_trust
+from hostward.domain.errors import DatabaseError
+from hostward.replication.goals import Marker, Process
+from hostward.replication.members import cluster_name
+from hostward.replication.membership import RingNode
+
+MARKER = "hostward.json"
+REMOVE_TIMEOUT_S = 60.0
+BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+STEADY_AFTER_S = 60.0
+RING_FRESH_S = 0.8
+
+log = structlog.get_logger()
+
+
+class Node:
+    """All methods belong to the server's event loop. `error` is why the node isn't running, one sentence with its
+    remedy, empty while it is well."""
+
+    def __init__(self, data_dir: Path, configuration: Configuration, server_id: str) -> None:
+        self._configuration = configuration.database
+        self._dir, self._log_dir = data_dir / "database", data_dir / "logs"
+        self._server_id = server_id
+        self._identity: NodeIdentity | None = None
+        self._runtime: Runtime | None = None
+        self._node: NodeProcess | None = None
+        self._ring: Ring | None = None
+        self._store: LogStore | None = None
+        self._session: Any = None
+        self._trusted: tuple[str, ...] = ()
+        self._picture: RingPicture | None = None
+        self._picture_at = 0.0
+        self._was_ready = False
+        self._failures = 0
+        self._not_before = 0.0
+        self._started_at = 0.0
+        self._stopping = False
+        self.host_id = ""
+        self.replication_factor = 0
+        self.install_progress = ""
+        self.error = ""
+
+    # What is
+
+    @property
+    def certificate_pem(self) -> str:
+        """The internode certificate, made on first need."""
+        if self._identity is None:
+            self._identity = node_identity(self._dir / "identity", self._server_id)
+        return self._identity.certificate_pem
+
+    @property
+    def installed(self) -> bool:
+        return self._runtime is not None
+
+    @property
+    def process(self) -> Process:
+        if self._node is None or not self._node.running:
+            return Process.NONE
+        return Process.READY if self._was_ready else Process.STARTING
+
+    def marker(self) -> Marker | None:
+        """What the data directory belongs to; None where there is none, or its data is gone."""
+        try:
+            value = orjson.loads((self._storage / MARKER).read_bytes())
+            return Marker(str(value["group"]), int(value["generation"]))
+        except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
+            return None
+
+    def store(self) -> LogStore | None:
+        """The log store, while the node is ready and its keyspace open."""
+        return self._store if self.process is Process.READY else None
+
+    @property
+    def phase(self) -> str:
+        """What a starting node is doing, as the end of the sentence "it is …"."""
+        return self._node.phase if self._node else "not running"
+
+    def summary(self) -> dict[str, Any]:
+        """What other servers may know of it."""
+        running = self.process is Process.READY
+        settings = self._node.settings if self._node else None
+        return {
+            "running": running,
+            "address": settings.listen_address if settings else "",
+            "storage_port": settings.storage_port if settings else 0,
+            "host_id": self.host_id,
+            "error": self.error,
+        }
+
+    async def ring(self) -> list[RingNode]:
+        """The ring as this node sees it, less than a second old; empty while it isn't ready."""
+        picture = await self._look()
+        if picture is None:
+            return []
+        return [RingNode(n.host_id, n.address, n.status == "UP") for n in picture.nodes]
+
+    async def rows(self) -> list[dict[str, Any]]:
+        """nodetool's rows at this moment: address, status, state, owns_percent, host_id. Empty while not ready."""
+        if self._ring is None or self.process is not Process.READY:
+            return []
+        try:
+            return await self._ring.nodetool_rows()
+        except DatabaseError as error:
+            log.warning("ring-not-answering", reason=error.message)
+            return []
+
+    # What shall be
+
+    async def install(self) -> str:
+        """Fetch Java and Cassandra where they are missing. Raises DatabaseError."""
+
+        def progress(done: int, total: int, what: str) -> None:
+            share = f"{100 * done // total} % of {total >> 20} MB" if total else ""
+            self.install_progress = f"Installing {what} {share}".strip()
+
+        c = self._configuration
+        self._runtime = await ensure_runtime(
+            c.runtime_dir, java=c.java, maven_repository=c.maven_repository, progress=progress
+        )
+        self.install_progress = ""
+        return ""
+
+    async def start(self, *, marker: Marker, address: str, seeds: Sequence[str], trusted: Sequence[str]) -> None:
+        """Start the process, after the back-off that earlier failures ask for; doesn't wait until it is ready. Raises
+        DatabaseError."""
+        assert self._runtime is not None
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._not_before:
+            raise DatabaseError(
+                self.error or "The database node ended; it is started again in a moment.", code="back-off"
+            )
+        await self._close_store()
+        self._trusted = tuple(dict.fromkeys(trusted))
+        settings = self._settings(marker, address, seeds)
+        self._storage.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self._storage / MARKER).write_bytes(orjson.dumps({"group": marker.group_id, "generation": marker.generation}))
+        self._stopping, self._was_ready, self.host_id = False, False, ""
+        self._node = NodeProcess(settings, self._runtime, on_exit=self._exited)
+        self._started_at = loop.time()
+        try:
+            await self._node.start()
+        except DatabaseError as error:
+            self._failed(error)
+            raise
+        self._ring = Ring(settings)
+
+    async def become_ready(self) -> bool:
+        """Look whether a started node answers by now."""
+        if self.process is Process.STARTING and self._node is not None and self._node.ready:
+            self._was_ready = True
+            self.error = ""
+            picture = await self._look()
+            self.host_id = picture.own_host_id if picture else ""
+        return self.process is Process.READY
+
+    async def open_store(self, *, replication_factor: int | None) -> None:
+        """Open the log store; with a replication factor, create the keyspace or bring it there (only the Master's may).
+        Raises DatabaseError."""
+        from hostward.database.cassandra_log import CassandraLogStore, create_tables
+        from hostward.database.session import ensure_keyspaces, open_session
+
+        assert self._node is not None
+        if self._session is None:
+            self._session = await open_session(self._node.settings)
+        if replication_factor is not None and replication_factor != self.replication_factor:
+            await ensure_keyspaces(self._session, replication_factor)
+            self.replication_factor = replication_factor
+            if self._store is None:
+                await create_tables(self._session)
+        if self._store is None:
+            self._store = CassandraLogStore(self._session)
+
+    async def trust(self, certificates: Sequence[str]) -> None:
+        """Let exactly these internode certificates (and this node's own) into the ring, at once."""
+        wanted = tuple(dict.fromkeys([*certificates, self.certificate_pem]))
+        if self._ring is None or self.process is not Process.READY or set(wanted) == set(self._trusted):
+            return
+        assert self._node is not None
+        write_trust(replace(self._node.settings, trusted_certificates=wanted))
+        await self._ring.reload_certificates()
+        self._trusted = wanted
+
+    async def remove(self, host_id: str) -> None:
+        """Remove a dead node from the ring; finished by force where other nodes don't answer. Raises DatabaseError."""
+        assert self._ring is not None
+        self._picture = None
+        try:
+            await self._ring.remove_node(host_id, timeout_s=REMOVE_TIMEOUT_S)
+        except DatabaseError as error:
+            if error.code != "management-silent":
+                raise
+            await self._ring.force_remove()
+
+    async def stop(self) -> None:
+        """End the process in order. Harmless where none runs."""
+        self._stopping = True
+        await self._close_store()
+        if self._node is not None:
+            await self._node.stop()
+        self._node, self._was_ready, self.error, self._failures, self._not_before = None, False, "", 0, 0.0
+
+    async def wipe(self) -> None:
+        """Remove the node's data: it can then only start as a new node."""
+        assert self.process is Process.NONE
+        await asyncio.to_thread(shutil.rmtree, self._storage, True)
+        self.host_id, self.replication_factor = "", 0
+
+    @property
+    def _storage(self) -> Path:
+        return self._dir / "storage"
+
+    def _settings(self, marker: Marker, address: str, seeds: Sequence[str]) -> NodeSettings:
+        c = self._configuration
+        assert self.certificate_pem
+        assert self._identity is not None
+        return NodeSettings(
+            cluster_name=cluster_name(marker.group_id, marker.generation),
+            listen_address=address,
+            seeds=tuple(seeds),
+            data_dir=self._dir,
+            log_dir=self._log_dir,
+            key_path=self._identity.key_path,
+            certificate_path=self._identity.certificate_path,
+            trusted_certificates=self._trusted,
+            storage_port=c.storage_port,
+            cql_port=c.cql_port,
+            management_port=c.management_port,
+            jmx_port=c.jmx_port,
+            loopback=c.loopback,
+            heap_mib=c.heap_mib,
+        )
+
+    async def _look(self) -> RingPicture | None:
+        now = asyncio.get_running_loop().time()
+        if self._ring is None or self.process is not Process.READY:
+            return None
+        if self._picture is None or now - self._picture_at > RING_FRESH_S:
+            try:
+                self._picture, self._picture_at = await self._ring.ring(), now
+            except DatabaseError as error:
+                log.warning("ring-not-answering", reason=error.message)
+                return None
+        return self._picture
+
+    def _exited(self, returncode: int) -> None:
+        if self._stopping or self._node is None:
+            return
+        self._failed(self._node.explain())
+        log.error("database-node-ended", returncode=returncode, reason=self.error)
+
+    def _failed(self, error: DatabaseError) -> None:
+        loop = asyncio.get_running_loop()
+        if self._was_ready and loop.time() - self._started_at > STEADY_AFTER_S:
+            self._failures = 0
+        self._was_ready = False
+        self.error = str(error)
+        self._not_before = loop.time() + BACK_OFF_S[min(self._failures, len(BACK_OFF_S) - 1)]
+        self._failures += 1
+
+    async def _close_store(self) -> None:
+        store, self._store, self._session = self._store, None, None
+        self._picture, self.replication_factor = None, 0
+        if store is not None:
+            await store.close()
+        if self._ring is not None:
+            await self._ring.close()
+            self._ring = None

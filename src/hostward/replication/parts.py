@@ -1,0 +1,95 @@
+"""The parts of a server that keep it the same as the others, wired once by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hostward.configuration import Configuration
+from hostward.registry.group import GroupRegistry
+from hostward.registry.server import ServerRegistry
+from hostward.replication.acknowledgements import Acknowledgements
+from hostward.replication.content import ContentWatch
+from hostward.replication.follower import Follower
+from hostward.replication.jobs import Jobs
+from hostward.replication.links import Links
+from hostward.replication.members import JOINED, Member, member, members
+from hostward.replication.membership import Membership
+from hostward.replication.node import Node
+from hostward.replication.publisher import Publisher
+from hostward.replication.state import StateStore
+from hostward.replication.views import Views
+from hostward.trust.identity import ServerIdentity
+
+
+@dataclass(slots=True)
+class Life:
+    """What holds for this life of the process only."""
+
+    caught_up: bool = False
+    confirmed_master: bool = False
+    removed: str = ""
+    admitted: tuple[str, int] | None = None
+    farewell_said: bool = False
+    informing: bool = False
+
+
+@dataclass(slots=True)
+class Parts:
+    """Every part of one server. `new_id` makes ids; `now` gives ISO 8601 UTC."""
+
+    data_dir: Path
+    configuration: Configuration
+    identity: ServerIdentity
+    group: GroupRegistry
+    server: ServerRegistry
+    state: StateStore
+    jobs: Jobs
+    node: Node
+    links: Links
+    views: Views
+    follower: Follower
+    membership: Membership
+    acknowledgements: Acknowledgements
+    content: ContentWatch
+    now: Callable[[], str]
+    version: str
+    new_id: Callable[[], str]
+    publisher: Publisher | None = None
+    life: Life = field(default_factory=Life)
+
+    @property
+    def server_id(self) -> str:
+        return self.identity.server_id
+
+    def everyone(self) -> list[Member]:
+        with self.group.read() as reader:
+            return members(reader)
+
+    def others(self) -> list[Member]:
+        return [m for m in self.everyone() if m.server_id != self.server_id]
+
+    def find(self, server_id: str) -> Member | None:
+        with self.group.read() as reader:
+            return member(reader, server_id)
+
+    def describe_self(self) -> Member:
+        """This server as the others should know it."""
+        s, state = self.configuration.server, self.state.now
+        known = self.find(self.server_id)
+        return Member(
+            server_id=self.server_id,
+            name=s.name or s.host_name,
+            host=s.host_name,
+            port=s.https_port if state.protocol == "https" else s.http_port,
+            context=s.context,
+            protocol=state.protocol,
+            certificate=self.identity.certificate_pem,
+            internode_certificate=self.node.certificate_pem,
+            address=state.adapter,
+            storage_port=self.configuration.database.storage_port,
+            version=self.version,
+            state=JOINED,
+            host_id=known.host_id if known else "",
+        )
