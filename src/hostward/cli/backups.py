@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
@@ -14,15 +14,12 @@ app = typer.Typer(help="Backups of the registry, kept on the server.", no_args_i
 
 @client_command(app, "list")
 def list_backups(call: Call) -> None:
-    """List backups, with what each was made for."""
+    """List backups, the newest first."""
     from hostward.cli.output import table
 
     answer = call.api.get("backups")
-    items: list[dict[str, Any]] = answer["items"] if isinstance(answer, dict) else answer
-    columns = list(dict.fromkeys(key for item in items for key in item))
-    call.show(
-        answer, table([c.replace("_", " ").capitalize() for c in columns], [[i.get(c) for c in columns] for i in items])
-    )
+    rows = [(b["name"], b["created"], f"{b['size_bytes']:,}") for b in answer["items"]]
+    call.show(answer, table(("Name", "Made", "Bytes"), rows))
 
 
 @client_command(app, "create")

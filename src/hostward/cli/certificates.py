@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -60,7 +61,7 @@ def import_certificate(
     else:
         body["file_name"] = file_name
     answer = call.api.post(f"trusted-certificates/{store.value}", body)
-    call.show(answer, f"“{friendly_name}” is trusted.{_fingerprint_words(answer)}")
+    call.show(answer, f"“{friendly_name}” is trusted. Fingerprint (SHA-256): {answer.get('fingerprint')}")
 
 
 @client_command(app, "delete")
@@ -71,8 +72,10 @@ def delete_certificate(
     yes: YesOption = False,
 ) -> None:
     """No longer trust a certificate."""
+    if not yes and os.isatty(0) and not typer.confirm(f"No longer trust “{friendly_name}”?", err=True):
+        raise typer.Exit(1)
     path = f"trusted-certificates/{store.value}/{quote(friendly_name, safe='')}"
-    call.show(call.confirmed("DELETE", path, {}, yes=yes), f"“{friendly_name}” is no longer trusted.")
+    call.show(call.api.delete(path), f"“{friendly_name}” is no longer trusted.")
 
 
 @client_command(app, "show-own")
@@ -81,11 +84,6 @@ def show_own(call: Call) -> None:
     answer = call.api.get("server")
     own = {key: answer.get(key) for key in ("server_name", "fingerprint", "certificate_pem")}
     call.show(own, str(answer.get("certificate_pem", "")).rstrip())
-
-
-def _fingerprint_words(answer: dict[str, Any]) -> str:
-    fingerprint = answer.get("fingerprint") or (answer.get("certificate") or {}).get("fingerprint")
-    return f" Fingerprint (SHA-256): {fingerprint}" if fingerprint else ""
 
 
 def _read_pem(path: Path) -> str:

@@ -17,12 +17,12 @@ JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
 
 @client_command(app, "list")
 def list_jobs(call: Call) -> None:
-    """List the newest jobs."""
+    """List the newest jobs, the newest first."""
     from hostward.cli.output import table
 
     answer = call.api.get("jobs")
-    items = answer.get("items") if isinstance(answer, dict) else answer
-    rows = [(j["id"], j["kind"], j["state"], f"{j.get('progress_percent')} %", j.get("reason")) for j in items or []]
+    items = reversed(answer["items"])
+    rows = [(j["id"], j["kind"], j["state"], f"{j.get('progress_percent')} %", j.get("reason")) for j in items]
     call.show(answer, table(("Id", "Kind", "State", "Done", "Reason"), rows))
 
 

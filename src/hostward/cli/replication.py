@@ -68,7 +68,8 @@ def status(call: Call) -> None:
 def nodes(call: Call) -> None:
     """Details: every server of the group, with what its database says at this moment."""
     answer = call.api.get("replication/nodes")
-    call.show(answer, _nodes_table(answer["items"] if isinstance(answer, dict) else answer))
+    details = [f"\n{_name_of(node)}: {node['detail']}" for node in answer if node.get("detail")]
+    call.show(answer, _nodes_table(answer), *details)
 
 
 @client_command(app, "set")
@@ -258,16 +259,20 @@ def _nodes_table(items: Iterable[Mapping[str, Any]]) -> RenderableType:
         lag = node.get("lag_changes")
         rows.append(
             (
-                f"{node.get('server_name') or node.get('server')}\n{node.get('address')}",
+                f"{_name_of(node)}\n{node.get('address')}",
                 f"{node.get('role')}\nv{node.get('version')}",
                 f"{node.get('status')}\n{node.get('state') or ''}",
                 "" if owns is None else f"{owns:g} %",
-                f"{node.get('host_id') or ''}\nlocal: {node.get('local_instance') or '–'}",
+                f"{node.get('host_id') or ''}\n{'this server' if node.get('local_instance') else ''}",
                 f"{node.get('revision')}\n{'' if lag is None else f'lag {lag}'}",
                 f"{synced}\n{_clock(node.get('compared_at'))}",
             )
         )
     return table(("Server", "Role", "Status", "Owns", "Host Id", "Revision", "In sync"), rows)
+
+
+def _name_of(node: Mapping[str, Any]) -> str:
+    return str(node.get("server_name") or node.get("server") or node.get("address"))
 
 
 def _clock(moment: object) -> str:
