@@ -298,6 +298,15 @@ async def same_as_nodetool(runtime: Runtime, node: Started) -> bool:
     return rows == await status_lines(runtime, node.settings)
 
 
+async def sees(ring: Ring, wanted: set[tuple[str, float, str]]) -> None:
+    """Gossip brings news of another node within a second or two."""
+    async with asyncio.timeout(10):
+        while True:
+            if {(r["address"], r["owns_percent"], r["state"]) for r in await ring.nodetool_rows()} == wanted:
+                return
+            await asyncio.sleep(0.1)
+
+
 async def node_at(ring: Ring, address: str) -> RingNode | None:
     return next((node for node in (await ring.ring()).nodes if node.address == address), None)
 
@@ -325,11 +334,8 @@ async def test_a_second_node_joins_dies_and_is_removed(first: Started, runtime: 
         rows = await session.execute("SELECT words FROM hostward.note WHERE id = 1")
         assert [row.words for row in rows] == ["kept"]
         await session.close()
-        rows_seen = await first.ring.nodetool_rows()
-        assert {(r["address"], r["owns_percent"], r["state"]) for r in rows_seen} == {
-            (FIRST, 100.0, "NORMAL"),
-            (SECOND, 100.0, "NORMAL"),
-        }
+        both = {(FIRST, 100.0, "NORMAL"), (SECOND, 100.0, "NORMAL")}
+        await sees(first.ring, both)
         assert await same_as_nodetool(runtime, first)
         assert set(await first.ring.versions()) == {FIRST, SECOND}
         await first.ring.repair()
