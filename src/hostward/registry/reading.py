@@ -63,9 +63,12 @@ class Reader:
         row = self._db.execute("SELECT id FROM session_row WHERE name_key = ?", (sessions.name_key(name),)).fetchone()
         return self.get(sessions.KIND, row[0]) if row else None
 
-    def session_ids_by_name_key(self) -> dict[str, str]:
-        """The id of every session, by its name's key (domain.sessions.name_key)."""
-        return dict(self._db.execute("SELECT name_key, id FROM session_row"))
+    def session_bodies_by_name_key(self) -> dict[str, tuple[str, bytes]]:
+        """Id and body of every session, by its name's key (domain.sessions.name_key)."""
+        rows = self._db.execute(
+            "SELECT s.name_key, s.id, e.body FROM session_row s JOIN element e ON e.kind = 'session' AND e.id = s.id"
+        )
+        return {key: (id_, body) for key, id_, body in rows}
 
     def search_sessions(
         self, q: str | None = None, *, page: int = 1, per_page: int = 50, sort: str = "name"

@@ -71,7 +71,7 @@ class ServerActs:
         strangers = master and process is Process.READY and bool(p.membership.strangers(await node.ring()))
         formed_group, _, formed = state.ring_formed.partition("/")
         admitted = p.life.admitted
-        if admitted and p.follower.loaded and generation != admitted[1]:
+        if admitted and p.follower.loaded and (generation != admitted[1] or me is None):
             admitted = p.life.admitted = None
         return Observed(
             wanted=state.role,
@@ -110,8 +110,8 @@ class ServerActs:
         await p.node.trust([m.internode_certificate for m in p.everyone()])
         if p.state.now.role is Role.MASTER:
             await p.membership.abandon_stale_joins()
-        silent = [m.name for m in p.others() if p.views.of(m.server_id).silent]
-        return f"Up. Not answering at the moment: {', '.join(silent)}." if silent else ""
+        silent = [f"{m.name}: {p.views.of(m.server_id).silent}" for m in p.others() if p.views.of(m.server_id).silent]
+        return f"Up, but without {'; '.join(silent)}" if silent else ""
 
     async def close(self) -> None:
         """Stop the node: the server ends."""
@@ -269,6 +269,7 @@ class ServerActs:
     async def _ask_admission(self) -> str:
         p, state = self._p, self._p.state.now
         if p.life.removed and not state.fresh:
+            await self._stop()
             raise PeerError(p.life.removed, remedy="Apply the role Slave again to rejoin, or set it to Standalone.")
         if state.master is None:
             raise PeerError("No Master is entered.", remedy="Add the Master server to the list, then Apply.")

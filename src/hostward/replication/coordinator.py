@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,6 +24,12 @@ PASS_EVERY_S = 1.0
 ACT_TIMEOUT_S = 1_800.0
 
 log = structlog.get_logger()
+
+
+def _die_where_tests_want(goal: Goal) -> None:
+    """A failpoint: the server kills itself when it first works on the goal that HOSTWARD_FAILPOINT names."""
+    if os.environ.get("HOSTWARD_FAILPOINT") == goal.name:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Acts(Protocol):
@@ -109,6 +117,7 @@ class Coordinator:
         before = self.last
         if before is None or before.decision.goal != decision.goal:
             log.info("goal", goal=decision.goal.name, role=observed.wanted.value)
+            _die_where_tests_want(decision.goal)
             self._settle(Pass(decision, decision.waiting))
         try:
             waiting = await self._interruptible(self._acts.act(decision.goal))

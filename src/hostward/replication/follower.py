@@ -208,14 +208,15 @@ class Follower:
         if now - self._behind_since >= PATIENCE_S or self._sources.store() is None:
             await self._fetch_from_peers()
 
-    async def _read_log(self) -> None:
+    async def _read_log(self, *, widely: bool = False) -> None:
+        """From the local node; or, where that lacks what comes next and no peer answers, from a majority of nodes."""
         store = self._sources.store()
         if store is None:
             return
         while True:
             before = self._group.position
             try:
-                rows = await store.read(before.epoch, before.revision, limit=ROWS_A_READ)
+                rows = await store.read(before.epoch, before.revision, limit=ROWS_A_READ, widely=widely)
             except DatabaseError as error:
                 self._say(error.message)
                 return
@@ -243,6 +244,7 @@ class Follower:
             if self._group.position.revision > before.revision:
                 self._wake.set()
                 return
+        await self._read_log(widely=True)
 
     def _same_history_as_master(self) -> bool:
         mine, target = self._group.position, self.target

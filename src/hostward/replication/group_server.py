@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from hostward.configuration import Configuration
 from hostward.domain.changes import Position
+from hostward.domain.errors import PeerError
 from hostward.domain.replication import Role
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
@@ -42,7 +43,7 @@ from hostward.trust.identity import ServerIdentity
 from hostward.trust.passphrase import Passphrase, passphrase_key
 
 NUDGE_TIMEOUT_S = 5.0
-STATUS_TIMEOUT_S = 3.0
+STATUS_TIMEOUT_S = 2.0
 
 log = structlog.get_logger()
 
@@ -67,7 +68,7 @@ class GroupServer:
         self._state = StateStore(server)
         self._instance = Instance(os.urandom)
         sealer, opener = self._speak(lambda: self._state.now.secret)
-        links = Links(store, sealer, opener, lambda p: self._speak(lambda: p), lambda: group.group_id)
+        links = Links(store, sealer, opener, lambda p: self._speak(lambda: p), self._own_group)
         sources = PeerSources()
         self.parts = Parts(
             data_dir=data_dir,
@@ -93,7 +94,7 @@ class GroupServer:
         self._coordinator = Coordinator(self._acts, self.parts.jobs)
         self.service = ReplicationService(self.parts, self._coordinator)
         conversation = Conversation(self.parts, self._wake, self.service.database_status)
-        self._receiver = Receiver(identity, self._instance, sealer, opener, lambda: group.group_id, conversation.answer)
+        self._receiver = Receiver(identity, self._instance, sealer, opener, self._own_group, conversation.answer)
         self._tasks: list[asyncio.Task[None]] = []
 
     def peer_app(self, routes: Callable[[Receiver], list[Route]]) -> Starlette:
@@ -103,6 +104,7 @@ class GroupServer:
     async def start(self) -> None:
         """Start the loops. What the server knew of its Master before is taken up again."""
         p, state = self.parts, self._state.now
+        await asyncio.to_thread(passphrase_key, state.secret)  # a tenth of a second, once
         if state.role is Role.SLAVE and state.master_id:
             p.follower.following = Following(state.master_id, state.master_certificate, state.master_group)
         self._group.subscribe(self._registry_changed)
@@ -131,6 +133,11 @@ class GroupServer:
         sealer = Sealer(self._identity, self._instance, key, clock, os.urandom)
         return sealer, Opener(self._identity, self._instance, self._store.trusted, key, clock)
 
+    def _own_group(self) -> str:
+        """The group that this server speaks for: a Slave's is its Master's, also before it has the Master's content."""
+        state = self._state.now
+        return state.master_group if state.role is Role.SLAVE and state.master_group else self._group.group_id
+
     def _registry_changed(self) -> None:
         p = self.parts
         p.acknowledgements.announce()
@@ -156,7 +163,18 @@ class GroupServer:
         self.parts.views.at(server_id, position)
 
     async def _ask_status(self, them: Member) -> dict[str, Any]:
-        answer = await self.parts.links.ask(them, Message("status"), timeout_s=STATUS_TIMEOUT_S)
+        p, state = self.parts, self._state.now
+        try:
+            answer = await p.links.ask(them, Message("status"), timeout_s=STATUS_TIMEOUT_S)
+        except PeerError as error:
+            if state.role is Role.MASTER and error.code in ("left", "group"):
+                log.warning("member-has-left", server=them.name)
+                await p.membership.remove(them.server_id, "replication")
+                self._wake()
+            if state.role is Role.SLAVE and them.server_id == state.master_id and error.code == "removed":
+                p.life.removed, p.life.admitted = "This server was removed from the group by its Master.", None
+                self._wake()
+            raise
         return answer.data
 
     async def _answered(self, view: View) -> None:
@@ -172,13 +190,10 @@ class GroupServer:
         """Ask the others how they are, and keep a sender for each Slave."""
         p = self.parts
         while True:
-            others, role = p.others(), self._state.now.role
-            if role is Role.MASTER:
-                p.acknowledgements.follow({m.server_id: m for m in others if m.state == JOINED})
-            else:
-                p.acknowledgements.follow({})
-            if role is not Role.STANDALONE:
-                await p.views.poll(others)
+            others = [m for m in p.others() if m.state == JOINED]
+            master = self._state.now.role is Role.MASTER
+            p.acknowledgements.follow({m.server_id: m for m in others} if master else {})
+            await p.views.poll(others)
             await asyncio.sleep(POLL_S)
 
     async def _heal(self) -> None:

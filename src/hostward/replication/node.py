@@ -15,7 +15,9 @@ import structlog
 from hostward.configuration import Configuration
 from hostward.database.identity import NodeIdentity, node_identity
 from hostward.database.install import Runtime, ensure_runtime
+from hostward.database.jars import Progress
 from hostward.database.log_store import LogStore
+from hostward.database.nodetool import run_nodetool
 from hostward.database.process import NodeProcess
 from hostward.database.ring import Ring, RingPicture
 from hostward.database.settings import NodeSettings
@@ -56,6 +58,7 @@ class Node:
         self._not_before = 0.0
         self._started_at = 0.0
         self._stopping = False
+        self._starting: asyncio.Future[None] | None = None
         self.host_id = ""
         self.replication_factor = 0
         self.install_progress = ""
@@ -76,6 +79,8 @@ class Node:
 
     @property
     def process(self) -> Process:
+        if self._starting is not None and not self._starting.done():
+            return Process.STARTING
         if self._node is None or not self._node.running:
             return Process.NONE
         return Process.READY if self._was_ready else Process.STARTING
@@ -135,10 +140,7 @@ class Node:
             share = f"{100 * done // total} % of {total >> 20} MB" if total else ""
             self.install_progress = f"Installing {what} {share}".strip()
 
-        c = self._configuration
-        self._runtime = await ensure_runtime(
-            c.runtime_dir, java=c.java, maven_repository=c.maven_repository, progress=progress
-        )
+        self._runtime = await self._ensure_runtime(progress)
         self.install_progress = ""
         return ""
 
@@ -159,18 +161,20 @@ class Node:
         self._stopping, self._was_ready, self.host_id = False, False, ""
         self._node = NodeProcess(settings, self._runtime, on_exit=self._exited)
         self._started_at = loop.time()
+        # Not interrupted by a new Apply: a process that nobody knows of would be a second one.
+        self._starting = asyncio.ensure_future(self._node.start())
         try:
-            await self._node.start()
+            await asyncio.shield(self._starting)
         except DatabaseError as error:
             self._failed(error)
             raise
-        self._ring = Ring(settings)
 
     async def become_ready(self) -> bool:
         """Look whether a started node answers by now."""
         if self.process is Process.STARTING and self._node is not None and self._node.ready:
             self._was_ready = True
             self.error = ""
+            self._ring = Ring(self._node.settings)
             picture = await self._look()
             self.host_id = picture.own_host_id if picture else ""
         return self.process is Process.READY
@@ -213,9 +217,20 @@ class Node:
                 raise
             await self._ring.force_remove()
 
+    def nodetool(self, address: str, arguments: Sequence[str]) -> int:
+        """Run Cassandra's nodetool on this node, on this process's own input and output. Raises DatabaseError."""
+        runtime = asyncio.run(self._ensure_runtime(lambda done, total, what: None))
+        return run_nodetool(runtime, self._settings(Marker("", 0), address, ()), arguments)
+
+    async def _ensure_runtime(self, progress: Progress) -> Runtime:
+        c = self._configuration
+        return await ensure_runtime(c.runtime_dir, java=c.java, maven_repository=c.maven_repository, progress=progress)
+
     async def stop(self) -> None:
         """End the process in order. Harmless where none runs."""
         self._stopping = True
+        if self._starting is not None:
+            await asyncio.gather(self._starting, return_exceptions=True)
         await self._close_store()
         if self._node is not None:
             await self._node.stop()

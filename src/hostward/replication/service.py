@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ from hostward.replication.adapters import Adapter, list_adapters
 from hostward.replication.connection import Reached, run_checks
 from hostward.replication.coordinator import Coordinator
 from hostward.replication.goals import Goal, Process, goal_names
-from hostward.replication.members import Member, SlaveRow, slave_rows
+from hostward.replication.members import JOINED, Member, SlaveRow, slave_rows
 from hostward.replication.messages import Message
 from hostward.replication.parts import Parts
 from hostward.replication.state import State
@@ -127,10 +128,11 @@ class ReplicationService:
         p = self._p
         if p.state.now.role is Role.STANDALONE and p.node.process is Process.NONE:
             return [self._standalone_row()]
-        ring = {str(r["host_id"]): r for r in await p.node.rows()}
+        ring, _ = await asyncio.gather(p.node.rows(), p.views.poll([m for m in p.others() if m.state == JOINED]))
         everyone = {m.server_id: m for m in p.everyone()}
-        rows = [self._row(m, ring.pop(m.host_id, None)) for m in everyone.values()]
-        for host_id, node in ring.items():
+        by_id = {str(r["host_id"]): r for r in ring}
+        rows = [self._row(m, by_id.pop(m.host_id, None)) for m in everyone.values()]
+        for host_id, node in by_id.items():
             owner = next((m for m in everyone.values() if m.address == node["address"]), None)
             if owner is not None:
                 rows = [r for r in rows if r["server"] != owner.server_id]
@@ -235,7 +237,7 @@ class ReplicationService:
             return "This server hasn't followed its Master since it started."
         if behind > lag:
             return f"This server is {behind} changes behind its Master."
-        if behind == 0 and not p.follower.in_step:
+        if not p.follower.in_step and behind == 0:
             return "This server's history differs from the Master's; it is being replaced."
         master = p.views.of(p.state.now.master_id)
         return f"The Master doesn't answer: {master.silent}" if master.silent else None

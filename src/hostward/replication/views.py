@@ -12,13 +12,13 @@ from hostward.domain.errors import HostwardError
 from hostward.registry.group import GroupRegistry
 from hostward.replication.members import Member
 
-POLL_S = 2.0
+POLL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Another server as it last answered. `status` is its own answer (messages: status); `silent` why it doesn't
-    answer now, empty while it does; times ISO 8601 UTC, empty for never."""
+    """Another server as it last answered. `status` is its own answer (messages: status), None before the first; `silent`
+    why it doesn't answer now, empty while it does; times ISO 8601 UTC, empty for never."""
 
     server_id: str
     position: Position | None = None
@@ -26,7 +26,7 @@ class View:
     status: dict[str, Any] | None = None
     seen_at: str = ""
     compared_at: str = ""
-    silent: str = "It hasn't been asked yet."
+    silent: str = ""
 
 
 Ask = Callable[[Member], Awaitable[dict[str, Any]]]

@@ -1,0 +1,262 @@
+"""The composition root: wires a server's parts, serves, and takes everything down again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import ssl
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+import uvicorn
+import uvloop
+
+from hostward import __version__
+from hostward.access.administrators import Administrators
+from hostward.access.tokens import Tokens
+from hostward.commands.services import Services
+from hostward.configuration import Configuration, load_configuration
+from hostward.domain.errors import HostwardError, RegistryError, Unavailable
+from hostward.domain.replication import Role
+from hostward.http.app import create_app
+from hostward.http.peer.endpoint import peer_routes
+from hostward.logging import configure_logging
+from hostward.registry.group import GroupRegistry
+from hostward.registry.lock import lock_data_dir
+from hostward.registry.server import ServerRegistry
+from hostward.replication.group_server import GroupServer
+from hostward.replication.node import Node
+from hostward.replication.state import StateStore
+from hostward.trust.certificates import STORES, CertificateStore, StoreKey
+from hostward.trust.identity import ServerIdentity, load_or_create
+from hostward.trust.tls import server_context
+
+DIRECTORIES = ("certificates", "deploy/packages", "logs", "backups", "database")
+BACKLOG = 512
+GRACE_S = 5
+
+log = structlog.get_logger()
+
+
+def serve(data_dir: Path, config: Path | None, admin_password: str | None) -> int:
+    """Run the Administrative Server until SIGTERM or SIGINT; answers the exit code. Raises HostwardError where it can't
+    start, with what to do."""
+    configuration = load_configuration(config)
+    data_dir = make_data_dir(data_dir)
+    with lock_data_dir(data_dir), contextlib.closing(_Sockets(configuration)) as sockets:
+        configure_logging(data_dir / "logs" / "hostward.log")
+        return uvloop.run(_serve(data_dir, configuration, admin_password, sockets))
+
+
+def nodetool(data_dir: Path, config: Path | None, arguments: Sequence[str]) -> int:
+    """Run Cassandra's own nodetool on this server's node; answers its exit code. Raises HostwardError."""
+    configuration = load_configuration(config)
+    data_dir = data_dir.absolute()
+    if not (data_dir / "server.db").exists():
+        raise RegistryError(
+            f"{data_dir} is no data directory of a server.", remedy="Name it with --data-dir.", code="no-data-dir"
+        )
+    server = ServerRegistry.open(data_dir / "server.db")
+    with contextlib.closing(server):
+        state = StateStore(server).now
+    if state.role is Role.STANDALONE:
+        print("This server is Standalone: its embedded registry has no ring, so nodetool has nothing to show.")
+        return 1
+    identity = load_or_create(data_dir, configuration.server.host_name, [], datetime.now(UTC))
+    return Node(data_dir, configuration, identity.server_id).nodetool(state.adapter, arguments)
+
+
+def make_data_dir(path: Path) -> Path:
+    """The data directory with its folders, private to this user. Raises RegistryError where it can't be written."""
+    path = path.absolute()
+    try:
+        for name in ("", *DIRECTORIES):
+            (path / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.stat().st_uid == os.geteuid():
+            path.chmod(0o700)
+        probe = path / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RegistryError(
+            f"The data directory {path} can't be written: {error.strerror}.",
+            remedy="Give this user write access to it, or name another with --data-dir.",
+            code="unwritable",
+        ) from error
+    return path
+
+
+class _Sockets:
+    """The listening sockets, bound before anything else so that a port in use is said at once."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        s = configuration.server
+        self.https: socket.socket | None = None
+        self.http: socket.socket | None = None
+        try:
+            self.https = _bind(s.listen, s.https_port) if s.https_port else None
+            self.http = _bind(s.listen, s.http_port) if s.http_port else None
+        except HostwardError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        for s in (self.https, self.http):
+            if s is not None:
+                s.close()
+
+
+def _bind(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        sock.bind((address, port))
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise Unavailable(
+            f"This server can't listen on {address}, port {port}: {error.strerror}.",
+            remedy=f"{_who_listens(port)}Choose another port in the configuration ([server] https_port, http_port).",
+            code="port-in-use",
+        ) from error
+    sock.setblocking(False)
+    return sock
+
+
+def _who_listens(port: int) -> str:
+    import psutil
+
+    with contextlib.suppress(psutil.Error, OSError):
+        for c in psutil.net_connections("tcp"):
+            if c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port and c.pid:
+                return f"It is used by {psutil.Process(c.pid).name()} (process {c.pid}). "
+    return ""
+
+
+class _Embedded(uvicorn.Server):
+    """uvicorn as a part: signals are the composition root's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _serve(data_dir: Path, configuration: Configuration, admin_password: str | None, sockets: _Sockets) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sig, stop.set)
+    s = configuration.server
+    identity = load_or_create(data_dir, s.host_name, _addresses(configuration), datetime.now(UTC))
+    server = ServerRegistry.open(data_dir / "server.db")
+    group = GroupRegistry.open(data_dir / "group.db", server_id=identity.server_id, sign=identity.sign, now=now)
+    stores = _stores(data_dir, server, identity)
+    replication = GroupServer(
+        data_dir=data_dir, configuration=configuration, identity=identity, group=group, server=server,
+        store=stores["mss"], now=now, version=__version__, new_id=lambda: uuid.uuid4().hex,
+    )  # fmt: skip
+    services = Services(
+        group=group, server=server, stores=stores, replication=replication.service,
+        administrators=Administrators(server), tokens=Tokens(server), identity=identity,
+        configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC),
+    )  # fmt: skip
+    _first_administrator(services, admin_password)
+    app = create_app(services)
+    app.mount(f"/{s.context}/peer", replication.peer_app(peer_routes))
+    listeners = _listeners(app, identity, sockets)
+    await replication.start()
+    serving = [asyncio.create_task(u.serve(sockets=[sock])) for u, sock in listeners]
+    log.info("ready", server=identity.server_id, version=__version__, data_dir=str(data_dir))
+    try:
+        waiting = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait([waiting, *serving], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for u, _ in listeners:
+            u.should_exit = True
+        await asyncio.gather(*serving, return_exceptions=True)
+        await replication.stop()
+        group.close()
+        server.close()
+    return 0
+
+
+def _listeners(app: object, identity: ServerIdentity, sockets: _Sockets) -> list[tuple[_Embedded, socket.socket]]:
+    found = []
+    for sock, context in ((sockets.https, server_context(identity)), (sockets.http, None)):
+        if sock is None:
+            continue
+        config = uvicorn.Config(
+            app,  # type: ignore[arg-type]
+            loop="none",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=60,
+            timeout_graceful_shutdown=GRACE_S,
+            ssl_context_factory=_factory(context) if context else None,
+        )
+        found.append((_Embedded(config), sock))
+    return found
+
+
+def _factory(context: ssl.SSLContext):  # type: ignore[no-untyped-def]
+    return lambda *_: context
+
+
+def _first_administrator(services: Services, password: str | None) -> None:
+    from hostward.access.administrators import ensure_first_administrator
+
+    generated = ensure_first_administrator(services.administrators, password)
+    if generated is not None:
+        print(f"The first administrator is 'admin', the password {generated} (shown only this once).", file=sys.stderr)
+
+
+@dataclass(frozen=True, slots=True)
+class _StoreInServerDb:
+    """One certificate store's entries, kept in server.db (trust.certificates.CertificateStorage)."""
+
+    server: ServerRegistry
+    key: str
+
+    def load(self) -> list[dict[str, str]]:
+        return self.server.get(f"certificates:{self.key}") or []
+
+    def save(self, entries: list[dict[str, str]]) -> None:
+        self.server.put(f"certificates:{self.key}", entries)
+
+
+def _stores(data_dir: Path, server: ServerRegistry, identity: ServerIdentity) -> dict[str, CertificateStore]:
+    return {
+        key: CertificateStore(
+            key, _StoreInServerDb(server, key), data_dir / "certificates", time.time,
+            own=identity if key == "mss" else None,
+        )
+        for key in STORES
+    }  # fmt: skip
+
+
+def _addresses(configuration: Configuration) -> list[str]:
+    s = configuration.server
+    return [a for a in {s.listen, configuration.database.address} if a and a not in ("0.0.0.0", "::")]  # noqa: S104
+
+
+def now() -> str:
+    """The time as it is shown and stored: ISO 8601, UTC, milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
