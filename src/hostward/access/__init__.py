@@ -1,1 +1,1 @@
-"""Who may log in, and what they may do."""
+"""Who may use this server: its administrators' accounts, their passwords and tokens, and the brake on guessing."""

@@ -131,15 +131,16 @@ def create_token(
 
 @client_command(token_app, "list")
 def list_tokens(call: Call) -> None:
-    """List tokens, without their secrets."""
-    from hostward.cli.output import table
+    """List tokens and logins, without their secrets."""
+    from hostward.cli.output import moment, table
 
+    times = ("created_at", "expires_at", "last_used_at")
     answer = call.api.get("tokens")
-    items: list[dict[str, Any]] = answer["items"] if isinstance(answer, dict) else answer
-    columns = list(dict.fromkeys(key for item in items for key in item))
-    call.show(
-        answer, table([c.replace("_", " ").capitalize() for c in columns], [[i.get(c) for c in columns] for i in items])
-    )
+    rows = [
+        (t.get("id"), t.get("kind"), t.get("name"), *(moment(t.get(key)) for key in times))
+        for t in answer.get("items") or []
+    ]
+    call.show(answer, table(("Id", "Kind", "Name", "Created", "Expires", "Last used"), rows))
 
 
 @client_command(token_app, "delete")
@@ -212,8 +213,8 @@ def _shown_certificate(url: str, host: str, port: int) -> bytes:
 
 
 def _fingerprint(pem: str) -> str:
-    """SHA-256 of the DER form, in hex, as `GET server` gives it."""
-    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+    """SHA-256 of the DER form, as `GET server` gives it."""
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).digest().hex(":").upper()
 
 
 def _plain_hex(text: str) -> str:

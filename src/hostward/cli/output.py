@@ -15,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 WIDTH_WITHOUT_TERMINAL = 100
+_GAP = 3
+_LEAST_WIDTH = 20
 
 _CONTROL = {code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (0x09, 0x0A)}
 
@@ -72,13 +74,38 @@ def show(*rendered: RenderableType | str) -> None:
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
     """A table with one header line. Cells that don't fit are folded, never cut."""
     made = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False
     )
-    for name in columns:
-        made.add_column(name, overflow="fold")
-    for row in rows:
-        made.add_row(*(plain(cell) for cell in row))
+    cells = [[plain(cell) for cell in row] for row in rows]
+    whole = _unfolded([max([len(name), *(cell_len(row[n]) for row in cells)]) for n, name in enumerate(columns)])
+    for n, name in enumerate(columns):
+        made.add_column(name, overflow="fold", no_wrap=n in whole)
+    for row in cells:
+        made.add_row(*row)
     return made
+
+
+def cell_len(cell: Text) -> int:
+    """The columns of a terminal that a cell takes: its longest line's."""
+    return max((line.cell_len for line in cell.split()), default=0)
+
+
+def _unfolded(widths: Sequence[int]) -> set[int]:
+    """The columns that are shown without folding: the narrowest ones, as far as the others keep enough room."""
+    room = console().width
+    chosen: set[int] = set()
+    for n in sorted(range(len(widths)), key=lambda n: widths[n]):
+        others = len(widths) - len(chosen) - 1
+        room -= widths[n] + _GAP
+        if room < others * (_LEAST_WIDTH + _GAP):
+            break
+        chosen.add(n)
+    return chosen
+
+
+def moment(value: object) -> str:
+    """An ISO 8601 moment to the minute, for lists."""
+    return str(value or "")[:16].replace("T", " ")
 
 
 def facts(pairs: Iterable[tuple[str, object]], *, title: str | None = None) -> Table:
@@ -107,6 +134,6 @@ def replicated_words(answer: Mapping[str, Any]) -> str:
         return words
     have, of = replicated.get("have"), replicated.get("of")
     words += f", on {have} of {of} server{'' if of == 1 else 's'}"
-    if replicated.get("confirmed") is False:
-        words += " so far (not confirmed: no other server has answered; they catch up by themselves)"
+    if have != of:
+        words += " so far; the others catch up by themselves"
     return words

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import typer
 
 from hostward.cli.options import Call, YesOption, client_command
+from hostward.cli.problems import MISTAKES_SHOWN, Refused
 from hostward.domain.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -163,7 +164,12 @@ def import_sessions(
     kind = format_ or _format_of(file, content)
     content_type = "application/json" if kind is Format.json else "text/csv"
     params = {"skip_invalid": skip_invalid, "dry_run": dry_run, "format": kind.value}
-    answer = call.api.upload("sessions/import", content, content_type, params)
+    try:
+        answer = call.api.upload("sessions/import", content, content_type, params)
+    except Refused as refused:
+        if refused.mistakes and not skip_invalid:
+            refused.remedy = "Mend them and import the file again; or import the good rows only, with --skip-invalid."
+        raise
     call.show(answer, *_import_words(answer, dry_run=dry_run))
 
 
@@ -202,8 +208,6 @@ def find_session(call: Call, reference: str) -> dict[str, Any]:
 
 
 def _by_id(call: Call, reference: str, near: list[str]) -> dict[str, Any]:
-    from hostward.cli.problems import Refused
-
     try:
         return dict(call.api.get(f"sessions/{quote(reference, safe='')}"))
     except Refused as refused:
@@ -275,7 +279,6 @@ def _show_written(call: Call, verb: str, answer: Mapping[str, Any]) -> None:
 
 def _import_words(answer: Mapping[str, Any], *, dry_run: bool) -> Iterator[RenderableType | str]:
     from hostward.cli.output import mistakes_table, replicated_words
-    from hostward.cli.problems import MISTAKES_SHOWN
 
     counts = ", ".join(f"{answer.get(key, 0):,} {key}" for key in ("updated", "unchanged", "skipped"))
     imported = f"{answer.get('imported', 0):,} sessions"

@@ -1,1 +1,5 @@
-"""One function per thing that an operator can do: authorise, decide, write, audit."""
+"""What an administrator can do, one function for each act: check, decide, write, log, tell who has it.
+
+A write of replicated configuration decides inside the registry's commit, against the very state that its change
+follows. Nothing here knows HTTP.
+"""

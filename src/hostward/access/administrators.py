@@ -1,0 +1,132 @@
+"""The administrators' accounts: *local* ones of this server, in server.db, never replicated.
+
+They are the way in that always works, whatever happens to the group, the database or a directory. Joining a group as a
+Slave overwrites the replicated configuration and not these, so it locks nobody out; each server has its own.
+
+What it does not do: other people's accounts, which are replicated, and what a login may do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from hostward.access import passwords
+from hostward.access.throttle import Throttle
+from hostward.domain.errors import Conflict, InvalidInput, Mistake, Unauthenticated, Unavailable
+from hostward.registry.server import ServerRegistry
+
+KEY: Final = "administrators"
+FIRST: Final = "admin"
+MAX_ADMINISTRATORS: Final = 100
+MAX_WAITING: Final = 32
+_AT_ONCE: Final = 2
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}").fullmatch
+
+
+class Administrators:
+    """Accounts by their name, in lower case. Coroutines belong to one event loop; hashing runs in threads, two at a
+    time, so that logging in never holds up anything else. `clock_s` is monotonic."""
+
+    def __init__(self, server: ServerRegistry, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._server = server
+        self._throttle = Throttle(clock_s)
+        self._hashing = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
+
+    def names(self) -> list[str]:
+        """All accounts."""
+        return sorted(self._accounts())
+
+    def exists(self, user: str) -> bool:
+        """Whether there is such an account."""
+        return user in self._accounts()
+
+    async def log_in(self, user: str, password: str, address: str) -> str:
+        """The account's name, if the password is right. `address` is where the request comes from.
+
+        Raises Unauthenticated, which doesn't say whether there is such a user, TooManyAttempts, or Unavailable while
+        more passwords are being checked than this server can."""
+        name = user.strip().casefold()[:64]
+        self._throttle.attempt(name, address)
+        account = self._accounts().get(name)
+        if not await self._in_thread(passwords.matches, password, account["password"] if account else None):
+            raise Unauthenticated(
+                "The user name or the password is wrong.",
+                remedy="Check both; upper and lower case matter in the password.",
+                code="wrong-password",
+            )
+        self._throttle.succeeded(name, address)
+        return name
+
+    async def change_password(self, user: str, current: str, new: str, address: str) -> None:
+        """Raises InvalidInput where the new password can't be one, or the present one is wrong; TooManyAttempts."""
+        checked = passwords.check_new(new, user)
+        try:
+            await self.log_in(user, current, address)
+        except Unauthenticated as error:
+            if error.code != "wrong-password":
+                raise
+            # Not 401: the login is good, and a client that logs in again on 401 would be sent astray.
+            problem = "The present password is wrong."
+            remedy = "Give the password that this login was made with."
+            mistake = Mistake("current", problem, remedy)
+            raise InvalidInput(problem, remedy=remedy, code="wrong-password", mistakes=[mistake]) from error
+        await self._set(user, checked)
+
+    async def add(self, user: str, password: str) -> None:
+        """A further account. Raises InvalidInput or Conflict."""
+        name = user.casefold()
+        if not _NAME(name):
+            raise InvalidInput(
+                "A user name has 1 to 64 letters, digits, and . _ @ or -.", remedy="Choose another.", code="user-name"
+            )
+        if name in self._accounts() or len(self._accounts()) >= MAX_ADMINISTRATORS:
+            raise Conflict(
+                f"There is an administrator {name} already, or {MAX_ADMINISTRATORS} of them.",
+                remedy="Choose another name.",
+                code="name-taken",
+            )
+        await self._set(name, passwords.check_new(password, name, "password"))
+
+    def add_first(self, password: str) -> None:
+        """The account `admin`, before the server serves: blocks for the hash (50 ms). Raises InvalidInput."""
+        assert not self._accounts(), "there is an administrator already"
+        self._keep(FIRST, passwords.hash_password(passwords.check_new(password, FIRST, "password")))
+
+    async def _set(self, name: str, checked_password: str) -> None:
+        hashed = await self._in_thread(passwords.hash_password, checked_password)
+        self._keep(name, hashed)
+
+    def _keep(self, name: str, hashed: str) -> None:
+        entry = {"password": hashed, "changed_at": datetime.now(UTC).isoformat(timespec="seconds")}
+        self._server.put(KEY, {**self._accounts(), name: entry})
+
+    async def _in_thread(self, hashing: Callable[..., Any], *arguments: object) -> Any:
+        if self._waiting >= MAX_WAITING:
+            raise Unavailable("Too many people are logging in.", remedy="Try again in a few seconds.", code="busy")
+        self._waiting += 1
+        try:
+            async with self._hashing:
+                return await asyncio.to_thread(hashing, *arguments)
+        finally:
+            self._waiting -= 1
+
+    def _accounts(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = self._server.get(KEY) or {}
+        return found
+
+
+def ensure_first_administrator(administrators: Administrators, password: str | None) -> str | None:
+    """Make the account `admin` where there is none at all, with this password or a generated one, which is returned: to
+    be shown once. None where nothing was generated. A password given for a server that has accounts changes nothing.
+    Raises InvalidInput."""
+    if administrators.names():
+        return None
+    generated = passwords.generate() if password is None else None
+    administrators.add_first(generated or password or "")
+    return generated

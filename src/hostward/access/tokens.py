@@ -1,0 +1,155 @@
+"""Bearer tokens: what a program or a browser shows instead of a password. 256 random bits, kept as their SHA-256 alone.
+
+A login's token lasts 12 hours from its last use; one made for a program as many days as it was given. Both are local
+to this server, as the administrators' accounts are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+
+from hostward.domain.errors import Conflict, NotFound, RegistryError, Unauthenticated
+from hostward.registry.server import ServerRegistry
+
+KEY: Final = "tokens"
+LOGIN_LASTS: Final = timedelta(hours=12)
+MAX_DAYS: Final = 3650
+MAX_LOGINS: Final = 100
+MAX_PROGRAMS: Final = 200
+PREFIX: Final = "hw_"
+"""So that a token that leaks into text is recognised as one by scanners."""
+
+_USE_KEPT_EVERY = timedelta(minutes=10)
+LOGIN, PROGRAM = "login", "program"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token without its secret. Times are aware UTC; `last_used` is None for never."""
+
+    id: str
+    kind: str
+    user: str
+    name: str
+    created: datetime
+    expires: datetime
+    last_used: datetime | None
+
+
+class Tokens:
+    """Checked in memory; kept in server.db. A use is written at most every 10 minutes a token, so that reading costs no
+    disk write; `clock` gives aware times."""
+
+    def __init__(self, server: ServerRegistry, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._server, self._clock = server, clock
+        self._by_hash: dict[str, Token] = {h: _from_json(t) for h, t in (server.get(KEY) or {}).items()}
+        self._kept_use = {h: t.last_used for h, t in self._by_hash.items()}
+
+    def log_in(self, user: str) -> tuple[str, Token]:
+        """A new login's token. The user's login unused for longest gives way where there are too many."""
+        logins = sorted(
+            ((h, t) for h, t in self._by_hash.items() if t.kind == LOGIN and t.user == user),
+            key=lambda item: item[1].last_used or item[1].created,
+        )
+        surplus = [h for h, _ in logins[: max(0, len(logins) - MAX_LOGINS + 1)]]
+        return self._issue(LOGIN, user, "", LOGIN_LASTS, without=surplus)
+
+    def create(self, user: str, name: str, days: int) -> tuple[str, Token]:
+        """A token for a program. Raises Conflict where the name is taken or there are too many."""
+        programs = [t for t in self._valid().values() if t.kind == PROGRAM]
+        if any(t.name == name and t.user == user for t in programs):
+            raise Conflict(
+                f"There is a token named {name!r} already.",
+                remedy="Choose another name, or delete that token first.",
+                code="name-taken",
+            )
+        if len(programs) >= MAX_PROGRAMS:
+            raise Conflict(
+                f"There are {MAX_PROGRAMS} tokens, as many as there may be.",
+                remedy="Delete those that are no longer used.",
+                code="too-many-tokens",
+            )
+        return self._issue(PROGRAM, user, name, timedelta(days=min(days, MAX_DAYS)))
+
+    def authenticate(self, secret: str) -> Token:
+        """Whose token this is; it counts as used now. Raises Unauthenticated."""
+        hashed = _hash(secret)
+        token = self._by_hash.get(hashed)
+        now = self._clock()
+        if token is None or token.expires <= now:
+            raise Unauthenticated("The token isn't valid, or no longer.", remedy="Log in again.", code="token-invalid")
+        expires = now + LOGIN_LASTS if token.kind == LOGIN else token.expires
+        used = replace(token, last_used=now, expires=expires)
+        self._by_hash[hashed] = used
+        kept = self._kept_use.get(hashed)
+        if kept is None or now - kept > _USE_KEPT_EVERY:
+            self._save(self._by_hash, must=False)
+        return used
+
+    def list(self) -> list[Token]:
+        """The valid ones, newest first."""
+        return sorted(self._valid().values(), key=lambda t: t.created, reverse=True)
+
+    def revoke(self, token_id: str) -> Token:
+        """Make a token invalid at once. Raises NotFound."""
+        for hashed, token in self._by_hash.items():
+            if token.id == token_id:
+                self._save({h: t for h, t in self._by_hash.items() if h != hashed})
+                return token
+        raise NotFound("There is no such token.", remedy="`GET tokens` lists those that there are.")
+
+    def revoke_logins(self, user: str, *, but: str) -> int:
+        """End all of a user's logins except the token with that id. How many there were."""
+        ended = {h for h, t in self._by_hash.items() if t.kind == LOGIN and t.user == user and t.id != but}
+        self._save({h: t for h, t in self._by_hash.items() if h not in ended})
+        return len(ended)
+
+    def _issue(
+        self, kind: str, user: str, name: str, lasts: timedelta, without: Iterable[str] = ()
+    ) -> tuple[str, Token]:
+        secret = PREFIX + secrets.token_urlsafe(32)
+        now = self._clock()
+        token = Token(secrets.token_hex(8), kind, user, name, now, now + lasts, None)
+        left_out = set(without)
+        kept = {h: t for h, t in self._valid().items() if h not in left_out}
+        self._save({**kept, _hash(secret): token}, must=kind == PROGRAM)
+        return secret, token
+
+    def _valid(self) -> dict[str, Token]:
+        now = self._clock()
+        return {h: t for h, t in self._by_hash.items() if t.expires > now}
+
+    def _save(self, tokens: dict[str, Token], *, must: bool = True) -> None:
+        """Durable first, then in force: a token that was given out survives a crash, one revoked doesn't. What needn't
+        be durable (a login, a time of use) is in force all the same: a full disk must not keep an administrator out."""
+        try:
+            self._server.put(KEY, {h: _to_json(t) for h, t in tokens.items()})
+        except RegistryError as error:
+            if must:
+                raise
+            log.warning("tokens-not-kept", reason=error.message)
+        self._by_hash = dict(tokens)
+        self._kept_use = {h: t.last_used for h, t in tokens.items()}
+
+
+def _hash(secret: str) -> str:
+    # No salt and no slow hash: the secret is random, so there is nothing to guess.
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def _to_json(token: Token) -> dict[str, str | None]:
+    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(token).items()}
+
+
+def _from_json(value: dict[str, str]) -> Token:
+    times = {k: datetime.fromisoformat(value[k]) if value[k] else None for k in ("created", "expires", "last_used")}
+    return Token(**(value | times))  # type: ignore[arg-type]

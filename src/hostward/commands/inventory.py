@@ -1,0 +1,129 @@
+"""Many sessions at once: import as one change, export."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from hostward.commands.services import Actor, Services
+from hostward.commands.writing import Once, write
+from hostward.domain.changes import Operation, Put
+from hostward.domain.errors import Mistake
+from hostward.domain.inventory import (
+    Format,
+    ImportPlan,
+    ParsedInventory,
+    export_csv,
+    export_json,
+    new_session_id,
+    parse,
+    plan_import,
+)
+from hostward.domain.replicated import Replicated
+from hostward.registry.group import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """An import's outcome, in rows. `mistakes` are those of the `skipped` rows. `replicated` is None for a dry run,
+    whose `revision` is the one that it was compared with."""
+
+    imported: int
+    updated: int
+    unchanged: int
+    skipped: int
+    mistakes: Sequence[Mistake]
+    revision: int
+    replicated: Replicated | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    plan: ImportPlan
+    revision: int
+
+
+async def import_sessions(
+    services: Services,
+    actor: Actor,
+    data: bytes,
+    *,
+    format: Format | None = None,
+    skip_invalid: bool = False,
+    dry_run: bool = False,
+    once: Once | None = None,
+) -> Imported:
+    """All of a file's sessions as one change, which every Slave that can be reached has when this returns; sessions are
+    matched by name, and those that the file doesn't name stay.
+
+    Raises InvalidInput with every mistake, unless `skip_invalid`; then nothing was changed."""
+    if not dry_run:
+        services.replication.check_writable()
+    parsed = await asyncio.to_thread(parse, data, format)
+    if not skip_invalid:
+        parsed.require_all_good()
+    planned = await asyncio.to_thread(_plan_now, services, parsed, once)
+    if dry_run:
+        return _outcome(planned.plan, parsed, planned.revision, None)
+    decided = planned.plan
+    asked = False
+
+    def decide(reader: Reader) -> Sequence[Operation]:
+        nonlocal decided, asked
+        asked = True
+        # Planned beforehand, so that other writes don't wait for it; again only if one came in between.
+        if reader.position().revision != planned.revision:
+            decided = _plan(reader, parsed, once)
+        return decided.puts
+
+    committed, replicated = await write(
+        services, actor, "sessions-imported", decide, once=once, all_servers=True, rows=len(parsed.sessions)
+    )
+    if not asked and once is not None:
+        made = committed.revision if committed.changed else None
+        decided = await asyncio.to_thread(_plan_as_first_made, services, parsed, made, once)
+    return _outcome(decided, parsed, committed.revision, replicated)
+
+
+async def export_sessions(services: Services, format: Format) -> Iterator[bytes]:
+    """All sessions by name, at one revision, piece by piece; the iterator may be used in any thread."""
+
+    def read() -> Iterator[bytes]:
+        with services.group.read() as reader:
+            elements = reader.all_sessions()
+        bodies = (element.json() for element in elements)
+        return export_csv(bodies) if format is Format.CSV else export_json(bodies)
+
+    return await asyncio.to_thread(read)
+
+
+def _plan_now(services: Services, parsed: ParsedInventory, once: Once | None) -> _Planned:
+    with services.group.read() as reader:
+        return _Planned(_plan(reader, parsed, once), reader.position().revision)
+
+
+def _plan(reader: Reader, parsed: ParsedInventory, once: Once | None) -> ImportPlan:
+    return plan_import(reader.session_bodies_by_name_key(), parsed, _new_ids(once))
+
+
+def _new_ids(once: Once | None) -> Callable[[], str]:
+    if once is None:
+        return new_session_id
+    numbers = count()
+    return lambda: once.id(next(numbers))
+
+
+def _plan_as_first_made(services: Services, parsed: ParsedInventory, revision: int | None, once: Once) -> ImportPlan:
+    """What a repeated request's first one did, from the change it made: new sessions have ids derived from the request.
+    Where it made none (None), or the change is no longer kept, all rows count as unchanged."""
+    change = services.group.change(revision) if revision is not None else None
+    puts = [op for op in change.operations() if isinstance(op, Put)] if change else []
+    own = {once.id(number) for number in range(len(puts))}
+    imported = sum(put.id in own for put in puts)
+    return ImportPlan(tuple(puts), imported, len(puts) - imported, len(parsed.sessions) - len(puts))
+
+
+def _outcome(plan: ImportPlan, parsed: ParsedInventory, revision: int, replicated: Replicated | None) -> Imported:
+    return Imported(plan.imported, plan.updated, plan.unchanged, parsed.skipped, parsed.mistakes, revision, replicated)

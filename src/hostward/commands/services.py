@@ -1,0 +1,106 @@
+"""What the commands work on: the server's parts, and what they need of replication."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from hostward.access.administrators import Administrators
+from hostward.access.tokens import Tokens
+from hostward.configuration import Configuration
+from hostward.domain.replicated import Replicated
+from hostward.domain.replication import Check, Target
+from hostward.registry.group import GroupRegistry
+from hostward.registry.server import ServerRegistry
+from hostward.replication.wanted import Wanted
+from hostward.trust.certificates import CertificateStore
+from hostward.trust.identity import ServerIdentity
+from hostward.trust.passphrase import Passphrase
+
+
+class Replication(Protocol):
+    """Replication as the rest of the server sees it; implemented by hostward.replication.service.ReplicationService."""
+
+    def check_writable(self) -> None:
+        """Return where this server may change the replicated configuration. Raises Conflict, code "slave", with the
+        Master's URL in the remedy, or Unavailable while a Master catches up."""
+
+    async def acknowledged(self, revision: int, *, all_servers: bool = False) -> Replicated:
+        """Who has the revision, once one Slave (all that can be reached, with `all_servers`) has it or a short time is
+        over. Never raises: the change stands."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """The answer of `GET replication`. Reads the registry; any thread."""
+        ...
+
+    async def nodes(self) -> list[dict[str, Any]]:
+        """The rows of Details."""
+        ...
+
+    def consequences(self, wanted: Wanted) -> list[str]:
+        """What Yes would do, in sentences."""
+        ...
+
+    async def apply(self, wanted: Wanted, author: str) -> str:
+        """Store the wanted state and begin to bring it about; the job's id. Raises InvalidInput or Conflict: then
+        nothing was changed."""
+        ...
+
+    async def test_connection(
+        self, target: Target, *, protocol: str | None, passphrase: Passphrase | None
+    ) -> list[Check]:
+        """Test Connection's checks, in their order."""
+        ...
+
+    async def remove_node(self, host_id: str, author: str) -> str:
+        """Take the server with this node out of the group; the job's id. Raises NotFound, Conflict."""
+        ...
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """The newest jobs, oldest first."""
+        ...
+
+    def job(self, job_id: str, /) -> dict[str, Any]:
+        """One job. Raises NotFound."""
+        ...
+
+    def health_ready(self) -> str | None:
+        """None where this server serves, else why not."""
+        ...
+
+    def health_in_sync(self, lag: int, /) -> str | None:
+        """None where this server lacks at most `lag` changes and its content is right, else why not."""
+        ...
+
+    def health_master(self) -> str | None:
+        """None where this server is a Master that accepts changes, else why not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of one server. `stores` are by their key (mss, security-proxy); `clock` gives aware times."""
+
+    group: GroupRegistry
+    server: ServerRegistry
+    stores: Mapping[str, CertificateStore]
+    replication: Replication
+    administrators: Administrators
+    tokens: Tokens
+    identity: ServerIdentity
+    configuration: Configuration
+    data_dir: Path
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: the account, the token it was shown with, and the address that the request came from."""
+
+    user: str
+    token_id: str
+    address: str

@@ -1,0 +1,106 @@
+"""Login, tokens, passwords."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import Field, StringConstraints
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hostward.access.tokens import MAX_DAYS, Token
+from hostward.commands import accounts
+from hostward.http.api import shapes
+from hostward.http.api.shapes import answers
+from hostward.http.requests import Json, OpenRoute, Secret, Strict, Text, Who, With, address_of, administrators_router
+
+open_router = APIRouter(tags=["Login"], route_class=OpenRoute)
+router = administrators_router("Login")
+
+TokenName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+
+
+class LoginIn(Strict):
+    user: Text
+    password: Secret
+
+
+class TokenIn(Strict):
+    name: TokenName
+    """What it is for."""
+    days: int = Field(default=365, ge=1, le=MAX_DAYS, strict=True)
+
+
+class PasswordIn(Strict):
+    current: Secret
+    new: Secret
+
+
+@open_router.post("/login", summary="Log in", responses=answers(shapes.LoggedIn, "The login's token"))
+async def log_in(given: LoginIn, request: Request, services: With) -> Response:
+    """After several wrong passwords, further tries have to wait: 429 with Retry-After."""
+    issued = await accounts.log_in(services, given.user, given.password, address_of(request))
+    return Json({"token": issued.secret, "expires_at": moment(issued.token.expires), "user": issued.token.user})
+
+
+@router.post("/logout", summary="Log out", status_code=204, response_class=Response)
+async def log_out(who: Who, services: With) -> Response:
+    """The token that the request is made with is no longer valid, at once."""
+    accounts.log_out(services, who)
+    return Response(status_code=204)
+
+
+@router.get("/me", summary="Who is logged in", responses=answers(shapes.Me, "The user and the token used"))
+async def me(who: Who, services: With) -> Response:
+    return Json({"user": who.user, "token": _shown(accounts.token_of(services, who))})
+
+
+@router.put(
+    "/me/password", summary="Change your own password", responses=answers(shapes.PasswordChanged, "It is changed")
+)
+async def change_password(given: PasswordIn, who: Who, services: With) -> Response:
+    """All other logins of the user end."""
+    ended = await accounts.change_password(services, who, given.current, given.new)
+    return Json({"logins_ended": ended})
+
+
+@router.get("/tokens", summary="List tokens", responses=answers(shapes.Tokens, "All valid ones, newest first"))
+async def list_tokens(who: Who, services: With) -> Response:
+    return Json({"items": [_shown(t) for t in accounts.list_tokens(services)]})
+
+
+@router.post(
+    "/tokens",
+    summary="Make a token for a program",
+    status_code=201,
+    responses=answers(shapes.TokenMade, "The token; it is shown this once", 201),
+)
+async def create_token(given: TokenIn, who: Who, services: With) -> Response:
+    issued = accounts.create_token(services, who, given.name, given.days)
+    return Json({"token": issued.secret, **_shown(issued.token)}, 201)
+
+
+@router.delete("/tokens/{token_id}", summary="Delete a token", status_code=204, response_class=Response)
+async def delete_token(token_id: str, who: Who, services: With) -> Response:
+    """It is no longer valid, at once."""
+    accounts.delete_token(services, who, token_id)
+    return Response(status_code=204)
+
+
+def moment(time: datetime) -> str:
+    """ISO 8601, UTC, seconds."""
+    return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _shown(token: Token) -> dict[str, Any]:
+    return {
+        "id": token.id,
+        "kind": token.kind,
+        "user": token.user,
+        "name": token.name,
+        "created_at": moment(token.created),
+        "expires_at": moment(token.expires),
+        "last_used_at": moment(token.last_used) if token.last_used else None,
+    }

@@ -1,0 +1,198 @@
+"""Terminal sessions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import Body, Query
+from pydantic import Field, WithJsonSchema
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from hostward.commands import inventory, sessions
+from hostward.commands.writing import Once
+from hostward.domain.errors import InvalidInput
+from hostward.domain.inventory import Format
+from hostward.domain.sessions import FIELDS
+from hostward.http.api import shapes
+from hostward.http.api.shapes import answers
+from hostward.http.guard import MAX_IMPORT_BYTES
+from hostward.http.requests import IdempotencyKey, IfMatch, Json, Strict, Who, With, administrators_router, etag_header
+from hostward.registry.group import Element
+
+router = administrators_router("Sessions", "/sessions")
+
+# The session's own rules look at the fields, because they know what would be right; the models only describe them.
+SessionIn = Annotated[dict[str, Any], WithJsonSchema(shapes.flat(shapes.SessionFields)), Body()]
+SessionEditIn = Annotated[dict[str, Any], WithJsonSchema(shapes.flat(shapes.SessionEdit)), Body()]
+
+_MEDIA: Final = {Format.CSV: "text/csv; charset=utf-8", Format.JSON: "application/json"}
+_FILE: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "text/csv": {"schema": {"type": "string"}},
+            "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": {"type": "string", "contentMediaType": "application/octet-stream"}},
+                    "required": ["file"],
+                }
+            },
+        },
+    }
+}
+
+
+class ListQuery(Strict):
+    q: str | None = Field(default=None, max_length=500)
+    """Words that a session must have, in any of its fields."""
+    page: int = Field(default=1, ge=1, le=1_000_000)
+    per_page: int = Field(default=50, ge=1, le=1000)
+    sort: str = Field(default="name", max_length=50)
+    """name, type, host or revision; with - before it, the other way round."""
+
+
+class ImportQuery(Strict):
+    skip_invalid: bool = False
+    """Import the good rows and leave out the others."""
+    dry_run: bool = False
+    """Only check and count; change nothing."""
+    format: Format | None = None
+    """Unless given, by the content."""
+
+
+class ExportQuery(Strict):
+    format: Format = Format.CSV
+
+
+class CopyIn(Strict):
+    name: str
+
+
+@router.get("", summary="List and search sessions", responses=answers(shapes.SessionPage, "One page"))
+async def list_sessions(query: Annotated[ListQuery, Query()], who: Who, services: With) -> Response:
+    page = await sessions.search_sessions(services, query.q, page=query.page, per_page=query.per_page, sort=query.sort)
+    items = [shown(element) for element in page.items]
+    return Json({"items": items, "total": page.total, "page": query.page, "per_page": query.per_page})
+
+
+@router.post(
+    "", summary="Create a session", status_code=201, responses=answers(shapes.SessionWritten, "It is created", 201)
+)
+async def create_session(fields: SessionIn, key: IdempotencyKey, who: Who, services: With) -> Response:
+    once = Once.of(who, key, "create-session", fields)
+    return _written(await sessions.create_session(services, who, fields, once=once), 201)
+
+
+@router.post(
+    "/import",
+    summary="Import sessions from a file, as one change",
+    responses=answers(shapes.Imported, "What was imported"),
+    openapi_extra=_FILE,
+)
+async def import_sessions(
+    query: Annotated[ImportQuery, Query()], request: Request, key: IdempotencyKey, who: Who, services: With
+) -> Response:
+    """CSV (UTF-8, UTF-16 as Excel writes it; comma, semicolon or tab) or JSON, as the body or as `file` of a form, at
+    most 64 MiB. Sessions are matched by name. A file with mistakes is refused as a whole, with all of them, unless
+    skip_invalid. When this answers, every Slave that can be reached has the sessions."""
+    data = await _file(request)
+    done = await inventory.import_sessions(
+        services,
+        who,
+        data,
+        format=query.format,
+        skip_invalid=query.skip_invalid,
+        dry_run=query.dry_run,
+        once=Once.of(who, key, f"import-sessions?skip_invalid={query.skip_invalid}", data),
+    )
+    return Json(
+        {
+            "imported": done.imported,
+            "updated": done.updated,
+            "unchanged": done.unchanged,
+            "skipped": done.skipped,
+            "revision": done.revision,
+            "replicated": done.replicated.to_json() if done.replicated else None,
+            "mistakes": [
+                {"row": m.row, "field": m.field, "problem": m.problem, "remedy": m.remedy} for m in done.mistakes
+            ],
+        }
+    )
+
+
+@router.get(
+    "/export",
+    summary="Export all sessions",
+    response_class=Response,
+    responses={200: {"content": {"text/csv": {}, "application/json": {}}, "description": "As import takes them"}},
+)
+async def export_sessions(query: Annotated[ExportQuery, Query()], who: Who, services: With) -> Response:
+    pieces = await inventory.export_sessions(services, query.format)
+    name = f'attachment; filename="sessions.{query.format.value}"'
+    return StreamingResponse(pieces, media_type=_MEDIA[query.format], headers={"Content-Disposition": name})
+
+
+@router.get("/{session_id}", summary="Read a session", responses=answers(shapes.Session, "The session, with ETag"))
+async def read_session(session_id: str, request: Request, who: Who, services: With) -> Response:
+    element = sessions.read_session(services, session_id)
+    headers = etag_header(element.etag)
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Json(shown(element), headers=headers)
+
+
+@router.put("/{session_id}", summary="Replace a session", responses=answers(shapes.SessionWritten, "It is replaced"))
+async def replace_session(session_id: str, fields: SessionIn, if_match: IfMatch, who: Who, services: With) -> Response:
+    """Fields that aren't given are emptied."""
+    return _written(await sessions.replace_session(services, who, session_id, fields, if_match=if_match))
+
+
+@router.patch(
+    "/{session_id}", summary="Edit or rename a session", responses=answers(shapes.SessionWritten, "It is changed")
+)
+async def edit_session(session_id: str, fields: SessionEditIn, if_match: IfMatch, who: Who, services: With) -> Response:
+    """Only the fields that are given change."""
+    return _written(await sessions.edit_session(services, who, session_id, fields, if_match=if_match))
+
+
+@router.delete("/{session_id}", summary="Delete a session", responses=answers(shapes.SessionDeleted, "It is deleted"))
+async def delete_session(session_id: str, if_match: IfMatch, who: Who, services: With) -> Response:
+    done = await sessions.delete_session(services, who, session_id, if_match=if_match)
+    return Json({"id": session_id, "revision": done.revision, "replicated": done.replicated.to_json()})
+
+
+@router.post(
+    "/{session_id}/copy",
+    summary="Copy a session under another name",
+    status_code=201,
+    responses=answers(shapes.SessionWritten, "The copy", 201),
+)
+async def copy_session(session_id: str, given: CopyIn, key: IdempotencyKey, who: Who, services: With) -> Response:
+    once = Once.of(who, key, f"copy-session/{session_id}", given.name)
+    return _written(await sessions.copy_session(services, who, session_id, given.name, once=once), 201)
+
+
+def shown(element: Element) -> dict[str, Any]:
+    """A session as the API gives it."""
+    body = element.json()
+    fields = {name: body[name] for name in FIELDS}
+    return {"id": element.id, **fields, "etag": element.etag, "revision": element.revision}
+
+
+def _written(done: sessions.Written, status: int = 200) -> Response:
+    answer = {"session": shown(done.session), "revision": done.revision, "replicated": done.replicated.to_json()}
+    return Json(answer, status, etag_header(done.session.etag))
+
+
+async def _file(request: Request) -> bytes:
+    """The body, or the form's part `file`. Raises InvalidInput."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return await request.body()
+    async with request.form(max_files=1, max_fields=4, max_part_size=MAX_IMPORT_BYTES) as form:
+        part = form.get("file")
+        if part is None or isinstance(part, str):
+            raise InvalidInput("The form has no file.", remedy="Send the file as the form's part “file”.")
+        return await part.read()

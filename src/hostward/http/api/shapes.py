@@ -1,0 +1,319 @@
+"""The shapes of answers, for the API's description. What is written is made elsewhere, without going through these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from hostward.domain.sessions import SessionType
+from hostward.http.requests import Shown
+
+
+class Replicated(Shown):
+    have: int
+    """Servers that hold the change fsynced in their registry, this one included."""
+    of: int
+    """Servers that there are."""
+    confirmed: bool
+    """At least one further server has it: no single machine's loss can undo it."""
+
+
+class SessionFields(Shown):
+    name: str = Field(min_length=1, max_length=128)
+    """Unique, whatever the case."""
+    type: SessionType
+    host: str
+    """A host name or an IP address."""
+    port: int = Field(default=992, ge=1, le=65535)
+    """The type's usual one, unless given."""
+    tls: bool = True
+    """Off for SSH, which encrypts by itself."""
+    lu: str = ""
+    """Logical unit or device name (IBM)."""
+    model: str = ""
+    """Terminal model, such as 3279-4-E (IBM)."""
+    code_page: str = ""
+    """EBCDIC code page, such as 1147 (IBM)."""
+    groups: list[str] = Field(default_factory=list)
+    comment: str = ""
+
+
+class SessionEdit(SessionFields):
+    name: str = ""
+    type: SessionType = SessionType.IBM_3270
+    host: str = ""
+
+
+class Session(SessionFields):
+    id: str
+    etag: str
+    revision: int
+    """The revision of its last change."""
+
+
+class SessionPage(Shown):
+    items: list[Session]
+    total: int
+    page: int
+    per_page: int
+
+
+class SessionWritten(Shown):
+    session: Session
+    revision: int
+    """This write's; the current one, where it changed nothing."""
+    replicated: Replicated
+
+
+class SessionDeleted(Shown):
+    id: str
+    revision: int
+    replicated: Replicated
+
+
+class MistakeShown(Shown):
+    row: int | None
+    field: str
+    problem: str
+    remedy: str
+
+
+class Imported(Shown):
+    imported: int
+    """New sessions."""
+    updated: int
+    unchanged: int
+    skipped: int
+    """Rows with mistakes, left out because skip_invalid asked for it."""
+    revision: int
+    replicated: Replicated | None
+    """Null for a dry run."""
+    mistakes: list[MistakeShown]
+
+
+class LoggedIn(Shown):
+    token: str
+    """Send it as Authorization: Bearer TOKEN."""
+    expires_at: str
+    """12 hours after its last use."""
+
+
+class TokenShown(Shown):
+    id: str
+    kind: str
+    """login or program"""
+    user: str
+    name: str
+    created_at: str
+    expires_at: str
+    last_used_at: str | None
+
+
+class TokenMade(TokenShown):
+    token: str
+    """The token itself; it is shown this once."""
+
+
+class Tokens(Shown):
+    items: list[TokenShown]
+
+
+class Me(Shown):
+    user: str
+    token: TokenShown
+
+
+class PasswordChanged(Shown):
+    logins_ended: int
+    """Other logins of this user, which are no longer valid."""
+
+
+class Certificate(Shown):
+    friendly_name: str
+    fingerprint: str
+    """SHA-256."""
+    subject: str
+    issuer: str
+    server: str
+    """The server's id; empty where it isn't a Hostward server's."""
+    not_before: str
+    not_after: str
+    expired: bool
+    expiring_soon: bool
+    """Within 60 days."""
+    own: bool
+    pem: str
+
+
+class Certificates(Shown):
+    items: list[Certificate]
+
+
+class Server(Shown):
+    server: str
+    server_name: str
+    version: str
+    certificate_pem: str
+    fingerprint: str
+    data_dir: str
+    host_name: str
+    http_port: int
+    https_port: int
+    context: str
+
+
+class BackupShown(Shown):
+    name: str
+    created_at: str
+    size_bytes: int
+    reason: str
+
+
+class Backups(Shown):
+    items: list[BackupShown]
+
+
+class Restored(Shown):
+    name: str
+    kept: str
+    """The backup of what was there before."""
+    revision: int
+    replicated: Replicated
+
+
+class Place(Shown):
+    host: str
+    port: int
+    context: str
+
+
+class SlavePlace(Place):
+    server_id: str
+    joined: bool
+
+
+class Adapter(Shown):
+    name: str
+    address: str
+    loopback: bool
+    up: bool
+
+
+class JobStep(Shown):
+    name: str
+    state: str
+    started: str
+    ended: str
+    detail: str
+
+
+class Job(Shown):
+    id: str
+    kind: str
+    state: str
+    """running, done or failed"""
+    steps: list[JobStep]
+    reason: str
+    progress_percent: int
+
+
+class Jobs(Shown):
+    items: list[Job]
+
+
+class JobStarted(Shown):
+    job: Job
+
+
+class Status(Shown):
+    server: str
+    server_name: str
+    role: str
+    wanted_role: str
+    database_status: str
+    """Down, Initializing, Up, or Status unavailable due to registry restart"""
+    reason: str
+    since: str
+    revision: int
+    hash: str
+    digest: str
+    epoch: str
+    group: str
+    protocol: str
+    adapter: str
+    adapters: list[Adapter]
+    master: Place | None
+    slaves: list[SlavePlace]
+    passphrase_is_default: bool
+    job: Job | None
+    version: str
+
+
+class Node(Shown):
+    server: str
+    server_name: str
+    address: str
+    status: str
+    state: str
+    owns_percent: float | None
+    host_id: str
+    local_instance: bool
+    role: str
+    revision: int | None
+    lag_changes: int | None
+    in_sync: bool
+    compared_at: str
+    version: str
+
+
+class CheckShown(Shown):
+    name: str
+    ok: bool | None
+    """Null where it wasn't tried."""
+    detail: str
+    remedy: str
+
+
+class Tested(Shown):
+    ok: bool
+    checks: list[CheckShown]
+
+
+class Health(Shown):
+    ok: bool
+    reason: str | None = None
+
+
+class Problem(Shown):
+    type: str
+    title: str
+    status: int
+    detail: str
+    """What happened."""
+    code: str
+    """For programs; it doesn't change."""
+    remedy: str
+    """What to do next."""
+    mistakes: list[MistakeShown] | None = None
+    consequences: list[str] | None = None
+    """What a confirmation would do."""
+    current: str | None = None
+    """The ETag now."""
+    reason: str | None = None
+
+
+def answers(shape: Any, description: str, status: int = 200) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses`."""
+    return {status: {"model": shape, "description": description}}
+
+
+def flat(shape: type[Shown]) -> dict[str, Any]:
+    """A shape as one JSON schema without references, for a body that the models don't check."""
+    schema = shape.model_json_schema()
+    parts = schema.pop("$defs", {})
+    for name, field in schema["properties"].items():
+        if "$ref" in field:
+            reference = field.pop("$ref").rpartition("/")[2]
+            schema["properties"][name] = {**parts[reference], **field}
+    return {**schema, "additionalProperties": False}

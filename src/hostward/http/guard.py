@@ -1,0 +1,95 @@
+"""The outermost layer: limits on what comes in, headers on what goes out, and a name for each request in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Final
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hostward.http.problems import problem
+
+MAX_BODY_BYTES: Final = 1 << 20
+MAX_IMPORT_BYTES: Final = 64 << 20
+FORM_BYTES: Final = 64 << 10
+"""What a multipart form may add to a file's own bytes."""
+SILENCE_S: Final = 60.0
+"""How long the next piece of a body may be awaited."""
+
+API_POLICY: Final = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+_DEFAULTS: Final = ((b"cache-control", b"no-store"), (b"content-security-policy", API_POLICY))
+
+
+class Guard:
+    """ASGI middleware. Servers' envelopes, under `peer_path`, have a limit of their own and pass untouched."""
+
+    def __init__(self, app: ASGIApp, *, peer_path: str, import_path: str) -> None:
+        self._app, self._peer_path, self._import_path = app, peer_path, import_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(self._peer_path):
+            await self._app(scope, receive, send)
+            return
+        request_id = secrets.token_hex(8)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request=request_id)
+        secured = _secured(send, request_id.encode())
+        limit = MAX_IMPORT_BYTES + FORM_BYTES if scope["path"] == self._import_path else MAX_BODY_BYTES
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+        if len(declared) > 18 or (declared.isdigit() and int(declared) > limit):
+            # Not read at all, so the connection can't be used any further.
+            text, remedy = _too_large(limit)
+            answer = problem(413, text, code="body-too-large", remedy=remedy, headers={"Connection": "close"})
+            await answer(scope, receive, secured)
+            return
+        await self._app(scope, _limited(receive, limit), secured)
+
+
+def _secured(send: Send, request_id: bytes) -> Send:
+    async def secured(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            names = {name for name, _ in headers}
+            headers += [pair for pair in _DEFAULTS if pair[0] not in names]
+            headers += [*_HEADERS, (b"x-request-id", request_id)]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return secured
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    """Counts a body while it comes in. What is raised reaches whoever reads it: an HTTPException, because the framework
+    makes a plain 400 of everything else."""
+    size, whole = 0, False
+
+    async def limited() -> Message:
+        nonlocal size, whole
+        if whole:
+            return await receive()  # waits for the client to leave, however long that takes
+        try:
+            async with asyncio.timeout(SILENCE_S):
+                message = await receive()
+        except TimeoutError as error:
+            raise HTTPException(408, "The request's body didn't arrive in time.", {"Connection": "close"}) from error
+        size += len(message.get("body", b""))
+        whole = not message.get("more_body", False)
+        if size > limit:
+            raise HTTPException(413, " ".join(_too_large(limit)), {"Connection": "close"})
+        return message
+
+    return limited
+
+
+def _too_large(limit: int) -> tuple[str, str]:
+    return f"The request's body is larger than {limit >> 20} MiB.", "Send it in parts; an import as several files."

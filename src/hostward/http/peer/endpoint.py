@@ -1,0 +1,43 @@
+"""The servers' conversation: POST of an envelope, answered by an envelope; or a bare 403 that tells nothing.
+
+GET answers this server's certificate and which life of it this is: both are public, and needed to seal an envelope for it.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from hostward.domain.errors import TrustError
+from hostward.replication.envelopes import Receiver
+from hostward.replication.messages import MAX_BYTES
+
+MAX_ENVELOPE_BYTES = MAX_BYTES + (1 << 20)
+
+
+def peer_routes(receiver: Receiver) -> list[Route]:
+    """The routes below /<context>/peer/."""
+
+    async def hello(request: Request) -> Response:
+        return JSONResponse(receiver.hello(), headers={"Cache-Control": "no-store"})
+
+    async def envelope(request: Request) -> Response:
+        try:
+            body = await _body(request)
+            answer = await receiver.receive(body)
+        except (TrustError, ClientDisconnect):
+            return Response(status_code=403)
+        return Response(answer, media_type="application/octet-stream")
+
+    return [Route("/", hello, methods=["GET"]), Route("/", envelope, methods=["POST"])]
+
+
+async def _body(request: Request) -> bytes:
+    parts, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_ENVELOPE_BYTES:
+            raise TrustError("An envelope was too large.", code="untrusted")
+        parts.append(chunk)
+    return b"".join(parts)

@@ -1,0 +1,153 @@
+"""What the routes have in common: the services, who asks, JSON both ways, conditions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import APIRouter, Depends, Header
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel, ConfigDict, StringConstraints
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hostward.commands.accounts import authenticate
+from hostward.commands.services import Actor, Services
+from hostward.domain.errors import InvalidInput, Unauthenticated
+
+MAX_SECRET: Final = 1024
+
+
+class Strict(BaseModel):
+    """What the API takes: fields that it doesn't know are refused, and so is text where a number belongs."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+class Shown(BaseModel):
+    """What the API gives: for its description alone. Answers are written directly."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Json(Response):
+    """An answer in JSON."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return orjson.dumps(content)
+
+
+class JsonRequest(Request):
+    """Reads JSON as strictly as it writes it: no NaN, no half of a surrogate pair."""
+
+    async def json(self) -> Any:
+        return orjson.loads(await self.body())
+
+
+class OpenRoute(APIRoute):
+    """A route that needs no login."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            return await handle(JsonRequest(request.scope, request.receive))
+
+        return handler
+
+
+class LoginRoute(APIRoute):
+    """A route for administrators: the token is looked at before anything else of the request is, its body above all."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            request.state.actor = authenticate(request.app.state.services, _secret_of(request), address_of(request))
+            return await handle(JsonRequest(request.scope, request.receive))
+
+        return handler
+
+
+_bearer = HTTPBearer(auto_error=False, description="From POST login, or POST tokens.")
+
+
+def administrators_router(tag: str, prefix: str = "") -> APIRouter:
+    """Routes that all need a login."""
+    # LoginRoute is what refuses; the dependency is what tells the API's description of it.
+    return APIRouter(prefix=prefix, tags=[tag], route_class=LoginRoute, dependencies=[Depends(_bearer)])
+
+
+def address_of(request: Request) -> str:
+    """Where the request comes from. A proxy's headers aren't believed."""
+    return request.client.host if request.client else ""
+
+
+def _secret_of(request: Request) -> str:
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not 0 < len(secret) <= MAX_SECRET:
+        raise Unauthenticated(
+            "This needs a login.",
+            remedy="POST login, then send the header Authorization: Bearer TOKEN.",
+            code="login-needed",
+        )
+    return secret.strip()
+
+
+async def _services(request: Request) -> Services:
+    found: Services = request.app.state.services
+    return found
+
+
+async def _actor(request: Request) -> Actor:
+    found: Actor = request.state.actor
+    return found
+
+
+_ETAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e]*)"\s*').fullmatch
+
+
+async def _if_match(
+    if_match: Annotated[
+        str | None, Header(max_length=1000, description="The ETag that was read: write only if it is still so.")
+    ] = None,
+) -> tuple[str, ...] | None:
+    """RFC 9110, 13.1.1; a bare ETag, without quotation marks, is taken too."""
+    if if_match is None:
+        return None
+    tags = []
+    for part in if_match.split(","):
+        found = _ETAG(part)
+        if found and found[1]:
+            continue  # a weak one never matches here
+        tags.append(found[2] if found else part.strip())
+    return tuple(tags)
+
+
+async def _idempotency_key(
+    idempotency_key: Annotated[
+        str | None,
+        Header(max_length=255, description="Chosen by the caller: the same request with the same key acts once."),
+    ] = None,
+) -> str | None:
+    if idempotency_key is not None and not (idempotency_key and idempotency_key.isprintable()):
+        raise InvalidInput("The Idempotency-Key can't be used.", remedy="Send 1 to 255 printable characters.")
+    return idempotency_key
+
+
+With = Annotated[Services, Depends(_services)]
+Who = Annotated[Actor, Depends(_actor)]
+IfMatch = Annotated[tuple[str, ...] | None, Depends(_if_match)]
+IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Secret = Annotated[str, StringConstraints(max_length=MAX_SECRET)]
+
+
+def etag_header(etag: str) -> dict[str, str]:
+    """A strong ETag."""
+    return {"ETag": f'"{etag}"'}
