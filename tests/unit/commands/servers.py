@@ -1,0 +1,166 @@
+"""Servers for tests: real registries, identity and stores in a directory, and replication as a Standalone has it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hostward.access.administrators import Administrators, ensure_first_administrator
+from hostward.access.tokens import Tokens
+from hostward.commands.services import Actor, Services
+from hostward.configuration import Configuration, load_configuration
+from hostward.domain.errors import Conflict, NotFound
+from hostward.domain.replicated import Replicated
+from hostward.domain.replication import Check, Target
+from hostward.registry.group import GroupRegistry
+from hostward.registry.server import ServerRegistry
+from hostward.replication.wanted import Wanted
+from hostward.trust.certificates import STORES, CertificateStore
+from hostward.trust.identity import ServerIdentity, load_or_create
+from hostward.trust.passphrase import Passphrase
+
+PASSWORD = "four words of mine"
+ACTOR = Actor("admin", "0123456789abcdef", "192.0.2.1")
+
+
+@dataclass(slots=True)
+class StandaloneReplication:
+    """A Standalone's: nobody else has anything. Set `master_url` to make it refuse writes as a Slave does. It remembers
+    what was asked of it."""
+
+    group: GroupRegistry
+    identity: ServerIdentity
+    master_url: str = ""
+    waited_for: list[tuple[int, bool]] = field(default_factory=list)
+    applied: list[tuple[Wanted, str]] = field(default_factory=list)
+    tested: list[tuple[Target, str | None, Passphrase | None]] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+
+    def check_writable(self) -> None:
+        if self.master_url:
+            raise Conflict("This server is a Slave.", remedy=f"Use the Master, {self.master_url}.", code="slave")
+
+    async def acknowledged(self, revision: int, *, all_servers: bool = False) -> Replicated:
+        assert self.group.position.revision >= revision, "acknowledgement is asked for after the commit"
+        self.waited_for.append((revision, all_servers))
+        return Replicated(1, 1, False)
+
+    def status(self) -> dict[str, Any]:
+        at = self.group.position
+        return {
+            "server": self.identity.server_id,
+            "server_name": "server.example.com",
+            "role": "slave" if self.master_url else "standalone",
+            "database_status": "Up",
+            "reason": "Everything is as it should be.",
+            **at.to_json(),
+        }
+
+    async def nodes(self) -> list[dict[str, Any]]:
+        return [{"server": self.identity.server_id, "address": "127.0.0.1", "status": "UP", "owns_percent": 100.0}]
+
+    def consequences(self, wanted: Wanted) -> list[str]:
+        return [f"This server becomes {wanted.role.value}."]
+
+    async def apply(self, wanted: Wanted, author: str) -> str:
+        self.applied.append((wanted, author))
+        return f"job{len(self.applied)}"
+
+    async def test_connection(
+        self, target: Target, *, protocol: str | None, passphrase: Passphrase | None
+    ) -> list[Check]:
+        self.tested.append((target, protocol, passphrase))
+        refused = Check("port", False, f"Nothing listens at {target.host}.", "Check the port.")
+        return [Check("name", True, "It is there."), refused, Check("protocol", None)]
+
+    async def remove_node(self, host_id: str, author: str) -> str:
+        if host_id != "there":
+            raise NotFound("There is no such server.", remedy="Look at Details.")
+        self.removed.append(host_id)
+        return "job1"
+
+    def jobs(self) -> list[dict[str, Any]]:
+        return [self.job(f"job{n}") for n in range(1, len(self.applied) + 1)]
+
+    def job(self, job_id: str, /) -> dict[str, Any]:
+        if not job_id.startswith("job"):
+            raise NotFound("There is no such job.", remedy="Look at all jobs.")
+        return {"id": job_id, "kind": "standalone to master", "state": "running", "steps": []}
+
+    def health_ready(self) -> str | None:
+        return None
+
+    def health_in_sync(self, lag: int, /) -> str | None:
+        return None if lag >= 5 or not self.master_url else "This server is 5 changes behind its Master."
+
+    def health_master(self) -> str | None:
+        return "This server's role is Standalone."
+
+
+@dataclass(slots=True)
+class KeptInServerDb:
+    """A certificate store's entries."""
+
+    server: ServerRegistry
+    key: str
+
+    def load(self) -> list[dict[str, str]]:
+        return self.server.get(self.key) or []
+
+    def save(self, entries: list[dict[str, str]]) -> None:
+        self.server.put(self.key, entries)
+
+
+@contextmanager
+def open_server(
+    data_dir: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[Services, StandaloneReplication]]:
+    """A server in that directory, with the administrator admin whose password is PASSWORD."""
+    for name in ("certificates", "backups"):
+        (data_dir / name).mkdir(exist_ok=True)
+    configuration: Configuration = load_configuration(None, environment or {}, lambda: "server.example.com")
+    identity = load_or_create(data_dir, "server.example.com", [], datetime.now(UTC))
+    server = ServerRegistry.open(data_dir / "server.db")
+    group = GroupRegistry.open(
+        data_dir / "group.db",
+        server_id=identity.server_id,
+        sign=identity.sign,
+        now=lambda: datetime.now(UTC).isoformat(),
+    )
+    try:
+        administrators = Administrators(server)
+        ensure_first_administrator(administrators, PASSWORD)
+        replication = StandaloneReplication(group, identity)
+        stores = {
+            key: CertificateStore(
+                key,
+                KeptInServerDb(server, key),
+                data_dir / "certificates",
+                time.time,
+                own=identity if key == "mss" else None,
+            )
+            for key in STORES
+        }
+        yield (
+            Services(
+                group=group,
+                server=server,
+                stores=stores,
+                replication=replication,
+                administrators=administrators,
+                tokens=Tokens(server),
+                identity=identity,
+                configuration=configuration,
+                data_dir=data_dir,
+                clock=lambda: datetime.now(UTC),
+            ),
+            replication,
+        )
+    finally:
+        group.close()
+        server.close()
