@@ -15,11 +15,14 @@ app = typer.Typer(help="Backups of the registry, kept on the server.", no_args_i
 @client_command(app, "list")
 def list_backups(call: Call) -> None:
     """List backups, the newest first."""
-    from hostward.cli.output import table
+    from hostward.cli.output import moment, table
 
     answer = call.api.get("backups")
-    rows = [(b["name"], b["created"], f"{b['size_bytes']:,}") for b in answer["items"]]
-    call.show(answer, table(("Name", "Made", "Bytes"), rows))
+    rows = [
+        (b.get("name"), moment(b.get("created_at")), f"{b.get('size_bytes', 0):,}", b.get("reason"))
+        for b in answer.get("items") or []
+    ]
+    call.show(answer, table(("Name", "Made (UTC)", "Bytes", "Why"), rows))
 
 
 @client_command(app, "create")

@@ -242,7 +242,7 @@ def _status_words(answer: Mapping[str, Any]) -> Iterable[RenderableType | str]:
     ]
     if answer.get("master"):
         pairs.append(("Master", server_words(answer["master"])))
-    for slave in answer.get("slaves") or []:
+    for slave in (answer.get("slaves") or []) if role == "master" else []:
         pairs.append(("Slave", server_words(slave) + ("" if slave.get("joined") else " (not joined yet)")))
     yield facts([(name, value) for name, value in pairs if value not in (None, "")])
     for warning in answer.get("warnings") or []:

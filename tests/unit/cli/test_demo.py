@@ -71,7 +71,7 @@ def test_a_port_in_use_names_who_uses_it(tmp_path: Path) -> None:
         pytest.raises(Conflict) as caught,
     ):
         check_ports(servers)
-    assert f"127.0.9.3 port {HTTPS_PORT}" in caught.value.message
+    assert f"127.0.9.3:{HTTPS_PORT}" in caught.value.message
     assert str(psutil.Process().pid) in caught.value.message
 
 

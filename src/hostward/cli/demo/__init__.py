@@ -28,8 +28,9 @@ def demo(
         bool, typer.Option("--restart/--no-restart", help="While it is watched, start again a server that has died.")
     ] = True,
     address: Annotated[
-        str, typer.Option("--address", metavar="ADDRESS", help="First of three consecutive loopback addresses.")
-    ] = "127.0.0.2",
+        str | None,
+        typer.Option("--address", metavar="ADDRESS", help="First of three consecutive loopback addresses (127.0.0.2)."),
+    ] = None,
 ) -> None:
     """Start three servers on this machine as a replication group, with example sessions.
 

@@ -94,6 +94,7 @@ def form(everyone: Sequence[Administrator], progress: Progress) -> None:
     _make_master(master, progress)
     for slave in slaves:
         _make_slave(slave, master, progress)
+        _test_connection(master, _place(slave.server), progress)
         _list_slave(master, slave, progress)
     wait_until_up(everyone, progress)
     _import_examples(master, progress)
@@ -206,8 +207,7 @@ def _list_slave(master: Administrator, slave: Administrator, progress: Progress)
     now = master.status()
     place = _place(slave.server)
     if any(same_server(place, s) for s in now.get("slaves") or []):
-        return
-    _test_connection(master, place, progress)
+        return  # a Master that admits a Slave may have entered it by itself
     apply(master, with_slave(wanted_from(now), place), progress)
     wait_until_up([master], progress)
     progress.done(f"{slave.server.name} is in the Master's list of Slaves")

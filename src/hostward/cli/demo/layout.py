@@ -8,12 +8,14 @@ DIR/server1.log …       the servers' output       DIR/demo.json        address
 from __future__ import annotations
 
 import ipaddress
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from hostward.cli.problems import UsageProblem
 
 COUNT = 3
+FIRST_ADDRESS = "127.0.0.2"
 USER = "admin"
 HTTPS_PORT = 8443
 HTTP_PORT = 8080
@@ -56,7 +58,7 @@ class DemoServer:
     @property
     def jmx_port(self) -> int:
         """Cassandra's local JMX port listens on 127.0.0.1 whatever else is configured, so each server has its own."""
-        distance = int(ipaddress.IPv4Address(self.address)) - int(ipaddress.IPv4Address("127.0.0.2"))
+        distance = int(ipaddress.IPv4Address(self.address)) - int(ipaddress.IPv4Address(FIRST_ADDRESS))
         return FIRST_JMX_PORT + distance % JMX_PORTS
 
     @property
@@ -102,6 +104,15 @@ def stopping_file(directory: Path) -> Path:
 
 def demo_file(directory: Path) -> Path:
     return directory / "demo.json"
+
+
+def address_in(directory: Path) -> str | None:
+    """The first server's address in a directory that was used before."""
+    try:
+        with (directory / "server1.toml").open("rb") as file:
+            return str(tomllib.load(file)["server"]["listen"])
+    except (OSError, KeyError, tomllib.TOMLDecodeError):
+        return None
 
 
 def servers_in(directory: Path, first_address: str) -> list[DemoServer]:

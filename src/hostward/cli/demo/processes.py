@@ -165,45 +165,71 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
 
 
 def check_ports(servers: Sequence[DemoServer]) -> None:
-    """Raises Conflict if a port is taken, naming by whom, and Unavailable if this machine lacks an address."""
-    taken = []
+    """Raises Conflict if a port is taken, naming by whom, and Unavailable if this machine lacks an address. What is
+    left of the server itself is no obstacle: it deals with that when it starts."""
+    taken: dict[str, list[str]] = {}
     for server in servers:
         for address, port in server.ports:
-            problem = _busy(address, port)
-            if problem:
-                taken.append(problem)
+            if not _is_free(address, port):
+                owner = _owner(address, port)
+                if owner is None or not _serves(owner, server.data_dir):
+                    taken.setdefault(_described(owner), []).append(f"{address}:{port}")
     if taken:
         raise Conflict(
-            "The demo can't start: " + "; ".join(taken) + ".",
-            remedy="End what uses it, or give other loopback addresses with --address 127.0.1.2.",
+            "The demo can't start, because ports are in use:"
+            + "".join(f"\n  {', '.join(places)}  by {owner}" for owner, places in taken.items()),
+            remedy="End what uses them (a demo: `hostward demo stop --dir DIR`), or give --address another loopback"
+            f" address, such as {_other_address(servers[0].address)}.",
             code="port-in-use",
         )
 
 
-def _busy(address: str, port: int) -> str | None:
+def _is_free(address: str, port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: TIME_WAIT is no obstacle
         try:
             probe.bind((address, port))
-            return None
+            return True
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL:
                 raise Unavailable(
                     f"This machine has no address {address}.",
                     remedy=f"On macOS: `sudo ifconfig lo0 alias {address}`, for each of the demo's addresses.",
                 ) from error
-    return f"{address} port {port} is in use by {_owner(address, port)}"
+            return False
 
 
-def _owner(address: str, port: int) -> str:
-    try:
+def _owner(address: str, port: int) -> psutil.Process | None:
+    """Who listens there; None where this user may not see it."""
+    with contextlib.suppress(psutil.Error):  # other users' processes aren't shown to everyone
         for connection in psutil.net_connections("tcp"):
             local = connection.laddr
             if connection.status != psutil.CONN_LISTEN or not local or local.port != port or not connection.pid:
                 continue
-            if local.ip == address or ipaddress.ip_address(local.ip).is_unspecified:
-                process = psutil.Process(connection.pid)
-                return f"{process.name()} (pid {process.pid})"
-    except psutil.Error:
-        pass  # other users' processes aren't shown to everyone
-    return "another process"
+            ip = ipaddress.ip_address(local.ip)
+            ip = getattr(ip, "ipv4_mapped", None) or ip  # Java listens on IPv6 sockets for IPv4 addresses
+            if str(ip) == address or ip.is_unspecified:
+                return psutil.Process(connection.pid)
+    return None
+
+
+def _serves(process: psutil.Process, data_dir: Path) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return any(str(data_dir) in part for part in process.cmdline())
+    return False
+
+
+def _described(process: psutil.Process | None) -> str:
+    if process is None:
+        return "another process"
+    with contextlib.suppress(psutil.Error):
+        words = process.cmdline()
+        where = f", {words[words.index('--data-dir') + 1]}" if "--data-dir" in words[:-1] else ""
+        return f"{process.name()} (pid {process.pid}{where})"
+    return f"pid {process.pid}"
+
+
+def _other_address(first: str) -> str:
+    """A first address in another block of loopback addresses."""
+    a, b, c, d = first.split(".")
+    return f"{a}.{b}.{(int(c) + 1) % 256}.{d}"

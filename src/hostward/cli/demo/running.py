@@ -17,7 +17,16 @@ from types import FrameType
 from typing import Any
 
 from hostward.cli.demo.forming import Administrator, administrator, form, token_for, wait_until_live, wait_until_up
-from hostward.cli.demo.layout import USER, DemoServer, demo_file, password_file, servers_in, stopping_file
+from hostward.cli.demo.layout import (
+    FIRST_ADDRESS,
+    USER,
+    DemoServer,
+    address_in,
+    demo_file,
+    password_file,
+    servers_in,
+    stopping_file,
+)
 from hostward.cli.demo.processes import Started, check_ports, log_tail, record, recorded, start, stop
 from hostward.cli.logins import write_private
 from hostward.cli.output import facts, print_json, show, table
@@ -52,19 +61,26 @@ class Running:
 
     def stop(self, progress: Progress, names: Sequence[str] | None = None) -> None:
         """Stop all of them, or those named."""
-        progress.step("Stopping the servers")
         chosen = [s for s in self.started.values() if names is None or s.name in names]
+        if not chosen:
+            return
+        progress.step("Stopping the servers")
         for sentence in stop(chosen):
             progress.done(sentence)
 
 
-def run(directory: Path, address: str, *, detach: bool, restart: bool) -> int:
+def run(directory: Path, address: str | None, *, detach: bool, restart: bool) -> int:
     """Start or continue the demo; without `detach`, until Ctrl-C. The exit code."""
-    servers = servers_in(directory, address)
+    before = address_in(directory)
+    if before and address and address != before:
+        raise Conflict(
+            f"The demo in {directory} begins at the address {before}.",
+            remedy="Leave --address out, or name another --dir.",
+        )
+    servers = servers_in(directory, address or before or FIRST_ADDRESS)
     _prepare(directory)
     with _lock(directory), Progress() as progress, _terminated_as_interrupt():
         running = Running(directory, servers, {s.name: s for s in recorded(directory)})
-        _check_same_place(running)
         missing = [s for s in servers if not running.alive(s)]
         try:
             _start(running, missing, progress)
@@ -85,9 +101,12 @@ def run(directory: Path, address: str, *, detach: bool, restart: bool) -> int:
 
 def stop_all(directory: Path) -> int:
     """Stop exactly the processes that were recorded. The exit code."""
+    if address_in(directory) is None:
+        raise NotFound(f"There is no demo in {directory}.", remedy="Name its directory with --dir.")
     started = recorded(directory)
     if not started:
-        raise NotFound(f"No demo has been started in {directory}.", remedy="Name its directory with --dir.")
+        show("The demo isn't running.")
+        return 0
     stopping_file(directory).touch()
     with Progress() as progress:
         progress.step("Stopping the servers")
@@ -149,17 +168,6 @@ def _terminated_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _check_same_place(running: Running) -> None:
-    """The same addresses as last time: certificates and the group know the servers by them."""
-    content = _read_demo_file(running.directory)
-    if content and [s["url"] for s in content["servers"]] != [s.url for s in running.servers]:
-        urls = ", ".join(s["url"] for s in content["servers"])
-        raise Conflict(
-            f"The demo in {running.directory} has other addresses: {urls}.",
-            remedy="Give the same --address as when it was made, or another --dir.",
-        )
-
-
 def _start(running: Running, missing: Sequence[DemoServer], progress: Progress) -> None:
     if not missing:
         return
@@ -167,7 +175,7 @@ def _start(running: Running, missing: Sequence[DemoServer], progress: Progress) 
     check_ports(missing)
     if not password_file(running.directory).exists():
         write_private(password_file(running.directory), secrets.token_urlsafe(12) + "\n")
-    progress.step(f"Starting {len(missing)} servers")
+    progress.step(f"Starting {', '.join(s.name for s in missing)}")
     for server in missing:
         write_private(server.config_file, server.config())
         running.start(server)
