@@ -136,7 +136,7 @@ def open_server(
         administrators = Administrators(server)
         ensure_first_administrator(administrators, PASSWORD)
         replication = StandaloneReplication(group, identity)
-        stores = {
+        stores: dict[str, CertificateStore] = {
             key: CertificateStore(
                 key,
                 KeptInServerDb(server, key),

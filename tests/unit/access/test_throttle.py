@@ -1,0 +1,106 @@
+"""Guessing passwords gets slower, and nobody is locked out by it."""
+
+from __future__ import annotations
+
+import pytest
+
+from hostward.access.throttle import FORGOTTEN_AFTER_S, LIMITS, MAX_COUNTED, Limit, Throttle, TooManyAttempts
+
+FREE = LIMITS["pair"].free
+
+
+class Clock:
+    """Seconds that pass only when told."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def throttle(clock: Clock) -> Throttle:
+    return Throttle(clock)
+
+
+def test_a_limit_doubles_and_ends() -> None:
+    limit = Limit(free=3, longest_s=10.0)
+    assert [limit.delay_s(n) for n in range(9)] == [0, 0, 0, 1, 2, 4, 8, 10, 10]
+    assert limit.delay_s(10_000) == 10
+
+
+def test_each_further_wrong_guess_waits_longer(throttle: Throttle, clock: Clock) -> None:
+    for _ in range(FREE):
+        throttle.attempt("admin", "192.0.2.1")
+    waits = []
+    for _ in range(4):
+        with pytest.raises(TooManyAttempts) as refused:
+            throttle.attempt("admin", "192.0.2.1")
+        waits.append(refused.value.retry_after_s)
+        clock.now_s += refused.value.retry_after_s
+        throttle.attempt("admin", "192.0.2.1")
+    assert waits == [1, 2, 4, 8]
+    assert "Wait" in refused.value.remedy
+
+
+def test_a_refused_try_does_not_count(throttle: Throttle, clock: Clock) -> None:
+    for _ in range(FREE):
+        throttle.attempt("admin", "192.0.2.1")
+    for _ in range(100):
+        with pytest.raises(TooManyAttempts):
+            throttle.attempt("admin", "192.0.2.1")
+    clock.now_s += 1
+    throttle.attempt("admin", "192.0.2.1")
+
+
+def test_others_are_not_kept_waiting(throttle: Throttle) -> None:
+    for _ in range(FREE):
+        throttle.attempt("admin", "192.0.2.1")
+    throttle.attempt("admin", "192.0.2.2")
+    throttle.attempt("other", "192.0.2.1")
+
+
+def test_guesses_from_many_addresses_slow_down_but_never_for_long(throttle: Throttle, clock: Clock) -> None:
+    waits: list[float] = []
+    for n in range(1000):
+        try:
+            throttle.attempt("admin", f"198.51.100.{n}")
+        except TooManyAttempts as refused:
+            waits.append(refused.retry_after_s)
+            clock.now_s += refused.retry_after_s
+    assert max(waits) == LIMITS["user"].longest_s
+    assert len(waits) > 400
+
+
+def test_many_users_from_one_address_slow_down(throttle: Throttle) -> None:
+    for n in range(LIMITS["address"].free):
+        throttle.attempt(f"user{n}", "192.0.2.1")
+    with pytest.raises(TooManyAttempts):
+        throttle.attempt("another", "192.0.2.1")
+
+
+def test_success_and_time_make_it_forget(throttle: Throttle, clock: Clock) -> None:
+    for _ in range(10):
+        for _ in range(FREE - 1):
+            throttle.attempt("admin", "192.0.2.1")
+        throttle.attempt("admin", "192.0.2.1")
+        throttle.succeeded("admin", "192.0.2.1")
+        clock.now_s += FORGOTTEN_AFTER_S + 1
+
+
+def test_programs_that_log_in_rightly_all_day_never_wait(throttle: Throttle) -> None:
+    for _ in range(1000):
+        throttle.attempt("admin", "192.0.2.1")
+        throttle.succeeded("admin", "192.0.2.1")
+
+
+def test_its_memory_is_bounded(throttle: Throttle) -> None:
+    for n in range(MAX_COUNTED):
+        throttle.attempt(f"user{n}", f"2001:db8::{n:x}")
+    assert len(throttle._counts) <= MAX_COUNTED

@@ -1,0 +1,138 @@
+"""Tokens: kept as hashes, ending when they should, lasting over a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from hostward.access.tokens import KEY, LOGIN_LASTS, MAX_LOGINS, Tokens
+from hostward.domain.errors import Conflict, NotFound, Unauthenticated
+from hostward.registry.server import ServerRegistry
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[ServerRegistry]:
+    found = ServerRegistry.open(tmp_path / "server.db")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def tokens(registry: ServerRegistry, clock: Clock) -> Tokens:
+    return Tokens(registry, clock)
+
+
+def test_a_login_lasts_12_hours_from_its_last_use(tokens: Tokens, clock: Clock) -> None:
+    secret, token = tokens.log_in("admin")
+    assert token.expires == clock.now + LOGIN_LASTS == clock.now + timedelta(hours=12)
+    for _ in range(4):
+        clock.now += timedelta(hours=11)
+        assert tokens.authenticate(secret).user == "admin"
+    clock.now += timedelta(hours=12)
+    with pytest.raises(Unauthenticated) as refused:
+        tokens.authenticate(secret)
+    assert refused.value.code == "token-invalid"
+    assert tokens.list() == []
+
+
+def test_a_programs_token_ends_on_its_day_however_much_it_is_used(tokens: Tokens, clock: Clock) -> None:
+    secret, _ = tokens.create("admin", "backup job", 2)
+    clock.now += timedelta(days=1, hours=23)
+    assert tokens.authenticate(secret).name == "backup job"
+    clock.now += timedelta(hours=1)
+    with pytest.raises(Unauthenticated):
+        tokens.authenticate(secret)
+
+
+def test_tokens_outlive_a_restart_and_their_secrets_are_nowhere(
+    tokens: Tokens, registry: ServerRegistry, clock: Clock, tmp_path: Path
+) -> None:
+    secret, token = tokens.create("admin", "job", 30)
+    again = Tokens(registry, clock)
+    assert again.authenticate(secret).id == token.id
+    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert secret.encode() not in kept
+    assert secret.removeprefix("hw_").encode() not in kept
+    assert secret not in repr(token)
+
+
+def test_what_is_revoked_is_so_at_once_and_after_a_restart(
+    tokens: Tokens, registry: ServerRegistry, clock: Clock
+) -> None:
+    secret, token = tokens.create("admin", "job", 30)
+    tokens.revoke(token.id)
+    for one in (tokens, Tokens(registry, clock)):
+        with pytest.raises(Unauthenticated):
+            one.authenticate(secret)
+    with pytest.raises(NotFound):
+        tokens.revoke(token.id)
+
+
+def test_reading_writes_to_disk_only_now_and_then(tokens: Tokens, registry: ServerRegistry, clock: Clock) -> None:
+    secret, _ = tokens.log_in("admin")
+    kept = []
+    for _ in range(12):
+        tokens.authenticate(secret)
+        kept.append(registry.get(KEY))
+        clock.now += timedelta(minutes=1)
+    assert sum(a != b for a, b in pairwise(kept)) == 1
+
+
+def test_logins_are_bounded_and_the_oldest_gives_way(tokens: Tokens, clock: Clock) -> None:
+    first, _ = tokens.log_in("admin")
+    second, _ = tokens.log_in("admin")
+    clock.now += timedelta(seconds=1)
+    tokens.authenticate(first)
+    for _ in range(MAX_LOGINS - 1):
+        tokens.log_in("admin")
+    assert len(tokens.list()) == MAX_LOGINS
+    assert tokens.authenticate(first)
+    with pytest.raises(Unauthenticated):
+        tokens.authenticate(second)
+
+
+def test_changing_a_password_ends_the_other_logins_and_no_programs(tokens: Tokens) -> None:
+    here, mine = tokens.log_in("admin")
+    there, _ = tokens.log_in("admin")
+    others, _ = tokens.log_in("someone")
+    program, _ = tokens.create("admin", "job", 1)
+    assert tokens.revoke_logins("admin", but=mine.id) == 1
+    for secret in (here, others, program):
+        assert tokens.authenticate(secret)
+    with pytest.raises(Unauthenticated):
+        tokens.authenticate(there)
+
+
+def test_a_name_is_used_once(tokens: Tokens) -> None:
+    tokens.create("admin", "job", 1)
+    with pytest.raises(Conflict):
+        tokens.create("admin", "job", 1)
+
+
+def test_a_full_disk_keeps_nobody_out(tokens: Tokens, registry: ServerRegistry) -> None:
+    registry._db.execute("PRAGMA query_only=ON")
+    secret, _ = tokens.log_in("admin")
+    assert tokens.authenticate(secret).user == "admin"
+
+
+@pytest.mark.parametrize("wrong", ["", "hw_", "x" * 2000, "hw_\ud800", "ä"])
+def test_anything_else_is_no_token(tokens: Tokens, wrong: str) -> None:
+    with pytest.raises(Unauthenticated):
+        tokens.authenticate(wrong)

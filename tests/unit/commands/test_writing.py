@@ -1,0 +1,201 @@
+"""Commands against a real registry: what is decided together, done once, and waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from tests.unit.commands.servers import ACTOR, StandaloneReplication, open_server
+
+from hostward.commands import backups, inventory, sessions
+from hostward.commands.services import Services
+from hostward.commands.writing import Once
+from hostward.domain.errors import Conflict, NotFound, PreconditionFailed
+from hostward.domain.inventory import Format
+
+pytestmark = pytest.mark.anyio
+
+FIELDS: dict[str, Any] = {"type": "VT", "host": "a.example.com"}
+COLUMNS = b"name,type,host,port,tls,lu,model,code_page,groups,comment\n"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[Services, StandaloneReplication]]:
+    with open_server(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def services(server: tuple[Services, StandaloneReplication]) -> Services:
+    return server[0]
+
+
+def csv_of(*names: str, host: str = "a.example.com") -> bytes:
+    return COLUMNS + b"".join(f"{name},VT,{host},23,no,,,,,\n".encode() for name in names)
+
+
+@pytest.mark.feature("R1")
+async def test_of_two_edits_of_the_same_state_one_is_refused(services: Services) -> None:
+    made = await sessions.create_session(services, ACTOR, {"name": "one", **FIELDS})
+    read = (made.session.etag,)
+
+    async def edit(comment: str) -> bool:
+        try:
+            await sessions.edit_session(services, ACTOR, made.session.id, {"comment": comment}, if_match=read)
+        except PreconditionFailed:
+            return False
+        return True
+
+    outcomes = await asyncio.gather(*(edit(f"edit {n}") for n in range(20)))
+    assert outcomes.count(True) == 1
+    assert services.group.position.revision == 2
+    written = sessions.read_session(services, made.session.id).json()["comment"]
+    assert written == f"edit {outcomes.index(True)}"
+
+
+async def test_of_twenty_that_want_a_name_one_gets_it(services: Services) -> None:
+    async def create() -> bool:
+        try:
+            await sessions.create_session(services, ACTOR, {"name": "one", **FIELDS})
+        except Conflict:
+            return False
+        return True
+
+    assert (await asyncio.gather(*(create() for _ in range(20)))).count(True) == 1
+    assert services.group.position.revision == 1
+
+
+async def test_edits_of_different_fields_at_once_all_count(services: Services) -> None:
+    made = await sessions.create_session(services, ACTOR, {"name": "one", **FIELDS})
+    edits: list[dict[str, Any]] = [{"comment": "c"}, {"port": 2023}, {"groups": ["g"]}, {"host": "b"}, {"name": "two"}]
+    await asyncio.gather(*(sessions.edit_session(services, ACTOR, made.session.id, e) for e in edits))
+    body = sessions.read_session(services, made.session.id).json()
+    assert {k: body[k] for e in edits for k in e} == {k: v for e in edits for k, v in e.items()}
+
+
+async def test_a_repeated_request_finds_what_the_first_one_made_over_a_restart(tmp_path: Path) -> None:
+    fields = {"name": "one", **FIELDS}
+    once = Once.of(ACTOR, "key", "create-session", fields)
+    with open_server(tmp_path) as (services, _):
+        first = await sessions.create_session(services, ACTOR, fields, once=once)
+    with open_server(tmp_path) as (services, _):
+        again = await sessions.create_session(services, ACTOR, fields, once=once)
+        assert (again.session, again.revision) == (first.session, first.revision)
+        await sessions.delete_session(services, ACTOR, first.session.id)
+        after = await sessions.create_session(services, ACTOR, fields, once=once)
+        assert after.session == first.session
+        with pytest.raises(NotFound):
+            sessions.read_session(services, first.session.id)
+        assert services.group.position.revision == 2
+
+
+async def test_two_of_the_same_request_at_once_act_once(services: Services) -> None:
+    data = csv_of("a", "b", "c")
+    once = Once.of(ACTOR, "key", "import", data)
+    done = await asyncio.gather(*(inventory.import_sessions(services, ACTOR, data, once=once) for _ in range(4)))
+    assert {(d.imported, d.updated, d.unchanged, d.revision) for d in done} == {(3, 0, 0, 1)}
+    assert services.group.position.revision == 1
+
+
+async def test_an_import_that_changed_nothing_says_so_again(services: Services) -> None:
+    data = csv_of("a", "b")
+    await inventory.import_sessions(services, ACTOR, data)
+    once = Once.of(ACTOR, "key", "import", data)
+    first = await inventory.import_sessions(services, ACTOR, data, once=once)
+    assert (first.imported, first.updated, first.unchanged, first.revision) == (0, 0, 2, 1)
+    await sessions.create_session(services, ACTOR, {"name": "x", **FIELDS})
+    assert await inventory.import_sessions(services, ACTOR, data, once=once) == first
+
+
+def test_a_key_belongs_to_one_request_of_one_user() -> None:
+    def seed(user: str = "admin", key: str = "k", act: str = "a", content: object = "c") -> str:
+        actor = type(ACTOR)(user, "", "")
+        once = Once.of(actor, key, act, content)
+        assert once is not None
+        return once.seed
+
+    assert seed() == seed()
+    assert len({seed(), seed(user="b"), seed(key="b"), seed(act="b"), seed(content="b"), seed("a", "dmink")}) == 6
+    assert Once.of(ACTOR, None, "a", "c") is None
+
+
+async def test_an_import_never_shows_a_part_of_itself(services: Services) -> None:
+    names = [f"session {n}" for n in range(2000)]
+    importing = asyncio.create_task(inventory.import_sessions(services, ACTOR, csv_of(*names)))
+    seen = set()
+    while not importing.done():
+        page = await sessions.search_sessions(services, None, page=1, per_page=1, sort="name")
+        seen.add(page.total)
+    assert (await importing).imported == 2000
+    assert seen <= {0, 2000}
+    exported = b"".join(await inventory.export_sessions(services, Format.CSV))
+    assert exported.replace(b"\r\n", b"\n") == csv_of(*sorted(names))
+
+
+async def test_an_import_plans_again_what_was_changed_in_between(services: Services) -> None:
+    data = csv_of(*(f"session {n}" for n in range(500)))
+    importing = asyncio.create_task(inventory.import_sessions(services, ACTOR, data))
+    made = 0
+    while not importing.done():
+        await sessions.create_session(services, ACTOR, {"name": f"other {made}", **FIELDS})
+        made += 1
+    done = await importing
+    assert (done.imported, done.updated) == (500, 0)
+    assert len(await _all(services)) == 500 + made
+
+
+async def test_imports_wait_for_all_servers_and_single_writes_for_one(
+    server: tuple[Services, StandaloneReplication],
+) -> None:
+    services, replication = server
+    await sessions.create_session(services, ACTOR, {"name": "one", **FIELDS})
+    await inventory.import_sessions(services, ACTOR, csv_of("two"))
+    await inventory.import_sessions(services, ACTOR, csv_of("three"), dry_run=True)
+    assert replication.waited_for == [(1, False), (2, True)]
+
+
+async def test_every_write_is_logged_with_who_and_which_revision(services: Services) -> None:
+    with structlog.testing.capture_logs() as logged:
+        made = await sessions.create_session(services, ACTOR, {"name": "one", **FIELDS})
+        await sessions.delete_session(services, ACTOR, made.session.id)
+        await inventory.import_sessions(services, ACTOR, csv_of("two"))
+        await backups.create_backup(services, ACTOR)
+    assert [(e["event"], e["author"], e["revision"]) for e in logged] == [
+        ("session-created", "admin", 1),
+        ("session-deleted", "admin", 2),
+        ("sessions-imported", "admin", 3),
+        ("backup-made", "admin", 3),
+    ]
+    changes = services.group.changes_after(0, max_bytes=1 << 20, max_count=10)
+    assert changes is not None
+    assert {c.author for c in changes} == {"admin"}
+
+
+async def test_old_backups_made_by_hand_give_way_and_others_stay(services: Services) -> None:
+    folder = services.data_dir / "backups"
+    joining = folder / "before-joining-20200101T000000Z.db"
+    joining.write_bytes(b"kept")
+    for n in range(backups.MAX_KEPT):
+        (folder / f"backup-20200101T0000{n:02}.000000Z.db").write_bytes(b"old")
+    made = await backups.create_backup(services, ACTOR)
+    left = sorted(path.name for path in folder.iterdir())
+    assert len(left) == backups.MAX_KEPT + 1
+    assert {joining.name, made.name} <= set(left)
+    assert "backup-20200101T000000.000000Z.db" not in left
+    reasons = {b.name: b.reason for b in backups.list_backups(services)}
+    assert "before it became a Slave" in reasons[joining.name]
+    assert (folder / made.name).stat().st_mode & 0o077 == 0
+
+
+async def _all(services: Services) -> list[Any]:
+    page = await sessions.search_sessions(services, None, page=1, per_page=1000, sort="name")
+    return list(page.items)

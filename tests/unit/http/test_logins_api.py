@@ -1,0 +1,124 @@
+"""Logging in, tokens and passwords through the REST API."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.unit.commands.servers import PASSWORD
+from tests.unit.http.conftest import Server, client
+
+from hostward.access.throttle import LIMITS
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_login_gives_a_token_that_logging_out_ends(server: Server) -> None:
+    answer = (await server.anyone.post("/login", json={"user": "admin", "password": PASSWORD})).json()
+    lasts = datetime.fromisoformat(answer["expires_at"]) - datetime.now(UTC)
+    assert timedelta(hours=11, minutes=59) < lasts <= timedelta(hours=12)
+    async with client(server.app, answer["token"]) as api:
+        me = (await api.get("/me")).json()
+        assert (me["user"], me["token"]["kind"]) == ("admin", "login")
+        out = await api.post("/logout")
+        assert (out.status_code, out.content) == (204, b"")
+        assert (await api.get("/me")).status_code == 401
+    assert (await server.api.get("/me")).status_code == 200
+
+
+async def test_a_wrong_password_says_nothing_about_the_user(server: Server) -> None:
+    said = []
+    for user in ("admin", "nobody"):
+        refused = await server.anyone.post("/login", json={"user": user, "password": "wrong password"})
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"].startswith("Bearer")
+        said.append(refused.json())
+    assert said[0] == said[1]
+    assert said[0]["code"] == "wrong-password"
+
+
+async def test_guessing_has_to_wait_and_others_do_not(server: Server) -> None:
+    wrong = {"user": "admin", "password": "wrong password"}
+    async with client(server.app, address="198.51.100.7") as guesser:
+        statuses = [(await guesser.post("/login", json=wrong)).status_code for _ in range(LIMITS["pair"].free)]
+        assert set(statuses) == {401}
+        refused = await guesser.post("/login", json={"user": "admin", "password": PASSWORD})
+    assert (refused.status_code, refused.json()["code"]) == (429, "too-many-attempts")
+    assert int(refused.headers["retry-after"]) == 1
+    right = await server.anyone.post("/login", json={"user": "admin", "password": PASSWORD})
+    assert right.status_code == 200
+
+
+async def test_the_address_a_request_claims_is_not_believed(server: Server) -> None:
+    wrong = {"user": "admin", "password": "wrong password"}
+    async with client(server.app, address="198.51.100.8") as guesser:
+        last = None
+        for n in range(LIMITS["pair"].free + 1):
+            last = await guesser.post("/login", json=wrong, headers={"X-Forwarded-For": f"203.0.113.{n}"})
+    assert last is not None
+    assert last.status_code == 429
+
+
+async def test_tokens_for_programs(server: Server) -> None:
+    made = await server.api.post("/tokens", json={"name": "night job", "days": 30})
+    assert made.status_code == 201
+    token = made.json()
+    assert token["expires_at"][:10] == (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    async with client(server.app, token["token"]) as program:
+        assert (await program.get("/me")).json()["token"]["name"] == "night job"
+        listed = (await server.api.get("/tokens")).json()["items"]
+        assert [t["name"] for t in listed if t["kind"] == "program"] == ["night job"]
+        assert token["token"] not in json.dumps(listed)
+        assert all(t["last_used_at"] for t in listed if t["kind"] == "program")
+        again = await server.api.post("/tokens", json={"name": "night job", "days": 1})
+        assert (again.status_code, again.json()["code"]) == (409, "name-taken")
+        assert (await server.api.delete(f"/tokens/{token['id']}")).status_code == 204
+        assert (await program.get("/me")).status_code == 401
+    assert (await server.api.delete(f"/tokens/{token['id']}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"name": "", "days": 1}, "name"),
+        ({"name": "a\nb", "days": 1}, "name"),
+        ({"name": "a", "days": 0}, "days"),
+        ({"name": "a", "days": "1"}, "days"),
+        ({"name": "a", "days": 10**9}, "days"),
+        ({"name": "a", "day": 1}, "day"),
+        ({"days": 1}, "name"),
+    ],
+)
+async def test_a_token_that_cannot_be_is_refused(server: Server, given: dict[str, Any], field: str) -> None:
+    refused = await server.api.post("/tokens", json=given)
+    assert refused.status_code == 422
+    (mistake,) = refused.json()["mistakes"]
+    assert mistake["field"] == field
+    if field == "day":
+        assert "“days”" in mistake["remedy"]
+
+
+async def test_changing_the_password_ends_other_logins(server: Server) -> None:
+    other = (await server.anyone.post("/login", json={"user": "admin", "password": PASSWORD})).json()["token"]
+    wrong = await server.api.put("/me/password", json={"current": "wrong one", "new": "a new password"})
+    assert (wrong.status_code, wrong.json()["mistakes"][0]["field"]) == (422, "current")
+    short = await server.api.put("/me/password", json={"current": PASSWORD, "new": "short"})
+    assert (short.status_code, short.json()["mistakes"][0]["field"]) == (422, "new")
+    done = await server.api.put("/me/password", json={"current": PASSWORD, "new": "a new password"})
+    assert (done.status_code, done.json()) == (200, {"logins_ended": 1})
+    assert (await server.api.get("/me")).status_code == 200
+    async with client(server.app, other) as ended:
+        assert (await ended.get("/me")).status_code == 401
+    for password, status in ((PASSWORD, 401), ("a new password", 200)):
+        answer = await server.anyone.post("/login", json={"user": "admin", "password": password})
+        assert answer.status_code == status
+
+
+async def test_a_password_in_the_wrong_place_is_not_repeated(server: Server) -> None:
+    for body in ({"user": "admin", "password": ["hunter2hunter2"]}, {"user": "admin", "passwort": "hunter2hunter2"}):
+        refused = await server.anyone.post("/login", json=body)
+        assert refused.status_code == 422
+        assert "hunter2" not in refused.text
+    assert "“password”" in refused.json()["mistakes"][-1]["remedy"]
