@@ -36,7 +36,7 @@ from hostward.registry.server import ServerRegistry
 from hostward.replication.group_server import GroupServer
 from hostward.replication.node import Node
 from hostward.replication.state import StateStore
-from hostward.trust.certificates import STORES, CertificateStore, StoreKey
+from hostward.trust.certificates import STORES, CertificateStore
 from hostward.trust.identity import ServerIdentity, load_or_create
 from hostward.trust.tls import server_context
 

@@ -1,8 +1,8 @@
 """The embedded registry: group.db (replicated) and server.db (this server's alone).
 
-    group.py     the replicated file: commit, apply, replace, read; one writer thread
-    reading.py   a consistent view: elements, sessions, changes
-    writing.py   operations into rows    sessions.py  the derived table that searches use
-    content.py   the whole content as one value: snapshots, backups
-    server.py    this server's own file  schema.py    tables, opening, what SQLite's errors mean   lock.py
+group.py     the replicated file: commit, apply, replace, read; one writer thread
+reading.py   a consistent view: elements, sessions, changes
+writing.py   operations into rows    sessions.py  the derived table that searches use
+content.py   the whole content as one value: snapshots, backups
+server.py    this server's own file  schema.py    tables, opening, what SQLite's errors mean   lock.py
 """

@@ -31,11 +31,12 @@ from hostward.domain.changes import (
     encode_operations,
     make_header,
 )
-from hostward.domain.errors import HostwardError, RegistryError
+from hostward.domain.errors import RegistryError
 from hostward.registry.content import SnapshotContent, elements_in, pack_elements
 from hostward.registry.reading import Element, Reader
 from hostward.registry.schema import GROUP_TABLES, explain, open_reader, open_writer
-from hostward.registry.writing import Head, put_content, write_operations
+from hostward.registry.sessions import differing_rows
+from hostward.registry.writing import Head, check_canonical, put_content, write_operations
 
 __all__ = ["Committed", "ContentCheck", "Element", "GroupRegistry", "Reader", "SnapshotContent"]
 
@@ -93,10 +94,12 @@ class GroupRegistry:
         self._head = Head.of(self._reader.meta())
         self._position, self._group_id = self._head.position, self._head.group_id
         self._data_version = self._read_data_version()
+        self._forget_answered()
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._subscribers: list[Callable[[], None]] = []
         self._queue: queue.Queue[_Job | None] = queue.Queue(MAX_QUEUED)
+        self._closed = False
         self._thread = threading.Thread(target=self._work, name="registry-writer", daemon=True)
         self._thread.start()
 
@@ -155,12 +158,17 @@ class GroupRegistry:
         with self.read() as reader:
             position = reader.position()
             db = self._connection()
-            for kind, id_, body, kept in db.execute("SELECT kind, id, body, hash FROM element"):
+            # The casts give bytes whatever somebody wrote there.
+            for kind, id_, body, kept in db.execute(
+                "SELECT kind, id, CAST(body AS BLOB), CAST(hash AS BLOB) FROM element"
+            ):
                 found = element_hash(kind, id_, body)
                 total += int.from_bytes(found)
                 if found != kept:
                     altered.append((kind, id_))
             digest = (total % (1 << 256)).to_bytes(32)
+            if not altered:
+                altered = [("session", id_) for id_ in differing_rows(db)]
             sessions = db.execute("SELECT count(*) FROM session_row").fetchone()[0]
             ok = digest == position.digest and not altered and sessions == reader.count("session")
         return ContentCheck(position, digest, ok, altered)
@@ -200,7 +208,7 @@ class GroupRegistry:
         elements = await asyncio.to_thread(elements_in, content)
 
         def run() -> Position:
-            put_content(self._db, elements, content.position.revision)
+            put_content(self._db, elements)
             self._head = Head(content.group_id, content.position)
             return content.position
 
@@ -221,7 +229,7 @@ class GroupRegistry:
 
         def run() -> None:
             self._db.execute("DELETE FROM change WHERE revision <= ?", (keep_after_revision,))
-            self._db.execute("DELETE FROM answered WHERE at < ?", (time.time() - ANSWERED_FOR_S,))
+            self._forget_answered()
 
         await self._submit(run)
 
@@ -235,6 +243,7 @@ class GroupRegistry:
 
     def close(self) -> None:
         """Finish what is queued and close the file."""
+        self._closed = True
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
@@ -244,6 +253,8 @@ class GroupRegistry:
     # The writer thread
 
     async def _submit(self, run: Callable[[], T], *, joins: bool = False) -> T:
+        if self._closed:
+            raise RegistryError("The registry is closed.", remedy="Start the server again.", code="closed")
         loop = asyncio.get_running_loop()
         job = _Job(run, loop.create_future(), loop, joins)
         try:
@@ -304,7 +315,9 @@ class GroupRegistry:
         self._db.execute("SAVEPOINT job")
         try:
             job.result = job.run()
-        except (HostwardError, ValueError, KeyError, TypeError, AssertionError) as error:
+        except BaseException as error:  # it belongs to who awaits the job; this thread has to live on
+            if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
+                raise  # the file is at fault, not this job
             self._db.execute("ROLLBACK TO job")
             self._head, job.error = before, error
         self._db.execute("RELEASE job")
@@ -322,9 +335,8 @@ class GroupRegistry:
                 else:
                     job.done.set_result(job.result)
 
-        loop = batch[0].loop
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(on_loop)
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            batch[0].loop.call_soon_threadsafe(on_loop)
 
     def _commit(self, author: str, decide: Decide, origin: str, key: str | None) -> Committed:
         if self._head.position.epoch.server != self._server_id:
@@ -334,16 +346,20 @@ class GroupRegistry:
                 code="not-owner",
             )
         if key is not None:
-            row = self._db.execute("SELECT revision, changed FROM answered WHERE key = ?", (key,)).fetchone()
+            row = self._db.execute(
+                "SELECT revision, changed FROM answered WHERE key = ? AND at > ?", (key, time.time() - ANSWERED_FOR_S)
+            ).fetchone()
             if row is not None:
                 return Committed(row[0], bool(row[1]), repeated=True)
         at = self._head.position
-        effective, digest = write_operations(self._db, decide(self._reader), at.digest, at.revision + 1)
+        operations = decide(self._reader)
+        check_canonical(operations)
+        effective, digest = write_operations(self._db, operations, at.digest, at.revision + 1)
         if effective:
             self._append(author, origin, effective, digest)
         if key is not None:
             self._db.execute(
-                "INSERT INTO answered VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO answered VALUES (?, ?, ?, ?)",
                 (key, self._head.position.revision, bool(effective), time.time()),
             )
         return Committed(self._head.position.revision, bool(effective))
@@ -406,6 +422,9 @@ class GroupRegistry:
     def _begin_history(self) -> None:
         position = Position(Epoch(1, self._server_id), 0, GENESIS_HASH, EMPTY_DIGEST)
         self._db.executemany("INSERT INTO meta VALUES (?, ?)", Head(uuid.uuid4().hex, position).rows())
+
+    def _forget_answered(self) -> None:
+        self._db.execute("DELETE FROM answered WHERE at < ?", (time.time() - ANSWERED_FOR_S,))
 
     def _connection(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)

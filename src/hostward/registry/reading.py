@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+import structlog
 
 from hostward.domain.changes import Change, Epoch, Position, change_from_parts
+from hostward.domain.errors import RegistryError
 from hostward.registry import sessions
 
 Changes = list[Change]
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,12 @@ class Reader:
             "SELECT header, ops, signature FROM change WHERE revision > ? ORDER BY revision LIMIT ?",
             (revision, max_count),
         ):
-            change = change_from_parts(*row)
+            try:
+                change = change_from_parts(*row)
+            except RegistryError as error:
+                # Whoever asks is given a snapshot instead, which mends what somebody edited.
+                log.error("change-damaged", after=found[-1].revision if found else revision, reason=error.message)
+                break
             size += change.size
             if found and size > max_bytes:
                 break

@@ -27,9 +27,6 @@ CREATE TABLE session_row (
   revision INTEGER NOT NULL, text TEXT NOT NULL
 );
 CREATE UNIQUE INDEX session_name_key ON session_row (name_key);
-CREATE INDEX session_type ON session_row (type, name_key);
-CREATE INDEX session_host ON session_row (host, name_key);
-CREATE INDEX session_revision ON session_row (revision);
 """
 
 SERVER_TABLES = """
@@ -40,9 +37,9 @@ CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 def open_writer(path: Path, tables: str) -> sqlite3.Connection:
     """The connection that writes: made with its tables when the file is missing, checked when it is there. Raises
     RegistryError: "registry-damaged", "registry-newer", "unwritable", "disk-full"."""
-    existed = path.exists()
     with explained(path):
-        path.touch(mode=0o600)
+        if not path.exists():
+            _make(path, tables)
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
@@ -50,17 +47,33 @@ def open_writer(path: Path, tables: str) -> sqlite3.Connection:
         db.execute("PRAGMA journal_size_limit=67108864")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
-            db.executescript(f"BEGIN;{tables}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
-        elif version != SCHEMA_VERSION:
+            db.close()
+            raise damaged(path, "it is empty, or isn't a registry")
+        if version != SCHEMA_VERSION:
             db.close()
             raise RegistryError(
                 f"{path.name} was written by another version (schema {version}; this one reads {SCHEMA_VERSION}).",
                 remedy="Start the version that wrote it, or restore a backup made by this one.",
                 code="registry-newer",
             )
-        if existed:
-            check_integrity(db, path)
+        check_integrity(db, path)
     return db
+
+
+def _make(path: Path, tables: str) -> None:
+    """The file appears under its name complete or not at all: one that was cut to nothing is never taken for new."""
+    if path.with_name(path.name + "-wal").exists():
+        # SQLite would write that log's pages into the new file.
+        raise damaged(path, f"it is missing, though {path.name}-wal is there")
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600)
+    db = sqlite3.connect(new, isolation_level=None)
+    try:
+        db.executescript(f"BEGIN;{tables}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+    finally:
+        db.close()
+    new.rename(path)
 
 
 def open_reader(path: Path) -> sqlite3.Connection:

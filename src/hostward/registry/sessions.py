@@ -21,16 +21,27 @@ MAX_PER_PAGE = 1_000
 MAX_WORDS = 8
 
 
-def put_rows(db: sqlite3.Connection, bodies: Iterable[tuple[str, bytes]], revision: int) -> None:
-    """Bring the derived rows to the new bodies. Raises Conflict "name-taken" where two sessions would share a name."""
-    rows = []
-    for id_, raw in bodies:
-        body = orjson.loads(raw)
-        name, host = body["name"], body.get("host", "")
-        text = "\n".join(
-            (name, host, body["type"], body.get("lu", ""), *body.get("groups", ()), body.get("comment", ""))
-        )
-        rows.append((id_, name, name_key(name), body["type"], host, revision, name_key(text)))
+def row_of(id_: str, body: dict[str, Any], revision: int) -> tuple[str, str, str, str, str, int, str]:
+    """The derived row of a session with this body."""
+    name, host = body["name"], body.get("host", "")
+    text = "\n".join((name, host, body["type"], body.get("lu", ""), *body.get("groups", ()), body.get("comment", "")))
+    return (id_, name, name_key(name), body["type"], host, revision, name_key(text))
+
+
+def differing_rows(db: sqlite3.Connection) -> list[str]:
+    """The sessions whose derived row isn't what its element says: somebody edited it."""
+    rows = db.execute(
+        "SELECT e.id, CAST(e.body AS BLOB), e.revision, s.id, s.name, s.name_key, s.type, s.host, s.revision, s.text"
+        " FROM element e LEFT JOIN session_row s ON s.id = e.id WHERE e.kind = ?",
+        (KIND,),
+    )
+    return [row[0] for row in rows if row_of(row[0], orjson.loads(row[1]), row[2]) != row[3:]]
+
+
+def put_rows(db: sqlite3.Connection, bodies: Iterable[tuple[str, bytes, int]]) -> None:
+    """Bring the derived rows to the new bodies (id, body, revision). Raises Conflict "name-taken" where two sessions
+    would share a name."""
+    rows = [row_of(id_, orjson.loads(raw), revision) for id_, raw, revision in bodies]
     try:
         # Deleted first, so that sessions may swap their names within one change.
         db.executemany("DELETE FROM session_row WHERE id = ?", [(row[0],) for row in rows])
@@ -70,6 +81,9 @@ def find_page(db: sqlite3.Connection, q: str | None, *, page: int, per_page: int
     where = " AND ".join(["instr(text, ?) > 0"] * len(words)) or "1"
     total = db.execute(f"SELECT count(*) FROM session_row WHERE {where}", words).fetchone()[0]  # noqa: S608
     then = "" if column == "name_key" else ", name_key"
+    if words:
+        # By way of an index it would fetch every row out of order, which takes six times as long as sorting.
+        column = f"+{column}"
     found = db.execute(
         f"SELECT id FROM session_row WHERE {where} ORDER BY {column} {order}{then} LIMIT ? OFFSET ?",  # noqa: S608
         [*words, per_page, (page - 1) * per_page],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hostward.domain.changes import Epoch, Operation, Position, Put, digest_add, element_hash
+import orjson
+
+from hostward.domain.changes import Epoch, Operation, Position, Put, canonical, digest_add, element_hash
 from hostward.registry import sessions
 from hostward.registry.content import ElementRow
 
@@ -45,9 +47,9 @@ def write_operations(
     gone: list[tuple[str, str]] = []
     added: list[bytes] = []
     removed: list[bytes] = []
+    hashes = _hashes(db, last)
     for (kind, id_), op in last.items():
-        row = db.execute("SELECT hash FROM element WHERE kind = ? AND id = ?", (kind, id_)).fetchone()
-        old: bytes | None = row[0] if row else None
+        old = hashes.get((kind, id_))
         if isinstance(op, Put):
             new = element_hash(kind, id_, op.body)
             if new == old:
@@ -61,16 +63,40 @@ def write_operations(
         if old is not None:
             removed.append(old)
         effective.append(op)
+    puts.sort(key=lambda row: row[:2])  # in the order of the file: ids are random, and an import is large
     db.executemany("DELETE FROM element WHERE kind = ? AND id = ?", gone)
     db.executemany("INSERT OR REPLACE INTO element VALUES (?, ?, ?, ?, ?)", puts)
     sessions.delete_rows(db, (id_ for kind, id_ in gone if kind == sessions.KIND))
-    sessions.put_rows(db, ((row[1], row[2]) for row in puts if row[0] == sessions.KIND), revision)
+    sessions.put_rows(db, ((row[1], row[2], row[4]) for row in puts if row[0] == sessions.KIND))
     return effective, digest_add(digest, added, removed)
 
 
-def put_content(db: sqlite3.Connection, elements: Sequence[ElementRow], revision: int) -> None:
+def _hashes(db: sqlite3.Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
+    """Of those elements that are there; many at once, because a question each would be most of an import's time."""
+    ids: dict[str, list[str]] = {}
+    for kind, id_ in keys:
+        ids.setdefault(kind, []).append(id_)
+    found: dict[tuple[str, str], bytes] = {}
+    for kind, some in ids.items():
+        for id_, hash_ in db.execute(
+            "SELECT id, CAST(hash AS BLOB) FROM element WHERE kind = ? AND id IN (SELECT value FROM json_each(?))",
+            (kind, orjson.dumps(some).decode()),
+        ):
+            found[kind, id_] = hash_
+    return found
+
+
+def check_canonical(operations: Iterable[Operation]) -> None:
+    """A body that isn't canonical would become other bytes at those who follow, and give them another digest. Raises
+    ValueError."""
+    for op in operations:
+        if isinstance(op, Put) and canonical(orjson.loads(op.body)) != op.body:
+            raise ValueError(f"the body of {op.kind}/{op.id} isn't canonical JSON")
+
+
+def put_content(db: sqlite3.Connection, elements: Sequence[ElementRow]) -> None:
     """All content replaced by these elements; the changes before it are forgotten."""
     for table in ("element", "change", "session_row", "answered"):
         db.execute(f"DELETE FROM {table}")  # noqa: S608
     db.executemany("INSERT INTO element VALUES (?, ?, ?, ?, ?)", elements)
-    sessions.put_rows(db, ((row[1], row[2]) for row in elements if row[0] == sessions.KIND), revision)
+    sessions.put_rows(db, ((row[1], row[2], row[4]) for row in elements if row[0] == sessions.KIND))

@@ -17,7 +17,7 @@ POLL_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Another server as it last answered. `status` is its own answer (messages: status), None before the first; `silent`
+    """Another server as it last answered. `status` is its own answer (messages: status), None before that; `silent`
     why it doesn't answer now, empty while it does; times ISO 8601 UTC, empty for never."""
 
     server_id: str

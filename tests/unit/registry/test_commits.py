@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.unit.registry.support import any_change, content, following, kept, opened, session
 
-from hostward.domain.changes import Delete, Epoch, Operation
+from hostward.domain.changes import Delete, Epoch, Operation, Put
 from hostward.domain.errors import Conflict, RegistryError
 from hostward.registry.group import Committed, Reader
 
@@ -230,3 +230,104 @@ def test_changes_that_are_applied_keep_the_search_in_step(tmp_path: Path) -> Non
         slave.close()
 
     asyncio.run(run())
+
+
+def test_whatever_decide_raises_the_next_commit_goes_on(tmp_path: Path) -> None:
+    async def run() -> None:
+        registry = opened(tmp_path / "group.db")
+        for error in (
+            IndexError("i"),
+            AttributeError("a"),
+            RuntimeError("r"),
+            OSError("o"),
+            sqlite3.IntegrityError("s"),
+        ):
+
+            def decide(_: Reader, error: Exception = error) -> Sequence[Operation]:
+                raise error
+
+            refused, good = await asyncio.wait_for(
+                asyncio.gather(
+                    registry.commit("admin", decide),
+                    registry.commit("admin", lambda _, e=error: [session(str(e), str(e))]),  # type: ignore[misc]
+                    return_exceptions=True,
+                ),
+                10,
+            )
+            assert refused is error
+            assert isinstance(good, Committed)
+        registry.close()
+        with pytest.raises(RegistryError) as closed:
+            await asyncio.wait_for(registry.commit("admin", lambda _: []), 10)
+        assert closed.value.code == "closed"
+
+    asyncio.run(run())
+
+
+def test_a_body_that_is_not_canonical_is_refused(tmp_path: Path) -> None:
+    async def run() -> None:
+        registry = opened(tmp_path / "group.db")
+        with pytest.raises(ValueError, match="canonical"):
+            await registry.commit("admin", lambda _: [Put("note", "1", b'{"b": 1, "a": 2}')])
+        assert registry.position.revision == 0
+        registry.close()
+
+    asyncio.run(run())
+
+
+def test_an_idempotency_key_is_good_for_a_day(tmp_path: Path) -> None:
+    async def run() -> None:
+        registry = opened(tmp_path / "group.db")
+        await registry.commit("admin", lambda _: [session("1", "n1")], idempotency_key="k")
+        _edit(tmp_path, "UPDATE answered SET at = at - 90000")
+        later = await registry.commit("admin", lambda _: [session("2", "n2")], idempotency_key="k")
+        assert (later.revision, later.repeated) == (2, False)
+        registry.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE element SET body = replace(body, 'n2', 'xx') WHERE id = '2'",
+        "UPDATE session_row SET host = 'other.example.com' WHERE id = '2'",
+        "UPDATE session_row SET text = 'other' WHERE id = '2'",
+        "DELETE FROM session_row WHERE id = '2'",
+    ],
+)
+def test_text_and_derived_rows_altered_by_hand_are_found_too(tmp_path: Path, statement: str) -> None:
+    async def run() -> None:
+        registry = opened(tmp_path / "group.db")
+        await registry.commit("admin", lambda _: [session(str(n), f"n{n}") for n in range(1, 4)])
+        good = registry.snapshot()
+        _edit(tmp_path, statement)
+        check = registry.verify()
+        assert (check.ok, check.altered) == (False, [("session", "2")])
+        await registry.replace(good, backup_to=None)
+        assert registry.verify().ok
+        registry.close()
+
+    asyncio.run(run())
+
+
+def test_a_change_altered_by_hand_counts_as_no_longer_kept(tmp_path: Path) -> None:
+    async def run() -> None:
+        registry = opened(tmp_path / "group.db")
+        for n in range(4):
+            await registry.commit("admin", lambda _, n=n: [session(str(n), f"n{n}")])  # type: ignore[misc]
+        _edit(tmp_path, "UPDATE change SET ops = x'00' WHERE revision = 3")
+        found = registry.changes_after(0, max_bytes=1 << 20, max_count=9)
+        assert found is not None
+        assert [c.revision for c in found] == [1, 2]
+        assert registry.changes_after(2, max_bytes=1 << 20, max_count=9) is None
+        registry.close()
+
+    asyncio.run(run())
+
+
+def _edit(directory: Path, statement: str) -> None:
+    db = sqlite3.connect(directory / "group.db")
+    db.execute(statement)
+    db.commit()
+    db.close()

@@ -167,3 +167,15 @@ def test_server_settings_last_and_change_together(tmp_path: Path) -> None:
     assert (registry.get("role"), registry.get("a"), registry.get("b")) == (None, 1, [1, 2])
     assert (tmp_path / "server.db").stat().st_mode & 0o777 == 0o600
     registry.close()
+
+
+@pytest.mark.parametrize("name", ["group.db", "server.db"])
+def test_a_file_cut_to_nothing_is_not_taken_for_a_new_one(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(RegistryError) as refused:
+        opened(tmp_path / name) if name == "group.db" else ServerRegistry.open(tmp_path / name)
+    assert refused.value.code == "registry-damaged"
+    (tmp_path / name).rename(tmp_path / f"{name}-wal")
+    with pytest.raises(RegistryError) as refused:
+        opened(tmp_path / name) if name == "group.db" else ServerRegistry.open(tmp_path / name)
+    assert f"{name}-wal" in refused.value.message

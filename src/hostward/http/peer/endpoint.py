@@ -1,6 +1,6 @@
 """The servers' conversation: POST of an envelope, answered by an envelope; or a bare 403 that tells nothing.
 
-GET answers this server's certificate and which life of it this is: both are public, and needed to seal an envelope for it.
+GET answers this server's certificate and which life of it this is: both are public, and needed to seal an envelope.
 """
 
 from __future__ import annotations
