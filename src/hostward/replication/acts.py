@@ -108,14 +108,16 @@ class ServerActs:
             return ""
         p.state.update(ring_formed=f"{p.group.group_id}/{ring_generation_of(p)}", fresh=False)
         await p.node.trust([m.internode_certificate for m in p.everyone()])
+        p.node.speed_up_starts()
         if p.state.now.role is Role.MASTER:
             await p.membership.abandon_stale_joins()
         silent = [f"{m.name}: {p.views.of(m.server_id).silent}" for m in p.others() if p.views.of(m.server_id).silent]
         return f"Up, but without {'; '.join(silent)}" if silent else ""
 
     async def close(self) -> None:
-        """Stop the node: the server ends."""
-        await self._stop()
+        """The server ends."""
+        await self._stop_publishing()
+        await self._p.node.close()
 
     # The Master's acts
 

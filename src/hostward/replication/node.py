@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +12,13 @@ import orjson
 import structlog
 
 from hostward.configuration import Configuration
+from hostward.database.archive import ensure_archive
 from hostward.database.identity import NodeIdentity, node_identity
 from hostward.database.install import Runtime, ensure_runtime
 from hostward.database.jars import Progress
 from hostward.database.log_store import LogStore
 from hostward.database.nodetool import run_nodetool
-from hostward.database.process import NodeProcess
+from hostward.database.process import NodeProcess, wipe
 from hostward.database.ring import Ring, RingPicture
 from hostward.database.settings import NodeSettings
 from hostward.database.yaml import write_trust
@@ -58,6 +58,7 @@ class Node:
         self._not_before = 0.0
         self._started_at = 0.0
         self._stopping = False
+        self._archiving: asyncio.Task[bool] | None = None
         self._starting: asyncio.Future[None] | None = None
         self.host_id = ""
         self.replication_factor = 0
@@ -217,6 +218,12 @@ class Node:
                 raise
             await self._ring.force_remove()
 
+    def speed_up_starts(self) -> None:
+        """Make the shared archive of Cassandra's classes in the background, where this machine has none yet: each start
+        is then about two seconds shorter. Never a condition of anything."""
+        if self._runtime is not None and self._archiving is None:
+            self._archiving = asyncio.create_task(ensure_archive(self._runtime), name="class archive")
+
     def nodetool(self, address: str, arguments: Sequence[str]) -> int:
         """Run Cassandra's nodetool on this node, on this process's own input and output. Raises DatabaseError."""
         runtime = asyncio.run(self._ensure_runtime(lambda done, total, what: None))
@@ -225,6 +232,13 @@ class Node:
     async def _ensure_runtime(self, progress: Progress) -> Runtime:
         c = self._configuration
         return await ensure_runtime(c.runtime_dir, java=c.java, maven_repository=c.maven_repository, progress=progress)
+
+    async def close(self) -> None:
+        """The server ends: so does everything of the node."""
+        if self._archiving is not None:
+            self._archiving.cancel()
+            await asyncio.gather(self._archiving, return_exceptions=True)
+        await self.stop()
 
     async def stop(self) -> None:
         """End the process in order. Harmless where none runs."""
@@ -239,7 +253,7 @@ class Node:
     async def wipe(self) -> None:
         """Remove the node's data: it can then only start as a new node."""
         assert self.process is Process.NONE
-        await asyncio.to_thread(shutil.rmtree, self._storage, True)
+        await wipe(self._settings(Marker("", 0), "127.0.0.1", ()))
         self.host_id, self.replication_factor = "", 0
 
     @property

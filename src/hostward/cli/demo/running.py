@@ -8,8 +8,8 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,8 @@ from hostward.domain.errors import Conflict, HostwardError, InvalidInput, NotFou
 
 WATCH_EVERY_S = 1.0
 RESTART_PAUSE_S = 3.0
+
+_Handler = Callable[[int, FrameType | None], None]
 
 
 @dataclass(slots=True)
@@ -65,8 +67,9 @@ class Running:
         if not chosen:
             return
         progress.step("Stopping the servers")
-        for sentence in stop(chosen):
-            progress.done(sentence)
+        with _undisturbed():
+            for sentence in stop(chosen):
+                progress.done(sentence)
 
 
 def run(directory: Path, address: str | None, *, detach: bool, restart: bool) -> int:
@@ -155,17 +158,27 @@ def _lock(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _terminated_as_interrupt() -> Iterator[None]:
-    """SIGTERM stops the demo just as Ctrl-C does."""
+def _handling(numbers: Sequence[signal.Signals], handler: signal.Handlers | _Handler) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+def _terminated_as_interrupt() -> AbstractContextManager[None]:
+    """SIGTERM, and the terminal's closing, stop the demo just as Ctrl-C does."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return _handling([signal.SIGTERM, signal.SIGHUP], interrupt)
+
+
+def _undisturbed() -> AbstractContextManager[None]:
+    """A second Ctrl-C must not leave servers behind: stopping is bounded, and is finished."""
+    return _handling([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], signal.SIG_IGN)
 
 
 def _start(running: Running, missing: Sequence[DemoServer], progress: Progress) -> None:
