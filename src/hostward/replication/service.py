@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,15 +13,15 @@ from hostward.domain.errors import Conflict, HostwardError, InvalidInput, Mistak
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Role, Target
 from hostward.registry.group import Reader
-from hostward.replication.adapters import Adapter, list_adapters
+from hostward.replication.adapters import Adapter, list_adapters, refuse_mixed_loopback
 from hostward.replication.connection import Reached, run_checks
 from hostward.replication.coordinator import Coordinator
+from hostward.replication.details import Details
 from hostward.replication.goals import Goal, Process, goal_names
-from hostward.replication.members import JOINED, Member, SlaveRow, slave_rows
+from hostward.replication.members import Member, SlaveRow, slave_rows
 from hostward.replication.messages import Message
 from hostward.replication.parts import Parts
 from hostward.replication.state import State
-from hostward.replication.views import View, same_history
 from hostward.replication.wanted import Wanted
 from hostward.trust.passphrase import Passphrase
 
@@ -37,6 +36,7 @@ class ReplicationService:
 
     def __init__(self, parts: Parts, coordinator: Coordinator) -> None:
         self._p, self._coordinator = parts, coordinator
+        self._details = Details(parts)
         self._since, self._last_status = parts.now(), ""
 
     # Writing
@@ -125,21 +125,7 @@ class ReplicationService:
 
     async def nodes(self) -> list[dict[str, Any]]:
         """Details: a row for each server. What the ring says (status, state, Owns) is asked at this moment."""
-        p = self._p
-        if p.state.now.role is Role.STANDALONE and p.node.process is Process.NONE:
-            return [self._standalone_row()]
-        ring, _ = await asyncio.gather(p.node.rows(), p.views.poll([m for m in p.others() if m.state == JOINED]))
-        everyone = {m.server_id: m for m in p.everyone()}
-        by_id = {str(r["host_id"]): r for r in ring}
-        rows = [self._row(m, by_id.pop(m.host_id, None)) for m in everyone.values()]
-        for host_id, node in by_id.items():
-            owner = next((m for m in everyone.values() if m.address == node["address"]), None)
-            if owner is not None:
-                rows = [r for r in rows if r["server"] != owner.server_id]
-                rows.append(self._row(owner, node))
-            else:
-                rows.append({**self._blank(), **node, "host_id": host_id, "server_name": "not a member"})
-        return rows or [self._standalone_row()]
+        return await self._details.rows()
 
     # What shall be
 
@@ -232,7 +218,7 @@ class ReplicationService:
             return p.content.reason
         if p.state.now.role is not Role.SLAVE:
             return None
-        behind = self._behind()
+        behind = self._details.behind()
         if not p.follower.loaded or behind is None:
             return "This server hasn't followed its Master since it started."
         if behind > lag:
@@ -269,6 +255,7 @@ class ReplicationService:
                 f"The server at that address is {reached.said['role'].capitalize()}, not a Master.",
                 "Configure the Master server first, or enter the address of the one that is.",
             )
+        refuse_mixed_loopback(fields["adapter"], str(reached.said["database"]["address"]))
         return self._start(state.role, author, **fields, master=master, fresh=True)
 
     async def _apply_master(self, wanted: Wanted, state: State, fields: dict[str, Any], author: str) -> str:
@@ -404,69 +391,6 @@ class ReplicationService:
         if state.role is not Role.STANDALONE and state.passphrase_is_default:
             return ["The default passphrase is in use: change it on all servers."]
         return []
-
-    def _behind(self) -> int | None:
-        target = self._p.follower.target
-        return max(0, target.revision - self._p.group.position.revision) if target else None
-
-    def _blank(self) -> dict[str, Any]:
-        return {
-            "server": "", "server_name": "", "address": "", "status": "UNKNOWN", "owns_percent": None, "host_id": "",
-            "local_instance": False, "state": "UNKNOWN", "role": "", "revision": None, "lag_changes": None,
-            "in_sync": False, "compared_at": "", "version": "", "seen_at": "", "detail": "",
-        }  # fmt: skip
-
-    def _standalone_row(self) -> dict[str, Any]:
-        p = self._p
-        return {
-            **self._blank(), "server": p.server_id, "server_name": p.describe_self().name, "address": "127.0.0.1",
-            "status": "UP", "owns_percent": 100.0, "host_id": p.server_id, "local_instance": True, "state": "NORMAL",
-            "role": "standalone", "revision": p.group.position.revision, "lag_changes": 0, "in_sync": p.content.ok,
-            "compared_at": p.content.verified_at, "seen_at": p.now(), "version": p.version,
-        }  # fmt: skip
-
-    def _row(self, them: Member, node: dict[str, Any] | None) -> dict[str, Any]:
-        p, mine = self._p, self._p.group.position
-        local = them.server_id == p.server_id
-        master_id = p.server_id if p.state.now.role is Role.MASTER else p.state.now.master_id
-        row = {
-            **self._blank(), "server": them.server_id, "server_name": them.name, "address": them.address,
-            "host_id": them.host_id, "local_instance": local, "version": them.version,
-            "role": "master" if them.server_id == master_id else "slave",
-        }  # fmt: skip
-        if node is not None:
-            row.update({k: node[k] for k in ("status", "state", "owns_percent", "host_id")})
-        elif them.state == "joining":
-            row.update(status="DOWN", state="JOINING")
-        if local:
-            return {**row, **self._local_comparison(), "revision": mine.revision, "seen_at": p.now()}
-        view = p.views.of(them.server_id)
-        if view.position is not None:
-            row.update(self._comparison(view, master=them.server_id == master_id))
-        return {**row, "detail": view.silent}
-
-    def _comparison(self, view: View, *, master: bool) -> dict[str, Any]:
-        """Another server against this registry: the same history, and nothing missing."""
-        p, theirs = self._p, view.position
-        assert theirs is not None
-        lag = p.group.position.revision - theirs.revision
-        lag = 0 if master else max(0, lag)
-        in_sync = not view.silent and view.content_ok and p.content.ok and same_history(p.group, theirs) and lag == 0
-        status = view.status or {}
-        return {
-            "revision": theirs.revision, "lag_changes": lag, "in_sync": in_sync, "compared_at": view.compared_at,
-            "seen_at": view.seen_at, "version": status.get("version", ""),
-        }  # fmt: skip
-
-    def _local_comparison(self) -> dict[str, Any]:
-        """This server against its Master; a Master is what the others are compared with."""
-        p = self._p
-        if p.state.now.role is Role.SLAVE:
-            view = p.views.of(p.state.now.master_id)
-            behind = self._behind()
-            in_sync = p.content.ok and p.follower.in_step and not view.silent
-            return {"lag_changes": behind, "in_sync": in_sync, "compared_at": view.compared_at}
-        return {"lag_changes": 0, "in_sync": p.content.ok, "compared_at": p.content.verified_at}
 
 
 def _target_json(target: Target | None) -> dict[str, Any] | None:
