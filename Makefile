@@ -19,6 +19,7 @@ check: setup
 	$(VENV)/bin/ruff format --check src tests bench
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/python scripts/features.py --check
 
 unit: setup
 	$(VENV)/bin/python -m pytest tests/unit -n 2
