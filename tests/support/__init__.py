@@ -1,0 +1,1 @@
+"""What the end-to-end tests are made of: real servers, their REST API, whole groups, and the history checker."""

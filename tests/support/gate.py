@@ -1,0 +1,97 @@
+"""A gate in front of a server: the other servers reach it through here, so that a test can shut them out without a
+firewall, while its own administrator still gets in directly.
+
+It forwards TCP from the gate's address to the server's. Shut, it refuses new connections and breaks those there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+PIECE_BYTES = 1 << 16
+CONNECT_TIMEOUT_S = 5.0
+
+
+class _Loop:
+    """One event loop in a thread of its own, for all gates."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="gates", daemon=True).start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+
+_shared: list[_Loop] = []
+
+
+def _loop() -> _Loop:
+    if not _shared:
+        _shared.append(_Loop())
+    return _shared[0]
+
+
+class Gate:
+    """Open until it is shut. `ports` are forwarded unchanged from `address` to `behind`."""
+
+    def __init__(self, address: str, behind: str, ports: tuple[int, ...]) -> None:
+        self.address, self._behind, self._ports = address, behind, ports
+        self._servers: list[asyncio.Server] = []
+        self._open: set[asyncio.StreamWriter] = set()
+        self.open()
+
+    def open(self) -> None:
+        """Let the others in."""
+        _loop().run(self._listen())
+
+    def shut(self) -> None:
+        """Refuse connections, and break those that there are."""
+        _loop().run(self._close())
+
+    async def _listen(self) -> None:
+        if self._servers:
+            return
+        for port in self._ports:
+
+            async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int = port) -> None:
+                await self._forward(reader, writer, port)
+
+            self._servers.append(await asyncio.start_server(forward, self.address, port))
+
+    async def _close(self) -> None:
+        servers, self._servers = self._servers, []
+        for server in servers:
+            server.close()
+        for writer in list(self._open):
+            writer.transport.abort()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                back_reader, back_writer = await asyncio.open_connection(self._behind, port)
+        except (OSError, TimeoutError):
+            writer.transport.abort()
+            return
+        both = {writer, back_writer}
+        self._open |= both
+        try:
+            await asyncio.gather(_pump(reader, back_writer), _pump(back_reader, writer))
+        finally:
+            self._open -= both
+            for one in both:
+                one.transport.abort()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while piece := await reader.read(PIECE_BYTES):
+            writer.write(piece)
+            await writer.drain()
+    with contextlib.suppress(OSError, RuntimeError):
+        writer.write_eof()
