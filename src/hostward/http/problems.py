@@ -114,16 +114,28 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
                 404, "There is nothing at this path.", code="no-such-path", remedy=f"Check its spelling; {description}."
             )
         case 405:
+            allowed = ", ".join(_methods_at(request))
             return problem(
                 405,
                 "This path can't be used with this method.",
                 code="method-not-allowed",
-                remedy=f"Use {headers.get('Allow', 'another')}; {description}.",
-                headers=headers,
+                remedy=f"Use {allowed}; {description}.",
+                headers={**headers, "Allow": allowed},
             )
         case status:
             code = "body-unreadable" if status == 400 else HTTPStatus(status).phrase.lower().replace(" ", "-")
             return problem(status, error.detail, code=code, remedy="Mend the request.", headers=headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """All methods of a path: the framework names only those of the first route that has the path."""
+    path = request.url.path.split("/")
+    found = set()
+    for template, operations in request.app.openapi()["paths"].items():
+        parts = template.split("/")
+        if len(parts) == len(path) and all(p == q or p.startswith("{") for p, q in zip(parts, path, strict=True)):
+            found.update(method.upper() for method in operations)
+    return sorted(found) or ["GET"]
 
 
 async def _on_defect(_: Request, error: Exception) -> Response:

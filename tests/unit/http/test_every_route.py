@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import random
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
+import structlog
 from fastapi.openapi.models import OpenAPI
 from tests.unit.http.conftest import Server, client
 
@@ -100,7 +104,10 @@ async def test_what_is_not_there_is_a_problem_that_repeats_nothing(server: Serve
         assert "passwd" not in str(problem)
     refused = await server.api.request("PROPFIND", "/sessions")
     assert_problem(refused, 405)
-    assert "allow" in refused.headers
+    assert refused.headers["allow"] == "GET, POST"
+    refused = await server.api.post("/sessions/x")
+    assert assert_problem(refused, 405)["remedy"].startswith("Use DELETE, GET, PATCH, PUT;")
+    assert_problem(await server.anyone.post("https://server.example.com/mss/"), 405)
     outside = await server.api.get("https://server.example.com/elsewhere")
     assert_problem(outside, 404)
 
@@ -146,12 +153,12 @@ async def pieces(size: int) -> AsyncIterator[bytes]:
     ("path", "limit"), [("/tokens", MAX_BODY_BYTES), ("/sessions/import", MAX_IMPORT_BYTES + FORM_BYTES)]
 )
 async def test_a_body_that_is_too_large_is_refused(server: Server, path: str, limit: int) -> None:
-    json = {"Content-Type": "application/json"}
-    declared = await server.api.post(path, content=b"", headers={**json, "Content-Length": str(limit + 1)})
+    is_json = {"Content-Type": "application/json"}
+    declared = await server.api.post(path, content=b"", headers={**is_json, "Content-Length": str(limit + 1)})
     problem = assert_problem(declared, 413)
     assert "parts" in problem["remedy"]
     assert_problem(await server.api.post(path, content=b"", headers={"Content-Length": "9" * 5000}), 413)
-    streamed = await server.api.post(path, content=pieces(limit + 1), headers=json)
+    streamed = await server.api.post(path, content=pieces(limit + 1), headers=is_json)
     assert_problem(streamed, 413)
     assert server.services.group.position.revision == 0
 
@@ -187,7 +194,9 @@ async def test_unknown_query_parameters_are_refused_with_what_was_meant(server: 
 
 async def test_a_defect_is_a_problem_without_its_text(server: Server) -> None:
     server.app.state.services = None
-    problem = assert_problem(await server.api.get("/sessions/x"), 500)
+    with structlog.testing.capture_logs() as logged:
+        problem = assert_problem(await server.api.get("/sessions/x"), 500)
+    assert [e["event"] for e in logged] == ["request-failed"]
     assert problem["code"] == "defect"
     assert "NoneType" not in str(problem)
 
@@ -195,6 +204,7 @@ async def test_a_defect_is_a_problem_without_its_text(server: Server) -> None:
 async def test_health_needs_no_login_and_says_why_not(server: Server) -> None:
     for check in ("live", "ready", "in-sync"):
         assert (await server.anyone.get(f"/health/{check}")).json() == {"ok": True}
+        assert (await server.anyone.head(f"/health/{check}")).status_code == 200
     problem = assert_problem(await server.anyone.get("/health/master"), 503)
     assert problem["reason"] == "This server's role is Standalone."
     server.replication.master_url = "https://master.example.com/mss"
@@ -223,3 +233,43 @@ async def test_the_page_shows_nothing_private_and_runs_only_its_own_script(serve
     assert " onclick=" not in page.text
     assert "innerHTML" not in page.text
     assert lead.headers["location"] == "/mss/"
+
+
+NASTY: tuple[Any, ...] = (
+    None, True, 0, -1, 10**18, 10**400, 1.5, "", " ", "\0", "\r\nSet-Cookie: a=b", "../../x", "a" * 7_000, "\u202e",
+    [], {}, [[]], [None], {"": None}, {"a": {"a": {}}}, "'; DROP TABLE element; --", "{{7*7}}", "<script>",
+    "\U0001f512", "%00%ff",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_is_sent_is_answered_and_never_a_defect(server: Server, seed: int) -> None:
+    choose = random.Random(seed)
+    described = await description(server)
+    schemas = described["components"]["schemas"]
+    for method, template, operation in operations(described):
+        if template.endswith(("/logout", "/me/password", "/login")):
+            continue  # these are slow on purpose, or end the login
+        for _ in range(6):
+            parts = [quote(choose.choice(SEGMENTS), safe="") if p.startswith("{") else p for p in template.split("/")]
+            given = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+            shape = schemas.get(given.get("$ref", "").rpartition("/")[2], given)
+            fields = {name: choose.choice(NASTY) for name in shape.get("properties", {}) if choose.random() < 0.7}
+            body = json.dumps(choose.choice((fields, fields, fields, *NASTY)))
+            query = {
+                p["name"]: str(choose.choice(NASTY)) for p in operation.get("parameters", ()) if choose.random() < 0.3
+            }
+            answer = await server.api.request(
+                method,
+                f"https://server.example.com{'/'.join(parts)}",
+                content=body,
+                params=query,
+                headers={"Content-Type": "application/json", "Idempotency-Key": choose.choice((b"", b"k", b"\xff"))},
+            )
+            assert answer.status_code < 500 or template.endswith("/master"), (method, template, body, answer.text)
+            if answer.status_code >= 400:
+                assert_problem(answer, answer.status_code)
+            assert "set-cookie" not in answer.headers
+
+
+SEGMENTS = ("x", "..", "%", "\0", "a/b", "'", "\u202e", "a" * 5000, "{}", "mss", "import", "export", "\r\n", "job1")

@@ -74,16 +74,20 @@ async def restore_backup(name: str, who: Who, services: With, given: RestoreIn |
     )
 
 
+# HEAD too, because some load balancers ask that way.
+@health_router.head("/live", include_in_schema=False)
 @health_router.get("/live", summary="The process answers", responses=answers(shapes.Health, "It does"))
 async def live() -> Response:
     return _health(None)
 
 
+@health_router.head("/ready", include_in_schema=False)
 @health_router.get("/ready", summary="It serves", responses=answers(shapes.Health, "It does"))
 async def ready(services: With) -> Response:
     return _health(services.replication.health_ready())
 
 
+@health_router.head("/in-sync", include_in_schema=False)
 @health_router.get(
     "/in-sync",
     summary="It has the Master's changes, but for at most `lag`",
@@ -93,6 +97,7 @@ async def in_sync(query: Annotated[LagQuery, Query()], services: With) -> Respon
     return _health(await asyncio.to_thread(services.replication.health_in_sync, query.lag))
 
 
+@health_router.head("/master", include_in_schema=False)
 @health_router.get("/master", summary="It is a Master that accepts changes", responses=answers(shapes.Health, "It is"))
 async def master(services: With) -> Response:
     return _health(services.replication.health_master())
