@@ -264,7 +264,7 @@ async def test_whatever_is_sent_is_answered_and_never_a_defect(server: Server, s
                 f"https://server.example.com{'/'.join(parts)}",
                 content=body,
                 params=query,
-                headers={"Content-Type": "application/json", "Idempotency-Key": choose.choice((b"", b"k", b"\xff"))},
+                headers={b"Content-Type": b"application/json", b"Idempotency-Key": choose.choice((b"", b"k", b"\xff"))},
             )
             assert answer.status_code < 500 or template.endswith("/master"), (method, template, body, answer.text)
             if answer.status_code >= 400:
