@@ -130,7 +130,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 def _methods_at(request: Request) -> list[str]:
     """All methods of a path: the framework names only those of the first route that has the path."""
     path = request.url.path.split("/")
-    found = set()
+    found: set[str] = set()
     for template, operations in request.app.openapi()["paths"].items():
         parts = template.split("/")
         if len(parts) == len(path) and all(p == q or p.startswith("{") for p, q in zip(parts, path, strict=True)):
