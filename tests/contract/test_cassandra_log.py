@@ -9,7 +9,7 @@ from tests.contract.test_log_store import EPOCH, MIB, row, snapshot
 from hostward.database.cassandra_log import create_tables
 from hostward.domain.errors import DatabaseError
 
-pytestmark = [pytest.mark.anyio, pytest.mark.cluster, pytest.mark.feature("R9")]
+pytestmark = [pytest.mark.anyio, pytest.mark.cluster, pytest.mark.feature("R10")]
 
 
 async def partitions(bench: CassandraBench) -> dict[str, int]:

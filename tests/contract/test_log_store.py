@@ -13,7 +13,7 @@ from hostward.database.log_store import MAX_READ_BYTES, MAX_ROW_CHANGES, SNAPSHO
 from hostward.domain.changes import Epoch
 from hostward.domain.errors import DatabaseError
 
-pytestmark = [pytest.mark.anyio, pytest.mark.feature("R9")]
+pytestmark = [pytest.mark.anyio, pytest.mark.feature("R10")]
 
 EPOCH = Epoch(7, "b2f1")
 MIB = 1 << 20

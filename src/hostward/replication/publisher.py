@@ -26,6 +26,7 @@ SNAPSHOT_EVERY_CHANGES = 5_000
 SNAPSHOT_EVERY_BYTES = 16 << 20
 KEEP_CHANGES = 50_000
 RETRY_S = 1.0
+LINGER_S = 0.02
 
 log = structlog.get_logger()
 
@@ -62,6 +63,8 @@ class Publisher:
         """Publish until cancelled. A database that doesn't answer is tried again; `problem` says why meanwhile."""
         while True:
             await self._wake.wait()
+            # The Slaves have it from the nudge by now; a moment's patience makes one row of many changes.
+            await asyncio.sleep(LINGER_S)
             self._wake.clear()
             try:
                 await self._publish()

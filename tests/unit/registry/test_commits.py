@@ -15,7 +15,7 @@ from hostward.domain.errors import Conflict, RegistryError
 from hostward.registry.group import Committed, Reader
 
 
-@pytest.mark.feature("R9")
+@pytest.mark.feature("R10")
 def test_64_at_once_get_a_revision_each(tmp_path: Path) -> None:
     async def run() -> None:
         registry = opened(tmp_path / "group.db")
@@ -157,7 +157,7 @@ FORGERIES = {
 }
 
 
-@pytest.mark.feature("R9")
+@pytest.mark.feature("R10")
 @pytest.mark.parametrize("which", FORGERIES)
 def test_a_row_altered_by_hand_is_found_and_a_snapshot_heals_it(tmp_path: Path, which: str) -> None:
     async def run() -> None:

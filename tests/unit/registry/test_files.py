@@ -68,7 +68,7 @@ def _program(text: str, path: Path) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", text, str(path)], stdout=subprocess.PIPE, text=True, env=env)
 
 
-@pytest.mark.feature("R9")
+@pytest.mark.feature("R10")
 @pytest.mark.parametrize("acknowledged", [1, 23, 150])
 def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path, acknowledged: int) -> None:
     with _program(COMMITTING, tmp_path / "group.db") as program:

@@ -28,7 +28,7 @@ CHANGES = st.lists(st.lists(SESSIONS | NOTES | DELETIONS, max_size=6), max_size=
 small = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@pytest.mark.feature("R9")
+@pytest.mark.feature("R10")
 @small
 @given(CHANGES, st.integers(1, 4))
 def test_who_applies_the_changes_has_the_same_content_and_digest(changes: list[list[Operation]], at_once: int) -> None:
@@ -66,7 +66,7 @@ def test_who_applies_the_changes_has_the_same_content_and_digest(changes: list[l
         asyncio.run(run(Path(directory)))
 
 
-@pytest.mark.feature("R9")
+@pytest.mark.feature("R10")
 @small
 @given(CHANGES, CHANGES)
 def test_a_snapshot_and_a_restore_give_the_same_content(
