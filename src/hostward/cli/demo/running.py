@@ -173,7 +173,8 @@ def _terminated_as_interrupt() -> AbstractContextManager[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    return _handling([signal.SIGTERM, signal.SIGHUP], interrupt)
+    # SIGINT as well: a script that starts the demo in the background has it ignored.
+    return _handling([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], interrupt)
 
 
 def _undisturbed() -> AbstractContextManager[None]:
