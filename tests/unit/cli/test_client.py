@@ -58,7 +58,6 @@ def test_a_problem_keeps_its_remedy_and_mistakes() -> None:
     assert (refused.message, refused.remedy, refused.mistakes) == ("1 mistake", "Mend it.", mistakes)
 
 
-@pytest.mark.feature("R1")
 def test_a_confirmation_is_asked_for_once_with_the_consequences() -> None:
     problem = {"detail": "Confirm it.", "code": "confirmation-required", "consequences": ["The database restarts."]}
     with answering((409, problem), (202, {"job": {"id": "j"}})) as server, ApiClient(server.url) as api:
@@ -99,7 +98,6 @@ def test_nothing_listening_an_unknown_name_and_a_plain_port_each_say_so() -> Non
         assert "http://" in plain.value.remedy
 
 
-@pytest.mark.feature("R7")
 def test_only_the_confirmed_certificate_is_trusted(tmp_path: Path) -> None:
     own, other = make_certificate(tmp_path / "own.pem"), make_certificate(tmp_path / "other.pem")
     with answering((200, {"ok": True}), certificate=own) as server:

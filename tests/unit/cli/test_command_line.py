@@ -33,7 +33,6 @@ def _fresh_consoles() -> None:
     output.error_console.cache_clear()
 
 
-@pytest.mark.feature("R26")
 @pytest.mark.parametrize("before", [True, False])
 def test_common_options_go_before_and_after(
     before: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -64,7 +63,6 @@ def test_the_later_option_and_then_the_environment_count(
     assert json.loads(capsys.readouterr().out.split("}\n")[0] + "}") == {"items": [], "total": 0}
 
 
-@pytest.mark.feature("R26")
 def test_a_refused_import_shows_every_mistake_and_ends_with_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

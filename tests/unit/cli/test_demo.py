@@ -41,7 +41,6 @@ def started_as(process: subprocess.Popen[bytes], directory: Path) -> Started:
     return Started("server1", "127.0.0.2", process.pid, begun, str(directory / "server1"))
 
 
-@pytest.mark.feature("R25")
 def test_what_was_started_is_ended(process: subprocess.Popen[bytes], tmp_path: Path) -> None:
     record(tmp_path, [started_as(process, tmp_path)])
     (one,) = recorded(tmp_path)

@@ -72,7 +72,6 @@ def test_words_and_server_are_the_same(host: str, port: int, context: str) -> No
     assert parse_server(server_words(server), "https") == server
 
 
-@pytest.mark.feature("R9")
 def test_adding_a_slave_keeps_the_others_and_all_settings() -> None:
     wanted = with_slave(wanted_from(MASTER_STATUS), C)
     assert wanted == {"role": "master", "adapter": "10.0.0.1", "protocol": "https", "slaves": [B, C]}
@@ -90,7 +89,6 @@ def test_a_slave_that_is_or_isnt_there_is_said() -> None:
         with_slave(wanted_from(SLAVE_STATUS), C)
 
 
-@pytest.mark.feature("R8")
 def test_a_slave_has_exactly_one_master() -> None:
     with pytest.raises(Conflict) as caught:
         with_master(wanted_from(SLAVE_STATUS), C)
@@ -103,7 +101,6 @@ def test_a_slave_has_exactly_one_master() -> None:
     }
 
 
-@pytest.mark.feature("R12")
 def test_deleting_the_master_makes_it_standalone() -> None:
     wanted = without_master(wanted_from(SLAVE_STATUS))
     assert wanted == {"role": "standalone", "adapter": "10.0.0.2", "protocol": "https"}
