@@ -39,7 +39,7 @@ CONSOLE_MAX_BYTES = 1 << 20
 _READY = "Starting listening for CQL clients on"
 _PHASES = (
     ("Starting listening for CQL clients on", "answering"),
-    ("Bootstrap completed", "has received its data"),
+    ("Bootstrap completed", "finishing to join"),
     ("Starting to bootstrap", "receiving its data from the other nodes"),
     ("JOINING: ", "joining the ring"),
     ("Starting up server gossip", "meeting the other nodes"),

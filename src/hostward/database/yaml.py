@@ -85,6 +85,7 @@ def cassandra_yaml(settings: NodeSettings) -> dict[str, Any]:
         "hinted_handoff_throttle": "65536KiB",
         "phi_convict_threshold": 6,
         "auto_snapshot": False,
+        "block_for_peers_timeout_in_secs": -1,  # a Master starts without its Slaves, which wait for it
         "server_encryption_options": {
             "internode_encryption": "all",
             "optional": False,  # otherwise plaintext is let in

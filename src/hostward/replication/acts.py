@@ -29,6 +29,7 @@ from hostward.replication.publisher import Publisher
 
 FAREWELL_TIMEOUT_S = 5.0
 CATCH_UP_TIMEOUT_S = 3.0
+SEED_TIMEOUT_S = 1.0
 
 log = structlog.get_logger()
 
@@ -236,14 +237,20 @@ class ServerActs:
             everyone = list(self._admitted_members) or everyone
         else:
             group_id, generation = p.group.group_id, ring_generation_of(p)
-        others = [m.seed for m in everyone if m.server_id != p.server_id and m.host_id]
         me = p.describe_self()
-        marker = node.marker()
-        joins_anew = state.role is Role.SLAVE and marker is None
+        joins_anew = state.role is Role.SLAVE and node.marker() is None
+        # Only those that answer: Cassandra would wait half a minute for the others.
+        others = await answering([m for m in everyone if m.server_id != p.server_id and m.host_id])
+        if joins_anew and not others:
+            raise DatabaseError(
+                "No database node of the group can be reached.",
+                remedy=f"Open port {me.storage_port} between the servers, and see whether the others run.",
+                code="no-seeds",
+            )
         await node.start(
             marker=Marker(group_id, generation),
             address=me.address,
-            seeds=others if joins_anew and others else [*others, me.seed],
+            seeds=others if joins_anew else [*others, me.seed],
             trusted=[*[m.internode_certificate for m in everyone], me.internode_certificate],
         )
         return "The database node is starting."
@@ -375,6 +382,22 @@ class ServerActs:
             master_id="", master_certificate="", master_group="", backup_group="", ring_formed="", master=None
         )
         return ""
+
+
+async def answering(everyone: Sequence[Member]) -> list[str]:
+    """Those members' seeds whose database port accepts connections."""
+
+    async def answers(m: Member) -> bool:
+        try:
+            async with asyncio.timeout(SEED_TIMEOUT_S):
+                _, writer = await asyncio.open_connection(m.address, m.storage_port)
+        except (OSError, TimeoutError):
+            return False
+        writer.close()
+        return True
+
+    found = await asyncio.gather(*(answers(m) for m in everyone))
+    return [m.seed for m, there in zip(everyone, found, strict=True) if there]
 
 
 def ring_generation_of(p: Parts) -> int:

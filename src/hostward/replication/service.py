@@ -18,7 +18,7 @@ from hostward.replication.connection import Reached, run_checks
 from hostward.replication.coordinator import Coordinator
 from hostward.replication.details import Details
 from hostward.replication.goals import Goal, Process, goal_names
-from hostward.replication.members import Member, SlaveRow, slave_rows
+from hostward.replication.members import JOINED, Member, SlaveRow, slave_rows
 from hostward.replication.messages import Message
 from hostward.replication.parts import Parts
 from hostward.replication.state import State
@@ -91,7 +91,7 @@ class ReplicationService:
         status, position = self.database_status(), self._p.group.position
         with p.group.read() as reader:
             rows = slave_rows(reader)
-        joined = {m.server_id for m in p.others()}
+        joined = {m.server_id for m in p.everyone() if m.state == JOINED}
         job = p.jobs.running
         return {
             "server": p.server_id,
