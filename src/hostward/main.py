@@ -19,6 +19,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 import uvloop
+from starlette.routing import Mount, Router
 
 from hostward import __version__
 from hostward.access.administrators import Administrators
@@ -172,8 +173,9 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
         configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC),
     )  # fmt: skip
     _first_administrator(services, admin_password)
-    app = create_app(services)
-    app.mount(f"/{s.context}/peer", replication.peer_app(peer_routes))
+    peers = Mount(f"/{s.context}/peer", app=replication.peer_app(peer_routes))
+    # The servers' own conversation comes first: it is the busiest, and needs nothing of the API's machinery.
+    app = Router([peers, Mount("/", app=create_app(services))], redirect_slashes=False)
     listeners = _listeners(app, identity, sockets)
     await replication.start()
     serving = [asyncio.create_task(u.serve(sockets=[sock])) for u, sock in listeners]

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import aiohttp
+import orjson
 
 from hostward.domain.errors import InvalidInput, PeerError, TrustError
 from hostward.domain.replication import Target
@@ -29,7 +30,8 @@ TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 3.0
 HELLO_BYTES = 64 << 10
 IN_THREAD_BYTES = 256 << 10
-LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=120)
+MAX_CONNECTIONS = 64
+KEEP_ALIVE_S = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class Links:
         self._store, self._sealer, self._opener = store, sealer, opener
         self._other_passphrase, self._group_id = other_passphrase, group_id
         self._hellos: dict[str, Hello] = {}
-        self._client: httpx.AsyncClient | None = None
+        self._client: aiohttp.ClientSession | None = None
+        self._retired: list[aiohttp.ClientSession] = []
         self._trusted: list[str] = []
 
     async def ask(self, them: Member, message: Message, *, timeout_s: float = TIMEOUT_S) -> Message:
@@ -84,9 +87,10 @@ class Links:
         return _checked(answer), server_id_of(certificate), certificate
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        for client in (self._client, *self._retired):
+            if client is not None:
+                await client.close()
+        self._client, self._retired = None, []
 
     async def _converse(
         self, url: str, message: Message, timeout_s: float, sealer: Sealer, opener: Opener, group: str
@@ -123,11 +127,11 @@ class Links:
         raise AssertionError("unreachable")
 
     async def _greet(self, url: str) -> Hello:
-        response = await self._request("GET", url, None, TIMEOUT_S)
-        if response.status_code != 200:
+        status, body = await self._request("GET", url, None, TIMEOUT_S)
+        if status != 200:
             raise _wrong_context(url)
         try:
-            value: dict[str, Any] = response.json()
+            value: dict[str, Any] = orjson.loads(body)
             hello = Hello(str(value["certificate"]), str(value["instance"]))
             mark = fingerprint(hello.certificate)
         except (ValueError, KeyError, TypeError, TrustError) as error:
@@ -138,40 +142,49 @@ class Links:
         return hello
 
     async def _post(self, url: str, envelope: bytes, timeout_s: float) -> bytes:
-        response = await self._request("POST", url, envelope, timeout_s)
-        if response.status_code == 403:
+        status, body = await self._request("POST", url, envelope, timeout_s)
+        if status == 403:
             self._hellos.pop(url, None)
             raise PeerError(
                 "The other server doesn't trust this server's certificate.",
                 remedy="Import this server's servletcontainer.cer into the other server's Trusted Certificates.",
                 code="certificate-there",
             )
-        if response.status_code != 200:
+        if status != 200:
             raise _wrong_context(url)
-        return response.content
+        return body
 
-    async def _request(self, method: str, url: str, body: bytes | None, timeout_s: float) -> httpx.Response:
-        timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
+    async def _request(self, method: str, url: str, body: bytes | None, timeout_s: float) -> tuple[int, bytes]:
+        """The answer's status and body."""
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_TIMEOUT_S, timeout_s))
+        limit = HELLO_BYTES if method == "GET" else MAX_BYTES + (1 << 20)
         try:
-            async with self._open_client().stream(method, url, content=body, timeout=timeout) as response:
-                limit = HELLO_BYTES if method == "GET" else MAX_BYTES + (1 << 20)
+            async with self._open_client().request(
+                method, url, data=body, timeout=timeout, allow_redirects=False
+            ) as response:
                 parts, size = [], 0
-                async for part in response.aiter_raw():
+                async for part in response.content.iter_any():
                     size += len(part)
                     if size > limit:
                         raise PeerError("The other server's answer is too large.", code="peer")
                     parts.append(part)
-                return httpx.Response(response.status_code, content=b"".join(parts))
-        except httpx.HTTPError as error:
+                return response.status, b"".join(parts)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._hellos.pop(url, None)
             raise _explained(error, url) from error
 
-    def _open_client(self) -> httpx.AsyncClient:
+    def _open_client(self) -> aiohttp.ClientSession:
+        """The kept-open connections; made anew where the Trusted Certificates have changed since."""
         trusted = self._store.pems()
         if self._client is None or trusted != self._trusted:
+            if self._client is not None:
+                self._retired.append(self._client)
             self._trusted = trusted
-            self._client = httpx.AsyncClient(
-                verify=client_context(trusted), limits=LIMITS, follow_redirects=False, trust_env=False
+            connector = aiohttp.TCPConnector(
+                ssl=client_context(trusted), limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S, use_dns_cache=False
+            )
+            self._client = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
             )
         return self._client
 
@@ -214,30 +227,25 @@ def _not_trusted(which: str) -> PeerError:
     )
 
 
-def _explained(error: httpx.HTTPError, url: str) -> PeerError:
-    """What a failed request means. httpx keeps the cause only in the chain of exceptions."""
+def _explained(error: Exception, url: str) -> PeerError:
+    """What a failed request means."""
     host = url.split("/")[2]
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, socket.gaierror):
-            return PeerError(f"The name in {host} does not resolve.", remedy="Check the host name.", code="name")
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return _not_trusted("")
-        if isinstance(cause, ssl.SSLError):
-            return PeerError(
-                f"The server at {host} doesn't speak HTTPS there.",
-                remedy="Choose the same Global protocol on both servers, and the port that belongs to it.",
-                code="protocol",
-            )
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, socket.gaierror):
+        return PeerError(f"The name in {host} does not resolve.", remedy="Check the host name.", code="name")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return _not_trusted("")
+    if isinstance(cause, ssl.SSLError):
+        return _other_protocol(f"The server at {host} doesn't speak HTTPS there.")
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError | aiohttp.ClientResponseError):
+        return _other_protocol(f"The server at {host} doesn't speak HTTP there.")
+    if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
         return PeerError(f"The server at {host} didn't answer in time.", remedy="See whether it runs.", code="timeout")
-    if isinstance(error, httpx.RemoteProtocolError):
-        return PeerError(
-            f"The server at {host} doesn't speak HTTP there.",
-            remedy="Choose the same Global protocol on both servers, and the port that belongs to it.",
-            code="protocol",
-        )
     return PeerError(
         f"Nothing accepts connections at {host}.", remedy="See whether that server runs, and its port.", code="port"
     )
+
+
+def _other_protocol(message: str) -> PeerError:
+    remedy = "Choose the same Global protocol on both servers, and the port that belongs to it."
+    return PeerError(message, remedy=remedy, code="protocol")
