@@ -30,8 +30,7 @@ contract: setup
 cluster: setup
 	$(VENV)/bin/python -m pytest tests/cluster
 
-test: check
-	$(VENV)/bin/python -m pytest tests
+test: check unit contract cluster
 
 faults: setup
 	$(VENV)/bin/python -m tests.faults --seeds $(or $(SEEDS),10)
