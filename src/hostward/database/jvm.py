@@ -43,6 +43,9 @@ _FASTER = (
     "-Dcassandra.shutdown_announce_in_ms=200",
     "-Dcassandra.memtable_row_overhead_computation_step=1000",
     "-Dcassandra.reset_bootstrap_progress=true",
+    # The Master alone changes the factor, and nothing lives only in the database: a node that has just been removed, or
+    # died while it joined, must not hold the others up.
+    "-Dcassandra.allow_alter_rf_during_range_movement=true",
 )
 
 

@@ -232,6 +232,7 @@ def _wrapped(error: BaseException) -> DatabaseError:
     from cassandra import DriverException, OperationTimedOut, RequestExecutionException, Unavailable
     from cassandra.cluster import NoHostAvailable
     from cassandra.connection import ConnectionException
+    from cassandra.protocol import ErrorMessage
 
     if isinstance(error, DatabaseError):
         return error
@@ -255,6 +256,6 @@ def _wrapped(error: BaseException) -> DatabaseError:
             remedy="It is being started or has ended; Database Status says which.",
             code="not-connected",
         )
-    if isinstance(error, DriverException | TypeError | ValueError):
+    if isinstance(error, DriverException | ErrorMessage | TypeError | ValueError):
         return DatabaseError(f"The database refused a statement: {error}.", remedy="See logs/cassandra.log.")
     raise error

@@ -171,7 +171,8 @@ class ServerActs:
 
     async def _make_keyspaces(self) -> str:
         p = self._p
-        await p.node.open_store(replication_factor=max(1, len(p.everyone())))
+        # Never lowered here: nodes of servers that have left are removed first, at the full factor.
+        await p.node.open_store(replication_factor=max(1, len(p.everyone())), lower=False)
         host_id = p.node.host_id
 
         def decide(reader: Reader) -> Sequence[object]:

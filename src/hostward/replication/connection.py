@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hostward.domain.errors import HostwardError, PeerError
-from hostward.domain.replication import Check, Target
+from hostward.domain.replication import Check, Role, Target
 
 NAMES = (
     "name",
@@ -54,7 +54,7 @@ async def run_checks(target: Target, *, version: str, ask: Ask, database_down_is
         for name in NAMES[2:8]:
             done[name] = Check(name, True, _FINE[name], "")
         _compare_versions(version, str(said.get("version", "")), done)
-        await _reach_database(said, database_down_is_wrong, done)
+        await _reach_database(said, database_down_is_wrong and said.get("role") == Role.MASTER, done)
     except HostwardError as error:
         code = error.code if error.code in NAMES else "context" if error.code not in TROUBLE else "port"
         for name in NAMES[: NAMES.index(code)]:

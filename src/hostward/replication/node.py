@@ -180,15 +180,18 @@ class Node:
             self.host_id = picture.own_host_id if picture else ""
         return self.process is Process.READY
 
-    async def open_store(self, *, replication_factor: int | None) -> None:
-        """Open the log store; with a replication factor, create the keyspace or bring it there (only the Master's may).
-        Raises DatabaseError."""
+    async def open_store(self, *, replication_factor: int | None, lower: bool = True) -> None:
+        """Open the log store; with a replication factor, create the keyspace or bring it there (only the Master's may),
+        with `lower` false only upwards. Raises DatabaseError."""
         from hostward.database.cassandra_log import CassandraLogStore, create_tables
-        from hostward.database.session import ensure_keyspaces, open_session
+        from hostward.database.session import KEYSPACE, ensure_keyspaces, open_session, replication_factors
 
         assert self._node is not None
         if self._session is None:
             self._session = await open_session(self._node.settings)
+        if replication_factor is not None and not lower:
+            there = await replication_factors(self._session)
+            replication_factor = max(replication_factor, there.get(KEYSPACE, 0))
         if replication_factor is not None and replication_factor != self.replication_factor:
             await ensure_keyspaces(self._session, replication_factor)
             self.replication_factor = replication_factor
