@@ -43,7 +43,7 @@ from hostward.trust.tls import server_context
 
 DIRECTORIES = ("certificates", "deploy/packages", "logs", "backups", "database")
 BACKLOG = 512
-GRACE_S = 5
+GRACE_S = 2
 
 log = structlog.get_logger()
 
