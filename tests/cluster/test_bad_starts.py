@@ -39,6 +39,7 @@ def fails_to_start(server: Server) -> str:
 @pytest.mark.feature("R1")
 def test_a_port_in_use(server: Server) -> None:
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that just ended are no obstacle
         taken.bind((server.address, HTTPS_PORT))
         taken.listen()
         said = fails_to_start(server)
