@@ -120,16 +120,20 @@ class Follower:
         return self._group.position
 
     async def run(self) -> None:
-        """Follow until cancelled."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_S)
-            self._wake.clear()
-            if self.loaded:
-                try:
-                    await self._catch_up()
-                except HostwardError as error:
-                    self._say(error.message)
+        """Follow until cancelled. The log at the local node is read all the time, also while a peer is being asked that
+        doesn't answer."""
+        fetching: asyncio.Task[None] | None = None
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), POLL_S)
+                self._wake.clear()
+                if self.loaded and await self._lacks_more_than_the_log() and (fetching is None or fetching.done()):
+                    fetching = asyncio.create_task(self._fetch(), name="fetch from peers")
+        finally:
+            if fetching is not None:
+                fetching.cancel()
+                await asyncio.gather(fetching, return_exceptions=True)
 
     async def load(self, *, not_older_than: Position | None = None) -> None:
         """Replace the registry's content by the Master's, from the first source that has it: a peer's registry, else
@@ -198,15 +202,24 @@ class Follower:
         log.info("snapshot-loaded", revision=content.position.revision)
         return True
 
-    async def _catch_up(self) -> None:
-        await self._read_log()
+    async def _lacks_more_than_the_log(self) -> bool:
+        """Apply what the local node has; then whether this registry has been behind for longer than a nudge takes."""
+        try:
+            await self._read_log()
+        except HostwardError as error:
+            self._say(error.message)
         if self.in_step or self.target is None:
             self._behind_since, self.reason = None, ""
-            return
+            return False
         now = asyncio.get_running_loop().time()
         self._behind_since = self._behind_since or now
-        if now - self._behind_since >= PATIENCE_S or self._sources.store() is None:
+        return now - self._behind_since >= PATIENCE_S or self._sources.store() is None
+
+    async def _fetch(self) -> None:
+        try:
             await self._fetch_from_peers()
+        except HostwardError as error:
+            self._say(error.message)
 
     async def _read_log(self, *, widely: bool = False) -> None:
         """From the local node; or, where that lacks what comes next and no peer answers, from a majority of nodes."""
