@@ -201,13 +201,13 @@ class GroupRegistry:
         Raises RegistryError: "history-differs", "gap", "digest-differs"."""
         return await self._submit(lambda: self._apply(changes, check))
 
-    async def replace(self, content: SnapshotContent, *, backup_to: Path | None = None) -> Position:
+    async def replace(self, content: SnapshotContent, *, only_at: Position | None = None) -> Position:
         """Take over all of a snapshot: its elements, group, position. Raises RegistryError "snapshot-damaged"."""
-        if backup_to is not None:
-            await self.backup(backup_to)
         elements = await asyncio.to_thread(elements_in, content)
 
         def run() -> Position:
+            if only_at is not None and self._head.position != only_at:
+                raise RegistryError("The registry has changed meanwhile.", remedy="It is tried again.", code="busy")
             put_content(self._db, elements)
             self._head = Head(content.group_id, content.position)
             return content.position

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -17,6 +18,7 @@ from hostward.domain.changes import Change, Position, pack
 from hostward.domain.errors import HostwardError
 from hostward.domain.replicated import Replicated
 from hostward.registry.group import GroupRegistry
+from hostward.replication.loops import keep_running
 
 MAX_BATCH_BYTES = 8 << 20
 MAX_BATCH_CHANGES = 2_000
@@ -74,13 +76,16 @@ class Acknowledgements:
         for server_id in set(slaves) - set(self._senders):
             self._wake[server_id] = asyncio.Event()
             self._wake[server_id].set()
-            self._senders[server_id] = asyncio.create_task(self._run(server_id), name=f"sender {server_id}")
+            self._senders[server_id] = asyncio.create_task(
+                keep_running(partial(self._run, server_id)), name=f"sender {server_id}"
+            )
 
     async def wait(self, revision: int, *, all_servers: bool = False) -> Replicated:
         """Who has the revision: waits until one Slave has it, for at most ONE_SLAVE_TIMEOUT_S; or, with `all_servers`,
         until every Slave that answers has it, for at most ALL_SLAVES_TIMEOUT_S. Never fails: the change stands."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + (ALL_SLAVES_TIMEOUT_S if all_servers else ONE_SLAVE_TIMEOUT_S)
+        patient = all_servers and self._answering
+        deadline = loop.time() + (ALL_SLAVES_TIMEOUT_S if patient else ONE_SLAVE_TIMEOUT_S)
         while not self._enough(revision, all_servers) and (left := deadline - loop.time()) > 0:
             waiter: asyncio.Future[None] = loop.create_future()
             self._waiters.add(waiter)
@@ -134,10 +139,16 @@ class Acknowledgements:
             if self._same_history(theirs):
                 self._acked[server_id] = last
                 self._release()
+            else:
+                self._acked.pop(server_id, None)
             if last >= self._group.position.revision or not progressed:
                 return
 
     def _same_history(self, theirs: Position) -> bool:
+        """Whether a Slave's position lies on the Master's own history. One that is ahead has changes that the Master
+        lacks: nothing can be said of those that the two will have under the same revisions."""
+        if theirs.revision > self._group.position.revision:
+            return False
         if theirs.epoch != self._group.position.epoch:
             return False
         if theirs.revision == self._group.position.revision:

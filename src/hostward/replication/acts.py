@@ -14,6 +14,7 @@ from hostward.domain.replication import Role
 from hostward.registry.group import Reader
 from hostward.replication.follower import Following
 from hostward.replication.goals import Admission, Goal, Marker, Observed, Process
+from hostward.replication.loops import keep_running
 from hostward.replication.members import (
     Member,
     forget_membership,
@@ -29,6 +30,7 @@ from hostward.replication.publisher import Publisher
 
 FAREWELL_TIMEOUT_S = 5.0
 CATCH_UP_TIMEOUT_S = 3.0
+ADMIT_TIMEOUT_S = 30.0
 SEED_TIMEOUT_S = 1.0
 
 log = structlog.get_logger()
@@ -69,7 +71,8 @@ class ServerActs:
         master = state.role is Role.MASTER
         await node.become_ready()
         process = node.process
-        strangers = master and process is Process.READY and bool(p.membership.strangers(await node.ring()))
+        ring = await node.ring() if master else []
+        strangers = ring is None or bool(p.membership.strangers(ring))
         formed_group, _, formed = state.ring_formed.partition("/")
         admitted = p.life.admitted
         if admitted and p.follower.loaded and (generation != admitted[1] or me is None):
@@ -83,7 +86,7 @@ class ServerActs:
             runtime=node.installed,
             marker=node.marker(),
             process=process,
-            process_error=node.error,
+            address_fits=node.address in ("", state.adapter),
             keyspaces_ready=node.store() is not None and me is not None and me.host_id == node.host_id,
             log_published=p.publisher is not None and p.publisher.published is not None and not p.publisher.problem,
             ring_tidy=not strangers and node.replication_factor == max(1, len(everyone)),
@@ -93,8 +96,9 @@ class ServerActs:
             content_loaded=p.follower.loaded,
             in_step=p.follower.recently_in_step and p.content.ok,
             confirmed=me is not None and bool(me.host_id) and me.host_id == node.host_id,
-            farewell_said=p.life.farewell_said or not [m for m in everyone if m.server_id != p.server_id],
-            membership_left=membership_left,
+            farewell_said=p.life.farewell_said
+            or not (state.master or [m for m in everyone if m.server_id != p.server_id]),
+            membership_left=membership_left or bool(state.master_id) or p.follower.following is not None,
         )
 
     async def act(self, goal: Goal) -> str:
@@ -150,11 +154,11 @@ class ServerActs:
         if ahead:
             them, theirs = max(ahead, key=lambda a: a[1].revision)
             log.warning("master-was-behind", server=them.name, revision=theirs.revision)
-            p.follower.following = Following(p.server_id, p.identity.certificate_pem, p.group.group_id)
+            p.follower.follow(Following(p.server_id, p.identity.certificate_pem, p.group.group_id))
             try:
                 await p.follower.take_from(them.server_id, theirs)
             finally:
-                p.follower.following = None
+                p.follower.follow(None)
         p.life.caught_up = True
         return ""
 
@@ -189,7 +193,7 @@ class ServerActs:
             raise DatabaseError("The database doesn't answer.", remedy="It is being restarted.")
         if p.publisher is None:
             p.publisher = Publisher(p.group, p.server, p.identity, store, ring_generation_of(p))
-            self._publishing = asyncio.create_task(p.publisher.run(), name="publisher")
+            self._publishing = asyncio.create_task(keep_running(p.publisher.run), name="publisher")
         return p.publisher.problem or "Publishing the registry to the database."
 
     async def _tidy_ring(self) -> str:
@@ -197,7 +201,10 @@ class ServerActs:
         p = self._p
         everyone = p.everyone()
         await p.node.trust([m.internode_certificate for m in everyone])
-        strangers = p.membership.strangers(await p.node.ring())
+        ring = await p.node.ring()
+        if ring is None:
+            return "The database's management doesn't answer at the moment."
+        strangers = p.membership.strangers(ring)
         for stranger in strangers:
             if stranger.up:
                 return f"Waiting until the removed server's node at {stranger.address} is down."
@@ -223,7 +230,8 @@ class ServerActs:
     async def _run_node(self) -> str:
         """Start the node, or wait for it. A node whose data vanished under it is stopped first."""
         p, node = self._p, self._p.node
-        if node.process is not Process.NONE and node.marker() is None:
+        moved = node.process is Process.READY and node.address != p.state.now.adapter
+        if node.process is not Process.NONE and (node.marker() is None or moved):
             await self._stop_publishing()
             await node.stop()
             p.life.admitted = None
@@ -286,7 +294,7 @@ class ServerActs:
         asking = Asking(p.describe_self(), p.node.marker(), state.fresh)
         try:
             answer, sender_id, certificate = await p.links.ask_target(
-                state.master, Message("admit", asking.to_json()), protocol=state.protocol
+                state.master, Message("admit", asking.to_json()), protocol=state.protocol, timeout_s=ADMIT_TIMEOUT_S
             )
         except PeerError as error:
             if error.code == "removed":
@@ -295,8 +303,15 @@ class ServerActs:
                 return await self._ask_vouching(asking, error)
             raise
         admitted = Admitted.from_json(answer.data)
+        known = (state.master_id, state.master_group)
+        if not state.fresh and state.master_id and (sender_id, admitted.group_id) != known:
+            raise PeerError(
+                "Another server, or the Master of another group, answers at the Master's address.",
+                remedy="If that is meant, Apply the role Slave again; else correct the Master's address.",
+                code="group",
+            )
         p.state.update(master_id=sender_id, master_certificate=certificate, master_group=admitted.group_id)
-        p.follower.following = Following(sender_id, certificate, admitted.group_id)
+        p.follower.follow(Following(sender_id, certificate, admitted.group_id))
         p.follower.master_is_at(Position.from_json(answer.data["position"]))
         p.life.confirmed_master = True
         if admitted.wipe or p.node.marker() != Marker(admitted.group_id, admitted.generation):
@@ -363,18 +378,20 @@ class ServerActs:
     async def _say_farewell(self) -> str:
         """Best effort: a server can always become Standalone, also with all others dead."""
         p = self._p
-        told = p.find(p.state.now.master_id) if p.state.now.master_id else None
-        if told is not None and told.server_id != p.server_id:
+        state = p.state.now
+        if state.master is not None:
             try:
-                await p.links.ask(told, Message("leave"), timeout_s=FAREWELL_TIMEOUT_S)
+                await p.links.ask_target(
+                    state.master, Message("leave"), protocol=state.protocol, timeout_s=FAREWELL_TIMEOUT_S
+                )
             except HostwardError as error:
-                log.warning("farewell-not-heard", server=told.name, reason=error.message)
+                log.warning("farewell-not-heard", server=state.master.host, reason=error.message)
         p.life.farewell_said = True
         return ""
 
     async def _own_history(self) -> str:
         p = self._p
-        p.follower.following, p.follower.target = None, None
+        p.follower.follow(None)
         p.life.admitted, p.life.removed, p.life.caught_up = None, "", False
         epoch = p.group.position.epoch
         await p.group.rebase(group_id=p.new_id(), epoch=Epoch(epoch.number + 1, p.server_id))

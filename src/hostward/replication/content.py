@@ -7,6 +7,7 @@ every VERIFY_EVERY_S in any case.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -48,13 +49,18 @@ class ContentWatch:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _verify(self) -> None:
-        check = await asyncio.to_thread(self._group.verify)
-        was_ok, self.ok, self.verified_at = self.ok, check.ok, self._now()
+        was_ok = self.ok
+        try:
+            check = await asyncio.to_thread(self._group.verify)
+            self.ok, altered = check.ok, check.altered
+        except (sqlite3.DatabaseError, AttributeError, TypeError, ValueError) as error:  # what hand-made rows may cause
+            self.ok, altered = False, [("unreadable", str(error))]
+        self.verified_at = self._now()
         if self.ok:
             self.reason = ""
         else:
             if was_ok:
-                log.error("content-altered", elements=[f"{k}/{i}" for k, i in check.altered[:10]])
+                log.error("content-altered", elements=[f"{k}/{i}" for k, i in altered[:10]])
                 self._changed()
             await self._try_to_heal()
         if was_ok != self.ok:

@@ -143,7 +143,10 @@ class Conversation:
         if asking.member.server_id != sender:
             raise PeerError("A server can only ask for itself.", code="role")
         try:
-            admitted = await p.membership.admit(asking, await p.node.ring())
+            ring = await p.node.ring()
+            if ring is None:
+                raise PeerError("The Master's database doesn't answer at the moment.", code="busy")
+            admitted = await p.membership.admit(asking, ring)
         finally:
             self._changed()
         return Message("ok", {**admitted.to_json(), "position": p.group.position.to_json()})
@@ -158,7 +161,7 @@ class Conversation:
         return Message("ok", p.membership.vouch(asking).to_json())
 
     async def _joined(self, sender: str, message: Message) -> Message:
-        await self._p.membership.joined(sender, str(message.data["host_id"]))
+        await self._p.membership.joined(sender, str(message.data["host_id"]), await self._p.node.ring() or [])
         self._changed()
         return Message("ok")
 
@@ -174,6 +177,7 @@ class Conversation:
             raise PeerError("Only this server's Master may remove it.", code="role")
         p.life.removed = "This server was removed from the group by its Master."
         p.life.admitted = None
+        p.state.update(fresh=False)
         self._changed()
         return Message("ok")
 

@@ -108,6 +108,8 @@ class Coordinator:
     async def _pass(self) -> bool:
         """One pass; true where the next should follow at once."""
         observed = await self._acts.observe()
+        if self._interrupt.is_set():  # what was seen is of the state before Apply
+            return True
         decision = decide(observed)
         if decision.goal is None:
             reason = await self._interruptible(self._acts.maintain())
@@ -143,7 +145,7 @@ class Coordinator:
         stop = asyncio.create_task(self._interrupt.wait())
         try:
             await asyncio.wait({task, stop}, timeout=ACT_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
-            return await task if task.done() else None
+            return await task if task.done() and not self._interrupt.is_set() else None
         finally:
             for t in (task, stop):
                 t.cancel()

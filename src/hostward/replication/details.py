@@ -84,7 +84,8 @@ class Details:
         assert theirs is not None
         lag = p.group.position.revision - theirs.revision
         lag = 0 if master else max(0, lag)
-        in_sync = not view.silent and view.content_ok and p.content.ok and same_history(p.group, theirs) and lag == 0
+        in_sync = not view.silent and view.content_ok and p.content.ok and same_history(p.group, theirs)
+        in_sync = in_sync and theirs.revision == p.group.position.revision
         status = view.status or {}
         return {
             "revision": theirs.revision, "lag_changes": lag, "in_sync": in_sync, "compared_at": view.compared_at,

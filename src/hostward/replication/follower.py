@@ -94,7 +94,15 @@ class Follower:
         now = asyncio.get_running_loop().time()
         if self.in_step:
             self._in_step_at = now
-        return self._in_step_at is not None and self.loaded and now - self._in_step_at < GRACE_S
+        behind = self.target is None or self._group.position.revision < self.target.revision
+        recently = self._in_step_at is not None and now - self._in_step_at < GRACE_S
+        return self.loaded and (self.in_step or (behind and recently))
+
+    def follow(self, following: Following | None) -> None:
+        """Follow this Master from now on, or none: what was known of another one's position is forgotten."""
+        if following != self.following:
+            self.target, self._in_step_at, self._behind_since = None, None, None
+        self.following = following
 
     def master_is_at(self, position: Position) -> None:
         """What the Master says of itself; a position older than the one known is ignored."""
@@ -138,13 +146,18 @@ class Follower:
     async def load(self, *, not_older_than: Position | None = None) -> None:
         """Replace the registry's content by the Master's, from the first source that has it: a peer's registry, else
         the newest snapshot in the database. Raises PeerError with every source's reason if none has."""
-        assert self.following is not None
+        following = self.following
+        if following is None:
+            raise PeerError("This server follows no Master.", code="role")
         reasons = []
         async with self._lock:
             for server_id in self._sources.peers():
                 try:
                     signed = await self._sources.snapshot(server_id)
                     content = signed.content(self._certificate_of(server_id))
+                    if server_id != following.master and content.position != self.target:
+                        reasons.append("only the Master's own word counts for what it hasn't told this server yet")
+                        continue
                     if await self._replace(content, not_older_than):
                         return
                     reasons.append("a snapshot was older than what this server has")
@@ -152,7 +165,7 @@ class Follower:
                     reasons.append(error.message)
             store = self._sources.store()
             if store is not None:
-                found = await newest_stored(store, self.following.certificate)
+                found = await newest_stored(store, following.certificate)
                 if found is not None and await self._replace(found, not_older_than):
                     return
         raise PeerError("No server could give the configuration: " + "; ".join(reasons), code="timeout")
@@ -163,7 +176,10 @@ class Follower:
         while (mine := self._group.position).revision < theirs.revision:
             changes = await self._sources.changes(server_id, mine)
             if not changes:
-                await self.load(not_older_than=mine)
+                content = (await self._sources.snapshot(server_id)).content(self._certificate_of(server_id))
+                async with self._lock:
+                    if not await self._replace(content, theirs):
+                        raise PeerError("That server's content is older than it said.", code="busy")
                 return
             async with self._lock:
                 await self._apply(changes)
@@ -179,7 +195,7 @@ class Follower:
                 self._say(error.message)
                 continue
             if content.group_id == following.group_id and content.position == mine == self._group.position:
-                await self._group.replace(content, backup_to=None)
+                await self._group.replace(content, only_at=mine)
                 return
         raise PeerError("No Slave answers with the content of this revision.", code="timeout")
 
@@ -198,7 +214,7 @@ class Follower:
             return False
         if not_older_than is not None and content.position.revision < not_older_than.revision:
             return False
-        await self._group.replace(content, backup_to=None)
+        await self._group.replace(content)
         log.info("snapshot-loaded", revision=content.position.revision)
         return True
 
@@ -264,6 +280,7 @@ class Follower:
         return target is None or mine.revision != target.revision or mine.hash == target.hash
 
     async def _apply_or_reload(self, changes: list[Change]) -> None:
+        before = self._group.position
         try:
             async with self._lock:
                 await self._apply(changes)
@@ -273,7 +290,7 @@ class Follower:
             if error.code not in DIFFERENT:
                 raise
             log.warning("registry-differs", reason=error.message)
-            await self.load()
+            await self.load(not_older_than=before if error.code == "digest-differs" else None)
 
     async def _apply(self, changes: list[Change]) -> None:
         """Apply the part that is new. The last signature vouches for all before it, through the chain of hashes."""

@@ -83,7 +83,7 @@ class Observed:
     runtime: bool
     marker: Marker | None
     process: Process
-    process_error: str
+    address_fits: bool
     keyspaces_ready: bool
     log_published: bool
     ring_tidy: bool
@@ -123,7 +123,7 @@ def _generation_chosen(o: Observed) -> bool:
 
 
 def _node_up(o: Observed) -> bool:
-    return o.process is Process.READY and o.marker is not None
+    return o.process is Process.READY and o.marker is not None and o.address_fits
 
 
 MASTER = (

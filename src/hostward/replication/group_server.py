@@ -28,6 +28,7 @@ from hostward.replication.envelopes import Receiver
 from hostward.replication.follower import Follower, Following
 from hostward.replication.jobs import Jobs
 from hostward.replication.links import Links
+from hostward.replication.loops import keep_running
 from hostward.replication.members import JOINED, Member
 from hostward.replication.membership import Membership
 from hostward.replication.messages import Message
@@ -106,15 +107,15 @@ class GroupServer:
         p, state = self.parts, self._state.now
         await asyncio.to_thread(passphrase_key, state.secret)  # a tenth of a second, once
         if state.role is Role.SLAVE and state.master_id:
-            p.follower.following = Following(state.master_id, state.master_certificate, state.master_group)
+            p.follower.follow(Following(state.master_id, state.master_certificate, state.master_group))
         self._group.subscribe(self._registry_changed)
         loops = {
-            "coordinator": self._coordinator.run(),
-            "follower": p.follower.run(),
-            "content": p.content.run(),
-            "views": self._watch_others(),
+            "coordinator": self._coordinator.run,
+            "follower": p.follower.run,
+            "content": p.content.run,
+            "views": self._watch_others,
         }
-        self._tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
+        self._tasks = [asyncio.create_task(keep_running(loop), name=name) for name, loop in loops.items()]
 
     async def stop(self) -> None:
         """End the loops, then the database node."""
@@ -173,6 +174,7 @@ class GroupServer:
                 self._wake()
             if state.role is Role.SLAVE and them.server_id == state.master_id and error.code == "removed":
                 p.life.removed, p.life.admitted = "This server was removed from the group by its Master.", None
+                p.state.update(fresh=False)
                 self._wake()
             raise
         return answer.data
@@ -185,14 +187,19 @@ class GroupServer:
             p.follower.master_is_at(view.position)
         elif state.role is Role.MASTER:
             p.membership.heard_from(view.server_id)
+            mine = self._group.position
+            if view.position.epoch == mine.epoch and view.position.revision > mine.revision:
+                # This Master was restored from an older copy, and that Slave didn't answer when it started.
+                p.life.caught_up = False
+                self._wake()
 
     async def _watch_others(self) -> None:
         """Ask the others how they are, and keep a sender for each Slave."""
         p = self.parts
         while True:
-            others = [m for m in p.others() if m.state == JOINED]
+            others = p.others()
             master = self._state.now.role is Role.MASTER
-            p.acknowledgements.follow({m.server_id: m for m in others} if master else {})
+            p.acknowledgements.follow({m.server_id: m for m in others if m.state == JOINED} if master else {})
             await p.views.poll(others)
             await asyncio.sleep(POLL_S)
 

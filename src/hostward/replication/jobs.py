@@ -101,10 +101,6 @@ class Jobs:
         state = DONE if current >= len(job.steps) else RUNNING
         self._set(replace(job, steps=tuple(steps), state=state, reason=reason))
 
-    def fail(self, reason: str) -> None:
-        if self.running:
-            self._set(replace(self.running, state=FAILED, reason=reason))
-
     def _set(self, job: Job) -> None:
         if job == self._jobs[-1]:
             return

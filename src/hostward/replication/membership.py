@@ -6,6 +6,7 @@ never gets as far as the ring; and a server whose node lost its data is let in a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import structlog
 
 from hostward.domain.changes import Delete, Operation
-from hostward.domain.errors import Conflict, NotFound, PeerError
+from hostward.domain.errors import NotFound, PeerError
 from hostward.registry.group import GroupRegistry, Reader
 from hostward.replication.goals import Marker
 from hostward.replication.members import (
@@ -101,6 +102,7 @@ class Membership:
         prepare: Callable[[Sequence[Member]], Awaitable[None]],
     ) -> None:
         self._group, self._server_id, self._monotonic, self._prepare = group, server_id, monotonic, prepare
+        self._lock = asyncio.Lock()
         self._heard: dict[str, float] = {}
         self._started: set[str] = set()
 
@@ -111,6 +113,10 @@ class Membership:
     async def admit(self, asking: Asking, ring: Sequence[RingNode]) -> Admitted:
         """Let the Slave start its node. Raises PeerError: "busy" where it should ask again a little later, "removed",
         "role" or "group" where asking again won't help; each with its reason."""
+        async with self._lock:
+            return await self._admit(asking, ring)
+
+    async def _admit(self, asking: Asking, ring: Sequence[RingNode]) -> Admitted:
         them = asking.member
         with self._group.read() as reader:
             known, everyone = member(reader, them.server_id), members(reader)
@@ -135,8 +141,12 @@ class Membership:
             and n.host_id not in {m.host_id for m in everyone if m.server_id != them.server_id}
         ]
         if old and not rejoining:
+            self._started.discard(them.server_id)
             raise PeerError("The server's earlier node is being removed from the ring.", code="busy")
         await self._prepare(self.members())
+        with self._group.read() as reader:
+            if member(reader, them.server_id) is None:
+                raise PeerError("This server was removed from the group while it joined.", code="removed")
         self._started.add(them.server_id)
         return self._answer(generation, wipe=not rejoining)
 
@@ -151,17 +161,24 @@ class Membership:
             raise PeerError("Only the Master can let this server's node join anew.", code="busy")
         return self._answer(generation, wipe=False)
 
-    async def joined(self, server_id: str, host_id: str) -> None:
-        """The Slave's node is UN and its registry equals the Master's. Raises PeerError if it isn't a member."""
+    async def joined(self, server_id: str, host_id: str, ring: Sequence[RingNode]) -> None:
+        """The Slave's node is UN and its registry equals the Master's. Raises PeerError if it isn't a member, or the
+        ring doesn't have that node at its address."""
+        async with self._lock:
+            await self._joined(server_id, host_id, ring)
+
+    async def _joined(self, server_id: str, host_id: str, ring: Sequence[RingNode]) -> None:
         with self._group.read() as reader:
             known = member(reader, server_id)
         if known is None:
             raise PeerError("This server isn't a member of the group.", code="removed")
+        if (host_id, known.address) not in {(n.host_id, n.address) for n in ring}:
+            raise PeerError("The Master doesn't see that node in the ring yet.", code="busy")
         self._started.discard(server_id)
         if known.state != JOINED or known.host_id != host_id:
             await self._put(replace(known, state=JOINED, host_id=host_id))
 
-    async def remove(self, server_id: str, author: str, *, forget_row: bool = True) -> None:
+    async def remove(self, server_id: str, author: str) -> None:
         """Take the server out of the group: its certificate is no longer trusted by the ring, and its node is removed
         as soon as it is down. Removing who isn't there is allowed."""
         self._started.discard(server_id)
@@ -171,9 +188,7 @@ class Membership:
             if known is None:
                 return []
             ops: list[Operation] = [Delete(MEMBER, server_id), put_removed(known)]
-            if forget_row:
-                ops += [Delete(SLAVE, r.id) for r in slave_rows(reader) if _same_server(r, known)]
-            return ops
+            return [*ops, *(Delete(SLAVE, r.id) for r in slave_rows(reader) if _same_server(r, known))]
 
         await self._group.commit(author, decide)
 
@@ -258,14 +273,6 @@ class Membership:
             return [Delete(MEMBER, server_id)] if known and known.state == JOINING else []
 
         await self._group.commit("replication", decide)
-
-
-def check_is_master(is_master: bool, name: str) -> None:
-    """Raises Conflict unless this server is the Master."""
-    if not is_master:
-        raise Conflict(
-            "Only the Master changes the group's servers.", remedy=f"Do this on the Master, {name}.", code="slave"
-        )
 
 
 def _same_server(row: SlaveRow, them: Member) -> bool:

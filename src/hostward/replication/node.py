@@ -58,6 +58,7 @@ class Node:
         self._not_before = 0.0
         self._started_at = 0.0
         self._stopping = False
+        self._opening = asyncio.Lock()
         self._archiving: asyncio.Task[bool] | None = None
         self._starting: asyncio.Future[None] | None = None
         self.host_id = ""
@@ -85,6 +86,11 @@ class Node:
         if self._node is None or not self._node.running:
             return Process.NONE
         return Process.READY if self._was_ready else Process.STARTING
+
+    @property
+    def address(self) -> str:
+        """Where the running node listens for the others; empty while none runs."""
+        return self._node.settings.listen_address if self._node is not None and self._node.running else ""
 
     def marker(self) -> Marker | None:
         """What the data directory belongs to; None where there is none, or its data is gone."""
@@ -115,11 +121,11 @@ class Node:
             "error": self.error,
         }
 
-    async def ring(self) -> list[RingNode]:
-        """The ring as this node sees it, less than a second old; empty while it isn't ready."""
+    async def ring(self) -> list[RingNode] | None:
+        """The ring as this node sees it, less than a second old; None while it isn't ready or doesn't answer."""
         picture = await self._look()
         if picture is None:
-            return []
+            return None
         return [RingNode(n.host_id, n.address, n.status == "UP") for n in picture.nodes]
 
     async def rows(self) -> list[dict[str, Any]]:
@@ -173,16 +179,23 @@ class Node:
     async def become_ready(self) -> bool:
         """Look whether a started node answers by now."""
         if self.process is Process.STARTING and self._node is not None and self._node.ready:
-            self._was_ready = True
-            self.error = ""
-            self._ring = Ring(self._node.settings)
-            picture = await self._look()
-            self.host_id = picture.own_host_id if picture else ""
+            if self._ring is None:
+                self._ring = Ring(self._node.settings)
+            try:
+                self.host_id = (await self._ring.ring()).own_host_id
+            except DatabaseError as error:
+                log.warning("ring-not-answering", reason=error.message)
+            if self.host_id:
+                self._was_ready, self.error = True, ""
         return self.process is Process.READY
 
     async def open_store(self, *, replication_factor: int | None, lower: bool = True) -> None:
         """Open the log store; with a replication factor, create the keyspace or bring it there (only the Master's may),
         with `lower` false only upwards. Raises DatabaseError."""
+        async with self._opening:
+            await self._open_store(replication_factor, lower)
+
+    async def _open_store(self, replication_factor: int | None, lower: bool) -> None:
         from hostward.database.cassandra_log import CassandraLogStore, create_tables
         from hostward.database.session import KEYSPACE, ensure_keyspaces, open_session, replication_factors
 

@@ -7,13 +7,12 @@ a row are committed to server.db before it is sent, so that after a crash the sa
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import structlog
 
 from hostward.database.log_store import LogRow, LogStore
 from hostward.domain.changes import Change, pack
-from hostward.domain.errors import DatabaseError
+from hostward.domain.errors import HostwardError
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
 from hostward.replication.snapshots import store_snapshot
@@ -69,7 +68,7 @@ class Publisher:
             try:
                 await self._publish()
                 self.problem = ""
-            except DatabaseError as error:
+            except HostwardError as error:
                 if not self.problem:
                     log.warning("publisher-waits", reason=error.message)
                 self.problem = error.message
@@ -118,8 +117,7 @@ class Publisher:
         self._snapshot_revision = revision
         self._bytes_since_snapshot = 0
         self._keep()
-        with contextlib.suppress(ValueError):
-            await self._group.prune(max(0, revision - KEEP_CHANGES))
+        await self._group.prune(max(0, revision - KEEP_CHANGES))
 
     def _keep(self) -> None:
         self._server.put(

@@ -25,7 +25,7 @@ def opened(path: Path, server_id: str = "a") -> GroupRegistry:
 async def following(path: Path, master: GroupRegistry) -> GroupRegistry:
     """A server that has loaded the Master's empty or full content, and may follow its changes."""
     registry = opened(path, "b")
-    await registry.replace(master.snapshot(), backup_to=None)
+    await registry.replace(master.snapshot())
     return registry
 
 

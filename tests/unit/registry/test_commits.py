@@ -172,7 +172,7 @@ def test_a_row_altered_by_hand_is_found_and_a_snapshot_heals_it(tmp_path: Path, 
         assert not check.ok
         named = {"body": ["2"], "hash": ["2"], "added": ["9"], "renamed": ["9"]}.get(which, [])
         assert [i for _, i in check.altered] == named
-        await registry.replace(good, backup_to=None)
+        await registry.replace(good)
         assert registry.verify().ok
         assert content(registry) == was
         registry.close()
@@ -304,7 +304,7 @@ def test_text_and_derived_rows_altered_by_hand_are_found_too(tmp_path: Path, sta
         _edit(tmp_path, statement)
         check = registry.verify()
         assert (check.ok, check.altered) == (False, [("session", "2")])
-        await registry.replace(good, backup_to=None)
+        await registry.replace(good)
         assert registry.verify().ok
         registry.close()
 

@@ -82,7 +82,7 @@ def test_a_snapshot_and_a_restore_give_the_same_content(
 
         other = opened(directory / "other.db", "b")
         await other.commit("admin", lambda _: [session("x", "its own")])
-        await other.replace(then, backup_to=None)
+        await other.replace(then)
         assert (other.position, other.group_id) == (then.position, then.group_id)
         assert content(other) == kept_content
         assert other.verify().ok

@@ -22,7 +22,7 @@ UP = Observed(
     runtime=True,
     marker=HERE,
     process=Process.READY,
-    process_error="",
+    address_fits=True,
     keyspaces_ready=True,
     log_published=True,
     ring_tidy=True,
@@ -45,7 +45,6 @@ observations = st.builds(
     ring_formed_here=st.integers(0, 4),
     marker=markers,
     process=st.sampled_from(Process),
-    process_error=st.just(""),
     admission=st.one_of(st.none(), st.builds(Admission, st.sampled_from(["g", "h"]), st.integers(0, 4))),
 )
 

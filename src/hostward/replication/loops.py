@@ -1,0 +1,23 @@
+"""Loops that run for the life of a server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+PAUSE_S = 1.0
+
+log = structlog.get_logger()
+
+
+async def keep_running(loop: Callable[[], Awaitable[None]]) -> None:
+    """Run a loop until it is cancelled. It handles what it expects by itself; a fault that it didn't expect is logged,
+    and the loop begun again, since a server whose loop has ended in silence looks well and isn't."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            log.exception("loop-failed")
+        await asyncio.sleep(PAUSE_S)
