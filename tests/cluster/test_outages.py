@@ -65,6 +65,11 @@ def test_a_halted_slave_does_not_count_while_its_node_is_up(group: Group, master
 def test_with_the_servers_cut_off_from_each_other_changes_come_through_the_database(
     group: Group, master: Server
 ) -> None:
+    first, second = group.slaves
+    killed = first.signal_jvm(signal.SIGKILL)  # from its own node also after that was started again, ...
+    second.restart()  # ... or the server itself
+    eventually(lambda: first.jvm_pid not in (None, killed), within_s=30)
+    group.wait_settled(90)
     for server in group.servers:
         assert server.gate is not None
         server.gate.shut()
@@ -93,6 +98,7 @@ def test_with_a_slaves_node_halted_or_killed_changes_come_from_the_other_servers
     assert all(m["replicated"]["confirmed"] for m in made)
     eventually(lambda: has(slave, made[-1]["session"]), within_s=10)
     slave.signal_jvm(signal.SIGKILL)
+    eventually(lambda: "ended by signal 9" in slave.api.status()["reason"], within_s=10, every_s=0.02)
     made += [create(master, f"Node killed {n}") for n in range(5)]
     eventually(lambda: has(slave, made[-1]["session"]), within_s=10)
     assert slave.api.total() == master.api.total()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -71,6 +72,10 @@ class ServerActs:
         master = state.role is Role.MASTER
         await node.become_ready()
         process = node.process
+        if state.role is Role.SLAVE and process is Process.READY and node.store() is None:
+            # Also after the node was started again: the log must be there to read when nobody else is.
+            with contextlib.suppress(DatabaseError):
+                await node.open_store(replication_factor=None)
         ring = await node.ring() if master else []
         strangers = ring is None or bool(p.membership.strangers(ring))
         formed_group, _, formed = state.ring_formed.partition("/")
