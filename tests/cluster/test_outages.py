@@ -98,7 +98,6 @@ def test_with_a_slaves_node_halted_or_killed_changes_come_from_the_other_servers
     assert all(m["replicated"]["confirmed"] for m in made)
     eventually(lambda: has(slave, made[-1]["session"]), within_s=10)
     slave.signal_jvm(signal.SIGKILL)
-    eventually(lambda: "ended by signal 9" in slave.api.status()["reason"], within_s=10, every_s=0.02)
     made += [create(master, f"Node killed {n}") for n in range(5)]
     eventually(lambda: has(slave, made[-1]["session"]), within_s=10)
     assert slave.api.total() == master.api.total()
