@@ -98,7 +98,8 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         "Check the values of [database] in the configuration file; the whole message is in logs/cassandra.log.",
     ),
     _row(
-        r"OutOfMemoryError|There is insufficient memory|Could not reserve enough space",
+        # With its package: every start logs the JVM's arguments, -XX:+ExitOnOutOfMemoryError among them.
+        r"java\.lang\.OutOfMemoryError|There is insufficient memory|Could not reserve enough space",
         "no-memory",
         "The database ran out of memory.",
         "Raise heap_mib in [database], or give this machine more memory.",

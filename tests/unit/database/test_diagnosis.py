@@ -41,6 +41,13 @@ def test_a_node_that_lists_itself_only_warns_about_its_peers() -> None:
     assert diagnose(log, -9).code == "node-exited"
 
 
+def test_the_jvms_arguments_are_no_lack_of_memory() -> None:
+    log = "INFO [main] CassandraDaemon: JVM Arguments: [-Xmx192m, -XX:+ExitOnOutOfMemoryError, -Xss256k]"
+    error = diagnose(log, -9)
+    assert error.code == "node-exited"
+    assert "signal 9" in error.message
+
+
 def test_an_unknown_end_says_how_and_the_last_error() -> None:
     error = diagnose("INFO fine\nERROR one\nERROR two\nINFO more", 3)
     assert error.code == "node-exited"
