@@ -1,7 +1,7 @@
 """Writes docs/features.md from the tests' markers: what is claimed is what a test shows.
 
-    .venv/bin/python scripts/features.py           write the table
-    .venv/bin/python scripts/features.py --check   fail where the table is not what the tests say
+.venv/bin/python scripts/features.py           write the table
+.venv/bin/python scripts/features.py --check   fail where the table is not what the tests say
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ NAMES = {
     "R1": "Roles: Standalone, Master, Slave", "R2": "Database Status", "R3": "Details",
     "R4": "Database Network Adapter", "R5": "Global protocol", "R6": "Passphrase", "R7": "Trusted Certificates",
     "R8": "Add the Master on a Slave", "R9": "Add a Slave on the Master, Test Connection", "R10": "What replicates",
-    "R12": "Remove a running Slave", "R13": "Remove a down Slave", "R14": "Standalone",
-    "R17": "Troubleshooting", "R24": "Administrative Console", "R25": "Set-up, backup and restore",
-    "R26": "Sessions: import, export, search", "R33": "Health for load balancers",
+    "R11": "Changes on a Slave: change requests", "R12": "Remove a running Slave", "R13": "Remove a down Slave", "R14": "Standalone",
+    "R17": "Troubleshooting", "R18": "Changed addresses (DHCP)", "R19": "Trust-manager algorithm", "R24": "Administrative Console", "R25": "Set-up, backup and restore",
+    "R26": "Sessions: import, export, search", "R27": "Promotion", "R31": "Doctor",
+    "R33": "Health for load balancers",
 }  # fmt: skip
 
 

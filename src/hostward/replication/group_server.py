@@ -20,7 +20,7 @@ from hostward.domain.replication import Role
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
 from hostward.replication.acknowledgements import Acknowledgements, Nudge
-from hostward.replication.acts import ServerActs
+from hostward.replication.acts.server import ServerActs
 from hostward.replication.content import ContentWatch
 from hostward.replication.conversation import Conversation
 from hostward.replication.coordinator import Coordinator
@@ -149,7 +149,7 @@ class GroupServer:
         self._coordinator.wake()
 
     async def _prepare_ring(self, everyone: Sequence[Member]) -> None:
-        await self._acts.prepare_ring(everyone)
+        await self._acts.master.prepare_ring(everyone)
 
     async def _send_nudge(self, server_id: str, nudge: Nudge) -> Position:
         p = self.parts

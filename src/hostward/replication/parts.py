@@ -14,7 +14,7 @@ from hostward.replication.content import ContentWatch
 from hostward.replication.follower import Follower
 from hostward.replication.jobs import Jobs
 from hostward.replication.links import Links
-from hostward.replication.members import JOINED, Member, member, members
+from hostward.replication.members import JOINED, Member, member, members, ring_generation
 from hostward.replication.membership import Membership
 from hostward.replication.node import Node
 from hostward.replication.publisher import Publisher
@@ -31,6 +31,7 @@ class Life:
     confirmed_master: bool = False
     removed: str = ""
     admitted: tuple[str, int] | None = None
+    admitted_members: tuple[Member, ...] = ()
     farewell_said: bool = False
     informing: bool = False
 
@@ -73,6 +74,11 @@ class Parts:
     def find(self, server_id: str) -> Member | None:
         with self.group.read() as reader:
             return member(reader, server_id)
+
+    @property
+    def ring_generation(self) -> int:
+        with self.group.read() as reader:
+            return ring_generation(reader)
 
     def describe_self(self) -> Member:
         """This server as the others should know it."""

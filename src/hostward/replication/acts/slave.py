@@ -1,0 +1,110 @@
+"""A Slave's acts: admission, the backup of what it had, the Master's content, and the report that it has joined."""
+
+from __future__ import annotations
+
+from hostward.domain.changes import Position
+from hostward.domain.errors import PeerError
+from hostward.replication.acts.node import NodeActs
+from hostward.replication.follower import Following
+from hostward.replication.goals import Marker
+from hostward.replication.membership import Admitted, Asking
+from hostward.replication.messages import Message
+from hostward.replication.parts import Parts
+
+ADMIT_TIMEOUT_S = 30.0
+
+
+class SlaveActs:
+    """See goals.SLAVE."""
+
+    def __init__(self, parts: Parts, node: NodeActs) -> None:
+        self._p, self._node = parts, node
+
+    async def ask_admission(self) -> str:
+        p, state = self._p, self._p.state.now
+        if p.life.removed and not state.fresh:
+            await self._node.stop()
+            raise PeerError(p.life.removed, remedy="Apply the role Slave again to rejoin, or set it to Standalone.")
+        if state.master is None:
+            raise PeerError("No Master is entered.", remedy="Add the Master server to the list, then Apply.")
+        asking = Asking(p.describe_self(), p.node.marker(), state.fresh)
+        try:
+            answer, sender_id, certificate = await p.links.ask_target(
+                state.master, Message("admit", asking.to_json()), protocol=state.protocol, timeout_s=ADMIT_TIMEOUT_S
+            )
+        except PeerError as error:
+            if error.code == "removed":
+                p.life.removed = error.message
+            if error.code in ("port", "timeout", "name", "role") and not state.fresh and p.follower.loaded:
+                return await self._ask_vouching(asking, error)
+            raise
+        admitted = Admitted.from_json(answer.data)
+        known = (state.master_id, state.master_group)
+        if not state.fresh and state.master_id and (sender_id, admitted.group_id) != known:
+            raise PeerError(
+                "Another server, or the Master of another group, answers at the Master's address.",
+                remedy="If that is meant, Apply the role Slave again; else correct the Master's address.",
+                code="group",
+            )
+        p.state.update(master_id=sender_id, master_certificate=certificate, master_group=admitted.group_id)
+        p.follower.follow(Following(sender_id, certificate, admitted.group_id))
+        p.follower.master_is_at(Position.from_json(answer.data["position"]))
+        p.life.confirmed_master = True
+        if admitted.wipe or p.node.marker() != Marker(admitted.group_id, admitted.generation):
+            await p.node.stop()
+            await p.node.wipe()
+        p.life.admitted_members = admitted.members
+        p.life.removed, p.life.admitted = "", (admitted.group_id, admitted.generation)
+        return ""
+
+    async def _ask_vouching(self, asking: Asking, why: PeerError) -> str:
+        """The Master is away: a member that it has confirmed since that member started may vouch for this server."""
+        p = self._p
+        for m in p.others():
+            if m.server_id == p.state.now.master_id:
+                continue
+            try:
+                answer = await p.links.ask(m, Message("vouch", asking.to_json()))
+            except PeerError:
+                continue
+            admitted = Admitted.from_json(answer.data)
+            if admitted.group_id == p.group.group_id:
+                p.life.admitted_members = admitted.members
+                p.life.admitted = (admitted.group_id, admitted.generation)
+                return ""
+        raise PeerError(
+            f"{why.message} This server serves from its registry; its database node starts once the Master, or a server"
+            " that the Master has confirmed, vouches for it.",
+            remedy=why.remedy,
+            code=why.code,
+        )
+
+    async def back_up(self) -> str:
+        p = self._p
+        stamp = p.now().replace(":", "").replace("-", "")[:15]
+        await p.group.backup(p.data_dir / "backups" / f"before-joining-{stamp}.db")
+        p.state.update(backup_group=p.state.now.master_group)
+        return ""
+
+    async def load_content(self) -> str:
+        await self._p.follower.load()
+        return ""
+
+    async def wait_in_step(self) -> str:
+        p = self._p
+        if not p.content.ok:
+            return p.content.reason
+        target = p.follower.target
+        behind = target.revision - p.group.position.revision if target else 0
+        if target is None:
+            return "Waiting for the Master to say which revision it has."
+        return p.follower.reason or f"Following the change log: {max(0, behind)} changes to go."
+
+    async def confirm(self) -> str:
+        p = self._p
+        master = p.find(p.state.now.master_id)
+        if master is None:
+            raise PeerError("The Master isn't a member of its own group.", code="group")
+        await p.node.open_store(replication_factor=None)
+        await p.links.ask(master, Message("joined", {"host_id": p.node.host_id}))
+        return "Waiting for the Master's record that this server has joined."
