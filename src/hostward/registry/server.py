@@ -30,6 +30,12 @@ class ServerRegistry:
         value = self._values.get(name)
         return None if value is None else orjson.loads(value)
 
+    def starting_with(self, prefix: str) -> dict[str, Any]:
+        """The values whose names begin so, by name."""
+        with self._lock:
+            found = {name: text for name, text in self._values.items() if name.startswith(prefix)}
+        return {name: orjson.loads(text) for name, text in found.items()}
+
     def put(self, name: str, value: Any) -> None:
         """Set one value. Raises RegistryError; then nothing was changed."""
         self.update(**{name: value})

@@ -33,6 +33,7 @@ from hostward.replication.members import JOINED, Member
 from hostward.replication.membership import Membership
 from hostward.replication.messages import Message
 from hostward.replication.node import Node
+from hostward.replication.outbox import Outbox
 from hostward.replication.parts import Parts
 from hostward.replication.service import ReplicationService
 from hostward.replication.sources import PeerSources
@@ -70,7 +71,7 @@ class GroupServer:
         self._instance = Instance(os.urandom)
         sealer, opener = self._speak(lambda: self._state.now.secret)
         links = Links(store, sealer, opener, lambda p: self._speak(lambda: p), self._own_group)
-        sources = PeerSources()
+        sources, s = PeerSources(), configuration.server
         self.parts = Parts(
             data_dir=data_dir,
             configuration=configuration,
@@ -86,6 +87,7 @@ class GroupServer:
             membership=Membership(group, identity.server_id, time.monotonic, self._prepare_ring),
             acknowledgements=Acknowledgements(group, self._send_nudge, self._acknowledged),
             content=ContentWatch(group, self._heal, self._wake, now),
+            outbox=Outbox(server, group, identity.server_id, s.name or s.host_name),
             now=now,
             version=version,
             new_id=new_id,

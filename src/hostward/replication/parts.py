@@ -17,6 +17,7 @@ from hostward.replication.links import Links
 from hostward.replication.members import JOINED, Member, member, members, ring_generation
 from hostward.replication.membership import Membership
 from hostward.replication.node import Node
+from hostward.replication.outbox import Outbox
 from hostward.replication.publisher import Publisher
 from hostward.replication.state import StateStore
 from hostward.replication.views import Views
@@ -54,6 +55,7 @@ class Parts:
     membership: Membership
     acknowledgements: Acknowledgements
     content: ContentWatch
+    outbox: Outbox
     now: Callable[[], str]
     version: str
     new_id: Callable[[], str]
