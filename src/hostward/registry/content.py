@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import zlib
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from hostward.domain.changes import (
 )
 from hostward.domain.errors import RegistryError
 from hostward.registry.reading import Reader
-from hostward.registry.schema import explained, open_reader
+from hostward.registry.schema import explain, explained, open_reader
 
 ElementRow = tuple[str, str, bytes, bytes, int]
 """kind, id, body, hash, revision."""
@@ -91,3 +92,26 @@ def operations_to_become(reader: Reader, content: SnapshotContent, kinds: tuple[
     ]
     ops += [Put(kind, id_, row[2]) for (kind, id_), row in wanted.items()]
     return ops
+
+
+def copy_whole(registry: Path, path: Path) -> None:
+    """A complete, checked copy of a registry's file; it appears under its name only when it is whole. Raises
+    RegistryError."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.unlink(missing_ok=True)
+        part.touch(mode=0o600)
+        target = sqlite3.connect(part)
+        source = open_reader(registry)
+        try:
+            source.backup(target, pages=4096)
+            found = target.execute("PRAGMA quick_check(1)").fetchone()[0]
+        finally:
+            source.close()
+            target.close()
+        if found != "ok":
+            raise sqlite3.DatabaseError(f"the copy is malformed: {found}")
+        os.replace(part, path)
+    except (sqlite3.Error, OSError) as error:
+        part.unlink(missing_ok=True)
+        raise explain(path, error) from error

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import queue
 import sqlite3
 import threading
@@ -31,10 +30,11 @@ from hostward.domain.changes import (
     encode_operations,
     make_header,
 )
-from hostward.domain.errors import RegistryError
-from hostward.registry.content import SnapshotContent, elements_in, pack_elements
+from hostward.domain.epochs import EpochRecord
+from hostward.domain.errors import HostwardError, RegistryError
+from hostward.registry.content import SnapshotContent, copy_whole, elements_in, pack_elements
 from hostward.registry.reading import Element, Reader
-from hostward.registry.schema import GROUP_TABLES, explain, open_reader, open_writer
+from hostward.registry.schema import GROUP_TABLES, LATER_GROUP_TABLES, explain, open_reader, open_writer
 from hostward.registry.sessions import differing_rows
 from hostward.registry.writing import Head, check_canonical, put_content, write_operations
 
@@ -52,11 +52,13 @@ Check = Callable[[Change, Reader], None]
 @dataclass(frozen=True, slots=True)
 class Committed:
     """A commit's outcome. `changed` is false where the operations changed nothing: the revision is then the current
-    one. `repeated`: the idempotency key had been answered before, with this revision."""
+    one. `repeated`: the idempotency key had been answered before, with this revision. `hash` is the revision's, while
+    the registry knows it: the change's name, whatever becomes of it."""
 
     revision: int
     changed: bool
     repeated: bool = False
+    hash: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class GroupRegistry:
 
     def __init__(self, path: Path, server_id: str, sign: Callable[[bytes], bytes], now: Callable[[], str]) -> None:
         self._path, self._server_id, self._sign, self._now = path, server_id, sign, now
-        self._db = open_writer(path, GROUP_TABLES)
+        self._db = open_writer(path, GROUP_TABLES, LATER_GROUP_TABLES)
         self._reader = Reader(self._db)
         if not self._reader.meta():
             self._begin_history()
@@ -95,6 +97,7 @@ class GroupRegistry:
         self._position, self._group_id = self._head.position, self._head.group_id
         self._data_version = self._read_data_version()
         self._forget_answered()
+        self._held: HostwardError | None = None
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._subscribers: list[Callable[[], None]] = []
@@ -209,6 +212,8 @@ class GroupRegistry:
             if only_at is not None and self._head.position != only_at:
                 raise RegistryError("The registry has changed meanwhile.", remedy="It is tried again.", code="busy")
             put_content(self._db, elements)
+            if content.group_id != self._head.group_id:
+                self._db.execute("DELETE FROM epoch")
             self._head = Head(content.group_id, content.position)
             return content.position
 
@@ -219,7 +224,47 @@ class GroupRegistry:
 
         def run() -> Position:
             at = self._head.position
+            self._db.execute("DELETE FROM epoch")
             self._head = Head(group_id, Position(epoch, at.revision, at.hash, at.digest))
+            return self._head.position
+
+        return await self._submit(run)
+
+    async def begin_epoch(self, record: EpochRecord) -> Position:
+        """Go on in a new epoch, exactly where its record says that it starts; again is harmless. Raises RegistryError
+        "not-at-start": then nothing was changed."""
+
+        def run() -> Position:
+            at = self._head.position
+            if at.epoch == record.epoch:
+                return at
+            if at.epoch > record.epoch or self._head.group_id != record.group or not record.starts_at(at):
+                raise RegistryError(
+                    f"This registry is at revision {at.revision}; the new epoch starts at {record.start.revision}.",
+                    remedy="It catches up with that first.",
+                    code="not-at-start",
+                )
+            self._keep_record(record)
+            self._head = Head(record.group, Position(record.epoch, at.revision, at.hash, at.digest))
+            return self._head.position
+
+        return await self._submit(run)
+
+    async def keep_records(self, records: Sequence[EpochRecord]) -> None:
+        """Remember further records of this history's epochs, so that others can be told of them."""
+
+        def run() -> None:
+            for record in records:
+                self._keep_record(record)
+
+        await self._submit(run)
+
+    async def hold(self, why: HostwardError | None) -> Position:
+        """Refuse every commit from now on with this error, or no longer (None). Once it returns nothing is under way:
+        the position stays what it answers until the hold is taken off, or another server's changes are applied."""
+
+        def run() -> Position:
+            self._held = why
             return self._head.position
 
         return await self._submit(run)
@@ -235,7 +280,7 @@ class GroupRegistry:
 
     async def backup(self, path: Path) -> None:
         """A complete, checked copy of the file; it appears under its name only when it is whole."""
-        await asyncio.to_thread(self._backup, path)
+        await asyncio.to_thread(copy_whole, self._path, path)
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Called on the event loop after each transaction."""
@@ -345,12 +390,14 @@ class GroupRegistry:
                 remedy="Make the change on the Master.",
                 code="not-owner",
             )
+        if self._held is not None:
+            raise self._held
         if key is not None:
             row = self._db.execute(
                 "SELECT revision, changed FROM answered WHERE key = ? AND at > ?", (key, time.time() - ANSWERED_FOR_S)
             ).fetchone()
             if row is not None:
-                return Committed(row[0], bool(row[1]), repeated=True)
+                return Committed(row[0], bool(row[1]), repeated=True, hash=self._hash_of(row[0]))
         at = self._head.position
         operations = decide(self._reader)
         check_canonical(operations)
@@ -362,7 +409,11 @@ class GroupRegistry:
                 "INSERT OR REPLACE INTO answered VALUES (?, ?, ?, ?)",
                 (key, self._head.position.revision, bool(effective), time.time()),
             )
-        return Committed(self._head.position.revision, bool(effective))
+        return Committed(self._head.position.revision, bool(effective), hash=self._head.position.hash)
+
+    def _hash_of(self, revision: int) -> bytes:
+        row = self._db.execute("SELECT hash FROM change WHERE revision = ?", (revision,)).fetchone()
+        return bytes(row[0]) if row else b""
 
     def _append(self, author: str, origin: str, operations: Sequence[Operation], digest: bytes) -> None:
         at = self._head.position
@@ -417,6 +468,12 @@ class GroupRegistry:
         if known != change.hash:
             raise RegistryError(f"Revision {change.revision} is another one here.", code="history-differs")
 
+    def _keep_record(self, record: EpochRecord) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO epoch VALUES (?, ?, ?)",
+            (record.epoch.number, record.epoch.server, record.to_bytes()),
+        )
+
     # Below: helpers
 
     def _begin_history(self) -> None:
@@ -435,23 +492,3 @@ class GroupRegistry:
 
     def _read_data_version(self) -> int:
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])
-
-    def _backup(self, path: Path) -> None:
-        part = path.with_name(path.name + ".part")
-        try:
-            part.unlink(missing_ok=True)
-            part.touch(mode=0o600)
-            target = sqlite3.connect(part)
-            source = open_reader(self._path)
-            try:
-                source.backup(target, pages=4096)
-                found = target.execute("PRAGMA quick_check(1)").fetchone()[0]
-            finally:
-                source.close()
-                target.close()
-            if found != "ok":
-                raise sqlite3.DatabaseError(f"the copy is malformed: {found}")
-            os.replace(part, path)
-        except (sqlite3.Error, OSError) as error:
-            part.unlink(missing_ok=True)
-            raise explain(path, error) from error

@@ -11,6 +11,7 @@ import orjson
 import structlog
 
 from hostward.domain.changes import Change, Epoch, Position, change_from_parts
+from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import RegistryError
 from hostward.registry import sessions
 
@@ -93,6 +94,11 @@ class Reader:
     def position(self) -> Position:
         m = self.meta()
         return Position(Epoch.parse(m["epoch"].decode()), int(m["revision"]), m["hash"], m["digest"])
+
+    def epoch_records(self, after: Epoch) -> Sequence[EpochRecord]:
+        """The records of this history's later epochs, in order, as far as they are known."""
+        rows = self._db.execute("SELECT record FROM epoch WHERE number >= ? ORDER BY number, server", (after.number,))
+        return [record for (data,) in rows if (record := EpochRecord.from_bytes(data)).epoch > after]
 
     @property
     def group_id(self) -> str:

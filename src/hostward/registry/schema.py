@@ -29,12 +29,18 @@ CREATE TABLE session_row (
 CREATE UNIQUE INDEX session_name_key ON session_row (name_key);
 """
 
+LATER_GROUP_TABLES = """
+CREATE TABLE IF NOT EXISTS epoch (number INTEGER NOT NULL, server TEXT NOT NULL, record BLOB NOT NULL,
+  PRIMARY KEY (number, server)) WITHOUT ROWID;
+"""
+"""Made whenever the file is opened: one that an earlier build wrote lacks them."""
+
 SERVER_TABLES = """
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
-def open_writer(path: Path, tables: str) -> sqlite3.Connection:
+def open_writer(path: Path, tables: str, later_tables: str = "") -> sqlite3.Connection:
     """The connection that writes: made with its tables when the file is missing, checked when it is there. Raises
     RegistryError: "registry-damaged", "registry-newer", "unwritable", "disk-full"."""
     with explained(path):
@@ -57,6 +63,7 @@ def open_writer(path: Path, tables: str) -> sqlite3.Connection:
                 code="registry-newer",
             )
         check_integrity(db, path)
+        db.executescript(later_tables)
     return db
 
 
