@@ -29,7 +29,7 @@ from hostward.replication.follower import Follower, Following
 from hostward.replication.jobs import Jobs
 from hostward.replication.links import Links
 from hostward.replication.loops import keep_running
-from hostward.replication.members import JOINED, Member
+from hostward.replication.members import JOINED, Member, has_left
 from hostward.replication.membership import Membership
 from hostward.replication.messages import Message
 from hostward.replication.node import Node
@@ -170,7 +170,7 @@ class GroupServer:
         try:
             answer = await p.links.ask(them, Message("status"), timeout_s=STATUS_TIMEOUT_S)
         except PeerError as error:
-            if state.role is Role.MASTER and error.code in ("left", "group"):
+            if state.role is Role.MASTER and has_left(them, error.code):
                 log.warning("member-has-left", server=them.name)
                 await p.membership.remove(them.server_id, "replication")
                 self._wake()

@@ -117,6 +117,12 @@ def was_removed(elements: Elements, server_id: str) -> bool:
     return elements.get(REMOVED, server_id) is not None
 
 
+def has_left(them: Member, said: str) -> bool:
+    """Whether a member's refusal with that code means that it is in the group no more. One that is joining speaks for
+    its own group until the Master's answer has reached it, which may take seconds."""
+    return said == "left" or (said == "group" and them.state == JOINED)
+
+
 def put_removed(them: Member) -> Put:
     """The tombstone of a removed server."""
     return Put(REMOVED, them.server_id, canonical({"name": them.name, "host": them.host}))
