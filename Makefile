@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check unit contract cluster faults bench lock clean
+.PHONY: setup demo test check unit contract cluster netns faults bench lock clean
 
 setup: $(STAMP)
 
@@ -30,7 +30,11 @@ contract: setup
 cluster: setup
 	$(VENV)/bin/python -m pytest tests/cluster
 
-test: check unit contract cluster
+# Three hosts in network namespaces; needs root.
+netns: setup
+	$(VENV)/bin/python -m pytest tests/netns
+
+test: check unit contract cluster netns
 
 faults: setup
 	$(VENV)/bin/python -m tests.faults --seeds $(or $(SEEDS),10)

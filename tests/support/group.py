@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support.places import Place
 from tests.support.server import Server
 from tests.support.waiting import eventually
 
@@ -16,9 +17,18 @@ FORM_WITHIN_S = 180.0
 class Group:
     """The first server is the Master; the others are Slaves."""
 
-    def __init__(self, directory: Path, *, count: int = 3, protocol: str = "https", gated: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        count: int = 3,
+        protocol: str = "https",
+        gated: bool = False,
+        places: Sequence[Place] | None = None,
+    ) -> None:
         self.protocol = protocol
-        self.servers = [Server(f"server{n + 1}", directory, gated=gated) for n in range(count)]
+        where: Sequence[Place | None] = places or [None] * count
+        self.servers = [Server(f"server{n}", directory, gated=gated, place=p) for n, p in enumerate(where, 1)]
 
     @property
     def master(self) -> Server:
@@ -75,9 +85,10 @@ class Group:
 
     def wait_settled(self, within_s: float = 120.0) -> None:
         """Until every server is Up, owns 100 %, is in sync, and all have the same epoch, revision, hash and digest."""
-        eventually(self._settled, within_s=within_s)
+        eventually(self.settled, within_s=within_s)
 
-    def _settled(self) -> bool:
+    def settled(self) -> bool:
+        """True where it is so; fails with what isn't."""
         for server in self.servers:
             status = server.api.status()
             words = f"{server.name} is {status['role']}, {status['database_status']}: {status['reason']}"
@@ -134,6 +145,15 @@ def trust(here: Server, other: Server) -> None:
         return
     shutil.copyfile(other.certificate_file, here.data_dir / "certificates" / name)
     here.api.post("trusted-certificates/mss", {"file_name": name, "friendly_name": other.name})
+
+
+def trust_anew(here: Server, other: Server) -> None:
+    """Trust the certificate that the other has now; one that it had before is deleted."""
+    name, now = other.name, other.api.get("server")["fingerprint"]
+    known = {c["friendly_name"]: c["fingerprint"] for c in here.api.get("trusted-certificates/mss")["items"]}
+    if name in known and known[name] != now:
+        here.api.delete(f"trusted-certificates/mss/{name}")
+    trust(here, other)
 
 
 def position_of(server: Server) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""One Administrative Server as a process of its own, on a loopback address of its own."""
+"""One Administrative Server as a process of its own, on a loopback address of its own or in a network namespace."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from tests.support.addresses import give_back, jmx_port_of, take_address
+from tests.support.addresses import give_back, take_address
 from tests.support.api import PASSWORD, Api
 from tests.support.gate import Gate
+from tests.support.places import Place, on_loopback
 from tests.support.waiting import eventually
 
 HTTPS_PORT, HTTP_PORT = 8443, 8080
@@ -31,11 +32,12 @@ _all: list[Server] = []
 
 
 class Server:
-    """Started and ended by the test. `gated`: the other servers reach it through a gate."""
+    """Started and ended by the test. `gated`: the other servers reach it through a gate. `place`: where it runs, on
+    this machine's loopback unless it is given."""
 
-    def __init__(self, name: str, directory: Path, *, gated: bool = False) -> None:
+    def __init__(self, name: str, directory: Path, *, gated: bool = False, place: Place | None = None) -> None:
         self.name, self.directory = name, directory
-        self.address = take_address()
+        self.place = place or on_loopback()
         self.gate = Gate(take_address(), self.address, (HTTPS_PORT, HTTP_PORT)) if gated else None
         self.data_dir = directory / name
         self.config_file = directory / f"{name}.toml"
@@ -49,9 +51,13 @@ class Server:
     # What it is
 
     @property
+    def address(self) -> str:
+        return self.place.address
+
+    @property
     def host(self) -> str:
         """Where the other servers reach it."""
-        return self.gate.address if self.gate is not None else self.address
+        return self.gate.address if self.gate is not None else self.place.host_name or self.address
 
     @property
     def certificate_file(self) -> Path:
@@ -90,25 +96,35 @@ class Server:
             return None
         return process.pid if same else None
 
+    def jvm_pids(self) -> list[int]:
+        """All processes of its database that there are, known to it or not."""
+        argument, found = f"-Dcassandra.storagedir={self.storage_dir}", []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.status() != psutil.STATUS_ZOMBIE and argument in process.cmdline():
+                    found.append(process.pid)
+        return found
+
     def target(self, protocol: str = "https") -> dict[str, Any]:
         """How an administrator enters this server on another."""
         return {"host": self.host, "port": HTTPS_PORT if protocol == "https" else HTTP_PORT, "context": CONTEXT}
 
     def config(self) -> str:
+        adapter = "" if self.place.listen else f'address = "{self.address}"'
         return f"""\
 [server]
 name = "{self.name}"
 host_name = "{self.host}"
-listen = "{self.address}"
+listen = "{self.place.listen or self.address}"
 http_port = {HTTP_PORT}
 https_port = {HTTPS_PORT}
 context = "{CONTEXT}"
 
 [database]
-address = "{self.address}"
-loopback = "{self.address}"
+{adapter}
+loopback = "{self.place.loopback}"
 storage_port = {STORAGE_PORT}
-jmx_port = {jmx_port_of(self.address)}
+jmx_port = {self.place.jmx_port}
 """
 
     def output(self) -> str:
@@ -123,7 +139,15 @@ jmx_port = {jmx_port_of(self.address)}
         password = self.directory / "admin-password"
         if not password.exists():
             password.write_text(PASSWORD + "\n", encoding="utf-8")
-        command = [str(HOSTWARD), "serve", "--data-dir", str(self.data_dir), "--config", str(self.config_file)]
+        command = [
+            *self.place.prefix,
+            str(HOSTWARD),
+            "serve",
+            "--data-dir",
+            str(self.data_dir),
+            "--config",
+            str(self.config_file),
+        ]
         command += ["--admin-password-file", str(password)]
         with self.output_file.open("ab") as output:
             self._process = subprocess.Popen(
@@ -184,6 +208,25 @@ jmx_port = {jmx_port_of(self.address)}
     def wipe_database(self) -> None:
         """Delete all of the database node's data."""
         shutil.rmtree(self.storage_dir, ignore_errors=True)
+
+    def move(self, place: Place) -> None:
+        """It is somewhere else from now on, or has another address."""
+        self.api.close()
+        self.place = place
+        self.api = Api(f"https://{self.address}:{HTTPS_PORT}/{CONTEXT}", self.certificate_file)
+
+    def renew(self) -> None:
+        """Destroy it with everything that it knew: what is started next is a new server at the old one's address."""
+        jvm = self.jvm_pid
+        self.kill()
+        if jvm is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                node = psutil.Process(jvm)
+                node.kill()
+                node.wait(STOP_WITHIN_S)
+        shutil.rmtree(self.data_dir)
+        self.api.close()
+        self.api = Api(self.api.url, self.certificate_file)
 
     def mend(self) -> None:
         """Let it go on where it was halted, run where it had ended, and be reached where it was shut off."""
