@@ -156,7 +156,8 @@ class GroupServer:
     async def _send_nudge(self, server_id: str, nudge: Nudge) -> Position:
         p = self.parts
         them = p.find(server_id)
-        assert them is not None
+        if them is None:  # removed since; the senders are looked through once a second
+            raise PeerError("The server isn't a member of the group any more.", code="removed")
         blob = await nudge.packed()
         message = Message("nudge", {"position": nudge.position.to_json()}, blob)
         answer = await p.links.ask(them, message, timeout_s=NUDGE_TIMEOUT_S + len(blob) / 200_000)

@@ -94,11 +94,30 @@ class Node:
 
     def marker(self) -> Marker | None:
         """What the data directory belongs to; None where there is none, or its data is gone."""
+        value = self._read_marker()
+        try:
+            return Marker(str(value["group"]), int(value["generation"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    @property
+    def has_joined(self) -> bool:
+        """Whether the node with this data has ever been ready. Until then it may only start with the others as seeds:
+        with itself among them, it would form a ring of its own as soon as none of the others answers."""
+        return bool(self._read_marker().get("joined"))
+
+    def _read_marker(self) -> dict[str, Any]:
         try:
             value = orjson.loads((self._storage / MARKER).read_bytes())
-            return Marker(str(value["group"]), int(value["generation"]))
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
-            return None
+        except (OSError, orjson.JSONDecodeError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def _write_marker(self, marker: Marker, *, joined: bool) -> None:
+        value = {"group": marker.group_id, "generation": marker.generation, "joined": joined}
+        new = self._storage / f"{MARKER}.new"
+        new.write_bytes(orjson.dumps(value))
+        new.replace(self._storage / MARKER)
 
     def store(self) -> LogStore | None:
         """The log store, while the node is ready and its keyspace open."""
@@ -164,7 +183,7 @@ class Node:
         self._trusted = tuple(dict.fromkeys(trusted))
         settings = self._settings(marker, address, seeds)
         self._storage.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self._storage / MARKER).write_bytes(orjson.dumps({"group": marker.group_id, "generation": marker.generation}))
+        self._write_marker(marker, joined=self.has_joined and self.marker() == marker)
         self._stopping, self._was_ready, self.host_id = False, False, ""
         self._node = NodeProcess(settings, self._runtime, on_exit=self._exited)
         self._started_at = loop.time()
@@ -185,8 +204,11 @@ class Node:
                 self.host_id = (await self._ring.ring()).own_host_id
             except DatabaseError as error:
                 log.warning("ring-not-answering", reason=error.message)
-            if self.host_id:
+            marker = self.marker()
+            if self.host_id and marker is not None:  # None: its data vanished under it
                 self._was_ready, self.error = True, ""
+                if not self.has_joined:
+                    self._write_marker(marker, joined=True)
         return self.process is Process.READY
 
     async def open_store(self, *, replication_factor: int | None, lower: bool = True) -> None:

@@ -46,7 +46,7 @@ class NodeActs:
         else:
             group_id, generation = p.group.group_id, p.ring_generation
         me = p.describe_self()
-        joins_anew = state.role is Role.SLAVE and node.marker() is None
+        joins_anew = state.role is Role.SLAVE and not node.has_joined
         # Only those that answer: Cassandra would wait half a minute for the others.
         others = await answering([m for m in everyone if m.server_id != p.server_id and m.host_id])
         if joins_anew and not others:
