@@ -1,4 +1,8 @@
-"""`python -m tests.faults --seeds N [--first K] [--report FILE]`: N schedules of random faults on one group."""
+"""`python -m tests.faults --seeds N [--first K] [--kind data|procedures] [--report FILE]`: N seeds of random faults.
+
+data         a stream of writes and an import, while servers and nodes are killed, halted, cut off and restarted
+procedures   all that an administrator can do to a group, with servers dying, cut off, wiped and replaced in between
+"""
 
 from __future__ import annotations
 
@@ -8,48 +12,72 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.faults.schedule import Outcome, run_seed
+from tests.faults.machine import LENGTH, run_procedures
+from tests.faults.outcome import Outcome
+from tests.faults.schedule import run_seed
 from tests.support.group import Group
 from tests.support.server import end_all
 
-HEADERS = ("seed", "faults", "sent", "acknowledged", "confirmed", "unknown", "recovered s", "took s", "outcome")
+HEADERS = ("seed", "what happened", "sent", "acknowledged", "confirmed", "unknown", "recovered s", "took s", "outcome")
+KINDS = ("data", "procedures")
+
+Run = Callable[[Group, int], Outcome]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=10, metavar="N", help="how many schedules (10)")
-    parser.add_argument("--first", type=int, default=1, metavar="K", help="the first seed (1)")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="also write the table there, as Markdown")
-    given = parser.parse_args()
+    given = _arguments()
     directory = Path(tempfile.mkdtemp(prefix="hostward-faults-"))
-    outcomes: list[Outcome] = []
+    runs: dict[str, Run] = {
+        "data": run_seed,
+        "procedures": lambda group, seed: run_procedures(group, seed, length=given.length, left_out=given.without),
+    }
+    outcomes: dict[str, list[Outcome]] = {kind: [] for kind in given.kind or KINDS}
     began = time.monotonic()
     try:
-        _run(range(given.first, given.first + given.seeds), directory, outcomes)
+        for kind, done in outcomes.items():
+            _run(runs[kind], range(given.first, given.first + given.seeds), directory / kind, done)
     finally:
         end_all()
-        if given.report is not None and outcomes:
-            given.report.write_text(report(outcomes, time.monotonic() - began), encoding="utf-8")
-    bad = [o for o in outcomes if o.problems]
+        if given.report is not None:
+            tables = [report(kind, done) for kind, done in outcomes.items() if done]
+            given.report.write_text("\n".join(tables), encoding="utf-8")
+    bad = [o for done in outcomes.values() for o in done if o.problems]
+    total = sum(len(done) for done in outcomes.values())
+    took = f"{(time.monotonic() - began) / 60:.0f} minutes"
     if bad:
-        print(f"\n{len(bad)} of {len(outcomes)} seeds broke a promise. The servers' files are in {directory}.")
+        print(f"\n{len(bad)} of {total} seeds broke a promise ({took}). The servers' files are in {directory}.")
         return 1
     shutil.rmtree(directory)
-    print(f"\nAll {len(outcomes)} seeds: every promise was kept.")
+    print(f"\nAll {total} seeds: every promise was kept ({took}).")
     return 0
 
 
-def _run(seeds: Sequence[int], directory: Path, outcomes: list[Outcome]) -> None:
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=10, metavar="N", help="how many of each kind (10)")
+    parser.add_argument("--first", type=int, default=1, metavar="K", help="the first seed (1)")
+    parser.add_argument("--kind", choices=KINDS, action="append", help="only this kind")
+    parser.add_argument("--length", type=int, default=LENGTH, help=f"procedures: how many steps ({LENGTH})")
+    parser.add_argument(
+        "--without", type=int, nargs="*", default=[], metavar="STEP", help="procedures: leave these steps out"
+    )
+    parser.add_argument("--report", type=Path, metavar="FILE", help="also write the tables there, as Markdown")
+    return parser.parse_args()
+
+
+def _run(run: Run, seeds: Sequence[int], directory: Path, outcomes: list[Outcome]) -> None:
     group: Group | None = None
     print(" | ".join(HEADERS), flush=True)
     for seed in seeds:
         if group is None:
             group = Group(directory / f"from-seed-{seed}", gated=True)
             group.form()
-        outcome = run_seed(group, seed)
+        outcome = run(group, seed)
         outcomes.append(outcome)
         print(" | ".join(cells(outcome)), flush=True)
         for problem in outcome.problems[:20]:
@@ -68,19 +96,18 @@ def cells(outcome: Outcome) -> list[str]:
     return [str(outcome.seed), ", ".join(outcome.faults), *numbers, *times, verdict]
 
 
-def report(outcomes: Sequence[Outcome], took_s: float) -> str:
+def report(kind: str, outcomes: Sequence[Outcome]) -> str:
     """The table with a summary, as Markdown."""
     good = sum(not o.problems for o in outcomes)
     acknowledged = sum(o.counts.get("acknowledged", 0) for o in outcomes)
+    took_s = sum(o.took_s for o in outcomes)
     lines = [
-        "# Fault runs",
+        f"# Fault runs: {kind}",
         "",
         f"{len(outcomes)} seeds on a group of three real servers with real Cassandra, on {os.cpu_count()} cores,"
         f" in {took_s / 60:.0f} minutes: {good} kept every promise, over {acknowledged:,} acknowledged changes.",
         "",
-        "A seed is one schedule: a stream of writes and an import, while servers and database nodes are killed, halted,"
-        " cut off and restarted. Afterwards every acknowledged change is compared with each server's API, rows on the"
-        f" disk and change log. Again: `python -m tests.faults --first {outcomes[0].seed} --seeds {len(outcomes)}`.",
+        f"Again: `python -m tests.faults --kind {kind} --first {outcomes[0].seed} --seeds {len(outcomes)}`.",
         "",
         f"| {' | '.join(HEADERS)} |",
         f"|{'---|' * len(HEADERS)}",

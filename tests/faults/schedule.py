@@ -10,9 +10,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import psutil
+from tests.faults.outcome import Outcome
 from tests.support.group import Group
 from tests.support.history import History, check_history
 from tests.support.monitor import Monitor
@@ -24,19 +24,6 @@ WRITERS = 4
 IMPORT_ROWS = 800
 RECOVERS_WITHIN_S = 150.0
 LONGEST_GAP_S, LONGEST_OUTAGE_S = 2.0, 2.5
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a seed came to. `problems` is empty if all promises were kept; `recovered_s` is how long it took from the
-    last fault until all servers were Up and equal."""
-
-    seed: int
-    faults: list[str] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-    recovered_s: float = 0.0
-    took_s: float = 0.0
-    problems: list[str] = field(default_factory=list)
 
 
 def run_seed(group: Group, seed: int) -> Outcome:

@@ -14,13 +14,13 @@ LOOK_EVERY_S = 0.1
 
 
 class Monitor:
-    """Sees whether a server goes back to an older state than it has shown, and whether one that says it has everything
-    equals another one that stands at the same revision of the same epoch."""
+    """Sees whether a server goes back to an older state of its group than it has shown, and whether one that says it
+    has everything equals another one that stands at the same revision of the same epoch."""
 
     def __init__(self, servers: Sequence[Server]) -> None:
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._content: dict[tuple[str, int], tuple[str, str]] = {}
+        self._content: dict[tuple[str, str, int], tuple[str, str]] = {}
         self._threads = [threading.Thread(target=self._watch, args=(server,), daemon=True) for server in servers]
         self.problems: list[str] = []
         self.looks = 0
@@ -36,26 +36,26 @@ class Monitor:
             thread.join(60)
 
     def _watch(self, server: Server) -> None:
-        newest = 0
+        newest: dict[str, int] = {}
         while not self._stop.wait(LOOK_EVERY_S):
             try:
                 status = server.api.status()
             except (httpx.TransportError, Refused):
                 continue
-            revision = int(status["revision"])
-            if revision < newest:
-                self._note(f"{server.name} went back from revision {newest} to {revision}")
-            newest = max(newest, revision)
+            group, revision = str(status["group"]), int(status["revision"])
+            if revision < newest.get(group, 0):
+                self._note(f"{server.name} went back from revision {newest[group]} to {revision}")
+            newest[group] = max(newest.get(group, 0), revision)
             self._compare(server, status)
 
     def _compare(self, server: Server, status: dict[str, Any]) -> None:
-        at = str(status["epoch"]), int(status["revision"])
+        at = str(status["group"]), str(status["epoch"]), int(status["revision"])
         found = str(status["hash"]), str(status["digest"])
         with self._lock:
             self.looks += 1
             known = self._content.setdefault(at, found)
         if known != found:
-            self._note(f"{server.name} has other content at revision {at[1]} than another server had")
+            self._note(f"{server.name} has other content at revision {at[2]} than another server had")
 
     def _note(self, problem: str) -> None:
         with self._lock:
