@@ -1,44 +1,75 @@
 """`python -m tests.faults --seeds N [--first K] [--kind data|procedures] [--report FILE]`: N seeds of random faults.
 
 data         a stream of writes and an import, while servers and nodes are killed, halted, cut off and restarted
+links        the same writes on hosts in network namespaces (root), whose links are cut, one way or both, slow and lossy
 procedures   all that an administrator can do to a group, with servers dying, cut off, wiped and replaced in between
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from tests.faults.links import LinkFaults
 from tests.faults.machine import LENGTH, run_procedures
 from tests.faults.outcome import Outcome
 from tests.faults.schedule import run_seed
 from tests.support.group import Group
+from tests.support.namespaces import Network
 from tests.support.server import end_all
 
 HEADERS = ("seed", "what happened", "sent", "acknowledged", "confirmed", "unknown", "recovered s", "took s", "outcome")
-KINDS = ("data", "procedures")
+KINDS = ("data", "links", "procedures")
 
-Run = Callable[[Group, int], Outcome]
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """How a kind's group is made (not yet formed), and how a seed is run on it."""
+
+    make: Callable[[Path], Group]
+    run: Callable[[Group, int], Outcome]
+
+
+@contextlib.contextmanager
+def _bench(kind: str, given: argparse.Namespace) -> Iterator[Bench]:
+    """What it needs is there until the end."""
+
+    def gated(directory: Path) -> Group:
+        return Group(directory, gated=True)
+
+    if kind == "data":
+        yield Bench(gated, run_seed)
+    elif kind == "procedures":
+        yield Bench(gated, lambda g, seed: run_procedures(g, seed, length=given.length, left_out=given.without))
+    else:
+        network = Network(["server1", "server2", "server3"], seed=given.first)
+        try:
+            yield Bench(
+                lambda directory: Group(directory, places=[h.place for h in network.hosts]),
+                lambda g, seed: run_seed(g, seed, lambda: LinkFaults(g, network)),
+            )
+        finally:
+            end_all()
+            network.close()
 
 
 def main() -> int:
     given = _arguments()
     directory = Path(tempfile.mkdtemp(prefix="hostward-faults-"))
-    runs: dict[str, Run] = {
-        "data": run_seed,
-        "procedures": lambda group, seed: run_procedures(group, seed, length=given.length, left_out=given.without),
-    }
     outcomes: dict[str, list[Outcome]] = {kind: [] for kind in given.kind or KINDS}
     began = time.monotonic()
     try:
         for kind, done in outcomes.items():
-            _run(runs[kind], range(given.first, given.first + given.seeds), directory / kind, done)
+            with _bench(kind, given) as bench:
+                _run(bench, range(given.first, given.first + given.seeds), directory / kind, done)
     finally:
         end_all()
         if given.report is not None:
@@ -70,14 +101,14 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(run: Run, seeds: Sequence[int], directory: Path, outcomes: list[Outcome]) -> None:
+def _run(bench: Bench, seeds: Sequence[int], directory: Path, outcomes: list[Outcome]) -> None:
     group: Group | None = None
     print(" | ".join(HEADERS), flush=True)
     for seed in seeds:
         if group is None:
-            group = Group(directory / f"from-seed-{seed}", gated=True)
+            group = bench.make(directory / f"from-seed-{seed}")
             group.form()
-        outcome = run(group, seed)
+        outcome = bench.run(group, seed)
         outcomes.append(outcome)
         print(" | ".join(cells(outcome)), flush=True)
         for problem in outcome.problems[:20]:

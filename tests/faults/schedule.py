@@ -1,5 +1,5 @@
-"""One schedule: a stream of writes and an import, while servers and database nodes are killed, halted, cut off and
-restarted. At the end everything runs again, and what clients were promised is compared with every server.
+"""One schedule: a stream of writes and an import, while faults are caused and undone again. At the end everything runs
+and can be reached, and what clients were promised is compared with every server.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import psutil
 from tests.faults.outcome import Outcome
@@ -26,17 +27,18 @@ RECOVERS_WITHIN_S = 150.0
 LONGEST_GAP_S, LONGEST_OUTAGE_S = 2.0, 2.5
 
 
-def run_seed(group: Group, seed: int) -> Outcome:
+def run_seed(group: Group, seed: int, faults: Callable[[], Faults] | None = None) -> Outcome:
     """Carry out the schedule of a seed on a group that is Up, and check it. What goes wrong is in the outcome."""
+    causing = faults() if faults is not None else ProcessFaults(group)
     outcome, history, began = Outcome(seed), History(), time.monotonic()
     writers = Writers(group.master.api, history, count=WRITERS, seed=seed, prefix=f"Seed {seed}, {began:.0f}")
     importing = _Importing(writers, seed)
     with Monitor(group.servers) as monitor:
         writers.start()
-        _Schedule(group, seed, outcome.faults).run(importing.start)
+        _Schedule(causing, seed, outcome.faults).run(importing.start)
         faults_over = time.monotonic()
         try:
-            group.mend()
+            causing.mend()
             writers.stop()
             importing.join()
             group.wait_settled(RECOVERS_WITHIN_S)
@@ -77,8 +79,8 @@ class _Importing:
 class _Schedule:
     """Faults one after the other, each undone after a while, so that several hold at the same time."""
 
-    def __init__(self, group: Group, seed: int, told: list[str]) -> None:
-        self._group, self._random, self._told = group, random.Random(seed), told
+    def __init__(self, faults: Faults, seed: int, told: list[str]) -> None:
+        self._faults, self._random, self._told = faults, random.Random(seed), told
         self._pause = threading.Event()
         self._due: list[tuple[float, Callable[[], None]]] = []
 
@@ -87,7 +89,10 @@ class _Schedule:
             self._wait(self._random.uniform(0.3, LONGEST_GAP_S))
             if number == FAULTS // 2:
                 in_the_middle()
-            self._cause_one()
+            words, undo = self._faults.cause(self._random)
+            self._told.append(words)
+            if undo is not None:
+                self._due.append((time.monotonic() + self._random.uniform(0.2, self._faults.longest_s), undo))
         while self._due:
             self._wait(0.1)
 
@@ -100,86 +105,96 @@ class _Schedule:
                 entry[1]()
             self._pause.wait(0.02)
 
-    def _cause_one(self) -> None:
-        faults = (
-            self._kill_master,
-            self._kill_slave,
-            self._kill_node,
-            self._kill_node,
-            self._halt_server,
-            self._halt_node,
-            self._restart,
-            self._cut_off,
-            self._kill_two,
+
+Caused = tuple[str, Callable[[], None] | None]
+"""What was done, in words, and what undoes it."""
+
+
+class Faults(Protocol):
+    """A kind of faults. `longest_s`: after so long at most each is undone."""
+
+    longest_s: float
+
+    def cause(self, random_: random.Random) -> Caused: ...
+
+    def mend(self) -> None:
+        """Everything runs and can be reached again."""
+        ...
+
+
+class ProcessFaults:
+    """Servers and nodes that are killed, halted, restarted and cut off."""
+
+    longest_s = LONGEST_OUTAGE_S
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+
+    def cause(self, random_: random.Random) -> Caused:
+        group, any_server = self._group, random_.choice(self._group.servers)
+        slave, two = random_.choice(group.slaves), random_.sample(group.servers, 2)
+        choices: tuple[Callable[[], Caused], ...] = (
+            lambda: kill(group.master),
+            lambda: kill(slave),
+            lambda: kill(*two),
+            lambda: kill_node(any_server),
+            lambda: kill_node(any_server),
+            lambda: halt_server(any_server),
+            lambda: halt_node(any_server),
+            lambda: restart(any_server),
+            lambda: cut_off(any_server),
         )
-        self._random.choice(faults)()
+        return random_.choice(choices)()
 
-    def _later(self, undo: Callable[[], None]) -> None:
-        self._due.append((time.monotonic() + self._random.uniform(0.2, LONGEST_OUTAGE_S), undo))
+    def mend(self) -> None:
+        self._group.mend()
 
-    # The faults
 
-    def _kill_master(self) -> None:
-        self._kill(self._group.master)
-
-    def _kill_slave(self) -> None:
-        self._kill(self._random.choice(self._group.slaves))
-
-    def _kill_two(self) -> None:
-        for server in self._random.sample(self._group.servers, 2):
-            self._kill(server)
-
-    def _kill(self, server: Server) -> None:
-        self._tell(f"kill {server.name}")
+def kill(*servers: Server) -> Caused:
+    for server in servers:
         server.kill()
-        self._later(lambda: None if server.running else server.start())
 
-    def _restart(self) -> None:
-        server = self._random.choice(self._group.servers)
-        self._tell(f"restart {server.name}")
-        if server.running:
-            server.sigcont()
-            server.stop()
-        server.start()
+    def start() -> None:
+        for server in servers:
+            if not server.running:
+                server.start()
 
-    def _halt_server(self) -> None:
-        server = self._random.choice(self._group.servers)
-        self._tell(f"halt {server.name}")
-        if server.running:
-            server.sigstop()
-            self._later(lambda: server.sigcont() if server.running else None)
+    return "kill " + " and ".join(s.name for s in servers), start
 
-    def _kill_node(self) -> None:
-        server = self._random.choice(self._group.servers)
-        self._tell(f"kill {server.name}'s node")
-        pid = server.jvm_pid
-        if pid is not None:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                psutil.Process(pid).kill()
 
-    def _halt_node(self) -> None:
-        server = self._random.choice(self._group.servers)
-        self._tell(f"halt {server.name}'s node")
-        pid = server.jvm_pid
-        if pid is None:
-            return
-        node = psutil.Process(pid)
+def restart(server: Server) -> Caused:
+    if server.running:
+        server.sigcont()
+        server.stop()
+    server.start()
+    return f"restart {server.name}", None
+
+
+def halt_server(server: Server) -> Caused:
+    if server.running:
+        server.sigstop()
+    return f"halt {server.name}", lambda: server.sigcont() if server.running else None
+
+
+def kill_node(server: Server) -> Caused:
+    _signal(server.jvm_pid, signal.SIGKILL)
+    return f"kill {server.name}'s node", None
+
+
+def halt_node(server: Server) -> Caused:
+    pid = server.jvm_pid
+    _signal(pid, signal.SIGSTOP)
+    return f"halt {server.name}'s node", lambda: _signal(pid, signal.SIGCONT)
+
+
+def cut_off(server: Server) -> Caused:
+    gate = server.gate
+    assert gate is not None, "the group is formed without gates"
+    gate.shut()
+    return f"cut off {server.name}", gate.open
+
+
+def _signal(pid: int | None, number: signal.Signals) -> None:
+    if pid is not None:
         with contextlib.suppress(psutil.NoSuchProcess):
-            node.send_signal(signal.SIGSTOP)
-
-        def go_on() -> None:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                node.send_signal(signal.SIGCONT)
-
-        self._later(go_on)
-
-    def _cut_off(self) -> None:
-        server = self._random.choice(self._group.servers)
-        self._tell(f"cut off {server.name}")
-        gate = server.gate
-        assert gate is not None, "the group is formed without gates"
-        gate.shut()
-        self._later(gate.open)
-
-    def _tell(self, words: str) -> None:
-        self._told.append(words)
+            psutil.Process(pid).send_signal(number)
