@@ -15,7 +15,7 @@ from tests.faults.stream import Stream
 from tests.support.group import Group
 from tests.support.monitor import Monitor
 
-LENGTH = 10
+LENGTH = 8
 
 
 def run_procedures(group: Group, seed: int, *, length: int = LENGTH, left_out: Sequence[int] = ()) -> Outcome:

@@ -1,9 +1,8 @@
 """Which procedures and faults may follow which: the generator of the long sequences. No I/O.
 
 A seed is a list of steps, drawn among what an administrator or an accident could do to servers in their present state.
-Hypothesis' rule-based machine isn't used here: a step takes seconds, so that shrinking and re-running, its strength,
-would take hours, and its first example is always the empty one. What is kept of it: rules with conditions, and a seed
-that gives the same sequence again; `without` leaves steps out, to find by hand which of them matter.
+Hypothesis' rule-based machine would need hours to shrink (docs/decisions/0004). What is kept of it: rules with
+conditions, and a seed that gives the same sequence again; `without` leaves steps out, to find those that matter.
 """
 
 from __future__ import annotations

@@ -182,7 +182,7 @@ def refuse_without_namespaces() -> None:
     if sys.platform != "linux":
         missing.append("Linux")
     elif os.geteuid() != 0:
-        missing.append("root (run the tests as root, or in `unshare --map-root-user --net --mount`)")
+        missing.append("root (sudo make netns)")
     if shutil.which("ip") is None:
         missing.append("`ip` (Debian: apt-get install iproute2)")
     if not Path("/dev/net/tun").exists():

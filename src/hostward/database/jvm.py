@@ -38,7 +38,6 @@ _OPENS = (
 )
 _FASTER = (
     "-Dcassandra.skip_wait_for_gossip_to_settle=0",
-    "-Dcassandra.ring_delay_ms=2000",  # 30000 by default; 250 is too short to meet the seeds
     "-Dcassandra.superuser_setup_delay_ms=0",
     "-Dcassandra.shutdown_announce_in_ms=200",
     "-Dcassandra.memtable_row_overhead_computation_step=1000",
@@ -90,6 +89,7 @@ def node_command(runtime: Runtime, settings: NodeSettings, *, make_archive: Path
         f"-Dcassandra.jmx.local.port={settings.jmx_port}",
         "-Dcom.sun.management.jmxremote.authenticate=true",
         f"-Dcom.sun.management.jmxremote.password.file={settings.jmx_password_path}",
+        f"-Dcassandra.ring_delay_ms={settings.ring_delay_ms}",
         "-Dsun.net.httpserver.nodelay=true",  # Jolokia's server: 2 ms a call rather than 45
         *_FASTER,
     ]

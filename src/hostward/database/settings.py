@@ -31,6 +31,9 @@ class NodeSettings:
     jmx_port: int = 7199
     loopback: str = "127.0.0.1"
     heap_mib: int = 192
+    ring_delay_ms: int = 2000
+    """How long it tries to meet the seeds, and waits for the ring to settle. Cassandra's own default is 30000; 250 is
+    too short."""
 
     @property
     def conf_dir(self) -> Path:

@@ -31,6 +31,8 @@ MARKER = "hostward.json"
 REMOVE_TIMEOUT_S = 60.0
 BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 STEADY_AFTER_S = 60.0
+RING_DELAYS_MS = (2_000, 4_000, 8_000, 16_000, 30_000)
+"""At the first start, and after each that failed: on a slow link or a busy machine 2 s are too short to meet others."""
 RING_FRESH_S = 0.8
 
 log = structlog.get_logger()
@@ -181,7 +183,8 @@ class Node:
             )
         await self._close_store()
         self._trusted = tuple(dict.fromkeys(trusted))
-        settings = self._settings(marker, address, seeds)
+        patience_ms = RING_DELAYS_MS[min(self._failures, len(RING_DELAYS_MS) - 1)]
+        settings = replace(self._settings(marker, address, seeds), ring_delay_ms=patience_ms)
         self._storage.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._write_marker(marker, joined=self.has_joined and self.marker() == marker)
         self._stopping, self._was_ready, self.host_id = False, False, ""
