@@ -40,6 +40,7 @@ from hostward.replication.state import StateStore
 from hostward.trust.certificates import STORES, CertificateStore
 from hostward.trust.identity import ServerIdentity, load_or_create
 from hostward.trust.tls import server_context
+from hostward.trust.vault import Vault
 
 DIRECTORIES = ("certificates", "deploy/packages", "logs", "backups", "database")
 BACKLOG = 512
@@ -66,13 +67,13 @@ def nodetool(data_dir: Path, config: Path | None, arguments: Sequence[str]) -> i
         raise RegistryError(
             f"{data_dir} is no data directory of a server.", remedy="Name it with --data-dir.", code="no-data-dir"
         )
+    identity = load_or_create(data_dir, configuration.server.host_name, [], datetime.now(UTC))
     server = ServerRegistry.open(data_dir / "server.db")
     with contextlib.closing(server):
-        state = StateStore(server).now
+        state = StateStore(server, Vault.open(identity.key_path.parent)).now
     if state.role is Role.STANDALONE:
         print("This server is Standalone: its embedded registry has no ring, so nodetool has nothing to show.")
         return 1
-    identity = load_or_create(data_dir, configuration.server.host_name, [], datetime.now(UTC))
     return Node(data_dir, configuration, identity.server_id).nodetool(state.adapter, arguments)
 
 

@@ -4,6 +4,7 @@ go on at once on one machine."""
 from __future__ import annotations
 
 import fcntl
+import socket
 import tempfile
 import threading
 from io import TextIOWrapper
@@ -12,6 +13,7 @@ from typing import Final
 
 NETWORK: Final = "127.0.2."
 FIRST, LAST = 10, 249
+PORTS: Final = (8443, 8080, 7000)
 JMX_BASE: Final = 17_200
 """Cassandra's JMX port is always on 127.0.0.1, so it differs between servers; below the ports that systems give out."""
 
@@ -34,9 +36,24 @@ def take_address() -> str:
             except BlockingIOError:
                 file.close()
                 continue
+            if _in_use(address):
+                file.close()
+                continue
             _held[address] = file
             return address
     raise AssertionError(f"no address in {NETWORK}0/24 is free")
+
+
+def _in_use(address: str) -> bool:
+    """Whether a server that its test run didn't live to end still has it."""
+    for port in PORTS:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError:
+                return True
+    return False
 
 
 def give_back(address: str) -> None:

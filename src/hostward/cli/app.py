@@ -13,6 +13,7 @@ from hostward.cli import (
     certificates,
     demo,
     jobs,
+    passphrase,
     replication,
     servers,
     sessions,
@@ -59,4 +60,5 @@ app.add_typer(accounts.token_app, name="token")
 app.add_typer(servers.server_app, name="server")
 app.add_typer(demo.app, name="demo")
 accounts.register(app)
+passphrase.register(replication.app)
 servers.register(app)

@@ -60,6 +60,15 @@ class Replication(Protocol):
         """Take the server with this node out of the group; the job's id. Raises NotFound, Conflict."""
         ...
 
+    def passphrase_consequences(self) -> list[str]:
+        """What changing the group's passphrase would do, in sentences. Raises Conflict where it can't be changed."""
+        ...
+
+    async def change_passphrase(self, new: Passphrase, author: str) -> dict[str, Any] | None:
+        """Change the passphrase of the running group: the change as status shows it, None where all servers have
+        confirmed it already. Raises Conflict, Unavailable."""
+        ...
+
     def jobs(self) -> list[dict[str, Any]]:
         """The newest jobs, oldest first."""
         ...

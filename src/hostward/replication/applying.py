@@ -19,7 +19,7 @@ from hostward.replication.goals import goal_names
 from hostward.replication.members import Member, SlaveRow, slave_rows
 from hostward.replication.messages import Message
 from hostward.replication.parts import Parts
-from hostward.replication.state import State
+from hostward.replication.state import State, settled_passphrase
 from hostward.replication.wanted import Wanted
 from hostward.trust.passphrase import Passphrase
 
@@ -66,8 +66,9 @@ class Applying:
         adapter = self._choose_adapter(wanted.adapter or state.adapter)
         protocol = wanted.protocol or state.protocol
         self._check_protocol(protocol, state, wanted)
-        secret = wanted.passphrase.reveal() if wanted.passphrase else state.passphrase
-        fields = {"role": wanted.role, "adapter": adapter, "protocol": protocol, "passphrase": secret}
+        fields: dict[str, Any] = {"role": wanted.role, "adapter": adapter, "protocol": protocol}
+        if wanted.passphrase is not None and (wanted.passphrase != state.secret or state.passphrase_lost):
+            fields |= settled_passphrase(wanted.passphrase.reveal())
         if wanted.role is Role.SLAVE:
             return await self._apply_slave(wanted, state, fields, author)
         return await self._apply_master(wanted, state, fields, author)

@@ -20,6 +20,7 @@ from hostward.replication.members import RING, Member
 from hostward.replication.membership import Asking
 from hostward.replication.messages import Message, error_message
 from hostward.replication.parts import Parts
+from hostward.replication.passphrase_change import PassphraseChanges
 from hostward.replication.snapshots import sign_snapshot
 
 log = structlog.get_logger()
@@ -28,8 +29,15 @@ log = structlog.get_logger()
 class Conversation:
     """Answers messages. `changed` wakes the coordinator; `database_status` is this server's own."""
 
-    def __init__(self, parts: Parts, changed: Callable[[], None], database_status: Callable[[], str]) -> None:
-        self._p, self._changed, self._database_status = parts, changed, database_status
+    def __init__(
+        self,
+        parts: Parts,
+        passphrases: PassphraseChanges,
+        changed: Callable[[], None],
+        database_status: Callable[[], str],
+    ) -> None:
+        self._p, self._passphrases = parts, passphrases
+        self._changed, self._database_status = changed, database_status
         self._answers: dict[str, Callable[[str, Message], Awaitable[Message]]] = {
             "status": self._status,
             "check": self._check,
@@ -41,6 +49,7 @@ class Conversation:
             "joined": self._joined,
             "leave": self._leave,
             "removed": self._removed,
+            "passphrase": self._passphrase,
         }
 
     async def answer(self, sender: str, message: Message) -> Message:
@@ -179,6 +188,10 @@ class Conversation:
         p.life.admitted = None
         p.state.update(fresh=False)
         self._changed()
+        return Message("ok")
+
+    async def _passphrase(self, sender: str, message: Message) -> Message:
+        await self._passphrases.receive(sender, message.data)
         return Message("ok")
 
     def _require_member(self, sender: str) -> Member:

@@ -9,6 +9,7 @@ from hostward.domain.replication import Role
 from hostward.replication.goals import Process
 from hostward.replication.members import JOINED, JOINING, Member
 from hostward.replication.parts import Parts
+from hostward.replication.passphrase_change import PassphraseChanges
 from hostward.replication.views import View, same_history
 
 
@@ -16,8 +17,8 @@ class Details:
     """Rows have the guide's columns (address, status, Owns, Host Id, Local Instance, state) and what proves equality:
     revision, lag, in sync with the time it was last compared."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._p = parts
+    def __init__(self, parts: Parts, passphrases: PassphraseChanges) -> None:
+        self._p, self._passphrases = parts, passphrases
 
     async def rows(self) -> list[dict[str, Any]]:
         """One for each server, and for each node that belongs to none."""
@@ -47,6 +48,7 @@ class Details:
             "server": "", "server_name": "", "address": "", "status": "UNKNOWN", "owns_percent": None, "host_id": "",
             "local_instance": False, "state": "UNKNOWN", "role": "", "revision": None, "lag_changes": None,
             "in_sync": False, "compared_at": "", "version": "", "seen_at": "", "detail": "",
+            "passphrase_confirmed": True,
         }  # fmt: skip
 
     def _standalone_row(self) -> dict[str, Any]:
@@ -66,6 +68,7 @@ class Details:
             **self._blank(), "server": them.server_id, "server_name": them.name, "address": them.address,
             "host_id": them.host_id, "local_instance": local, "version": them.version,
             "role": "master" if them.server_id == master_id else "slave",
+            "passphrase_confirmed": not self._passphrases.is_waiting_for(them.server_id),
         }  # fmt: skip
         if node is not None:
             row.update({k: node[k] for k in ("status", "state", "owns_percent", "host_id")})

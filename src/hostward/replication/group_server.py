@@ -35,6 +35,7 @@ from hostward.replication.messages import Message
 from hostward.replication.node import Node
 from hostward.replication.outbox import Outbox
 from hostward.replication.parts import Parts
+from hostward.replication.passphrase_change import PassphraseChanges
 from hostward.replication.service import ReplicationService
 from hostward.replication.sources import PeerSources
 from hostward.replication.state import StateStore
@@ -43,6 +44,7 @@ from hostward.trust.certificates import CertificateStore
 from hostward.trust.envelope import Instance, Opener, Sealer
 from hostward.trust.identity import ServerIdentity
 from hostward.trust.passphrase import Passphrase, passphrase_key
+from hostward.trust.vault import Vault
 
 NUDGE_TIMEOUT_S = 5.0
 STATUS_TIMEOUT_S = 2.0
@@ -67,10 +69,10 @@ class GroupServer:
         new_id: Callable[[], str],
     ) -> None:
         self._group, self._identity, self._store = group, identity, store
-        self._state = StateStore(server)
+        self._state = StateStore(server, Vault.open(identity.key_path.parent))
         self._instance = Instance(os.urandom)
-        sealer, opener = self._speak(lambda: self._state.now.secret)
-        links = Links(store, sealer, opener, lambda p: self._speak(lambda: p), self._own_group)
+        sealer, opener = self._speak(lambda: self._state.now.secrets)
+        links = Links(store, sealer, opener, lambda p: self._speak(lambda: [p]), self._own_group)
         sources, s = PeerSources(), configuration.server
         self.parts = Parts(
             data_dir=data_dir,
@@ -95,8 +97,9 @@ class GroupServer:
         sources.parts = self.parts
         self._acts = ServerActs(self.parts)
         self._coordinator = Coordinator(self._acts, self.parts.jobs)
-        self.service = ReplicationService(self.parts, self._coordinator)
-        conversation = Conversation(self.parts, self._wake, self.service.database_status)
+        self._passphrases = PassphraseChanges(self.parts)
+        self.service = ReplicationService(self.parts, self._coordinator, self._passphrases)
+        conversation = Conversation(self.parts, self._passphrases, self._wake, self.service.database_status)
         self._receiver = Receiver(identity, self._instance, sealer, opener, self._own_group, conversation.answer)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -107,7 +110,8 @@ class GroupServer:
     async def start(self) -> None:
         """Start the loops. What the server knew of its Master before is taken up again."""
         p, state = self.parts, self._state.now
-        await asyncio.to_thread(passphrase_key, state.secret)  # a tenth of a second, once
+        for passphrase in state.secrets:
+            await asyncio.to_thread(passphrase_key, passphrase)  # a tenth of a second, once
         if state.role is Role.SLAVE and state.master_id:
             p.follower.follow(Following(state.master_id, state.master_certificate, state.master_group))
         self._group.subscribe(self._registry_changed)
@@ -116,6 +120,7 @@ class GroupServer:
             "follower": p.follower.run,
             "content": p.content.run,
             "views": self._watch_others,
+            "passphrase": self._passphrases.run,
         }
         self._tasks = [asyncio.create_task(keep_running(loop), name=name) for name, loop in loops.items()]
 
@@ -128,13 +133,13 @@ class GroupServer:
         await self._acts.close()
         await self.parts.links.close()
 
-    def _speak(self, passphrase: Callable[[], Passphrase]) -> tuple[Sealer, Opener]:
-        def key() -> bytes:
-            return passphrase_key(passphrase())
+    def _speak(self, passphrases: Callable[[], Sequence[Passphrase]]) -> tuple[Sealer, Opener]:
+        def keys() -> list[bytes]:
+            return [passphrase_key(p) for p in passphrases()]
 
         clock = time.time
-        sealer = Sealer(self._identity, self._instance, key, clock, os.urandom)
-        return sealer, Opener(self._identity, self._instance, self._store.trusted, key, clock)
+        sealer = Sealer(self._identity, self._instance, keys, clock, os.urandom)
+        return sealer, Opener(self._identity, self._instance, self._store.trusted, keys, clock)
 
     def _own_group(self) -> str:
         """The group that this server speaks for: a Slave's is its Master's, also before it has the Master's content."""

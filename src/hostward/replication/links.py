@@ -56,6 +56,7 @@ class Links:
         self._store, self._sealer, self._opener = store, sealer, opener
         self._other_passphrase, self._group_id = other_passphrase, group_id
         self._hellos: dict[str, Hello] = {}
+        self._keys: dict[str, bytes] = {}
         self._client: aiohttp.ClientSession | None = None
         self._retired: list[aiohttp.ClientSession] = []
         self._trusted: list[str] = []
@@ -78,12 +79,13 @@ class Links:
         *,
         protocol: str,
         passphrase: Passphrase | None = None,
+        group: str = "",
         timeout_s: float = TIMEOUT_S,
     ) -> tuple[Message, str, str]:
-        """Say something to whatever server is at an address, of any group; answers its answer, its server id and its
-        certificate. Raises PeerError."""
+        """Say something to whatever server is at an address, of that group or of any; answers its answer, its server
+        id and its certificate. Raises PeerError."""
         sealer, opener = self._other_passphrase(passphrase) if passphrase else (self._sealer, self._opener)
-        answer, certificate = await self._converse(_url(target, protocol), message, timeout_s, sealer, opener, "")
+        answer, certificate = await self._converse(_url(target, protocol), message, timeout_s, sealer, opener, group)
         return _checked(answer), server_id_of(certificate), certificate
 
     async def close(self) -> None:
@@ -95,6 +97,25 @@ class Links:
     async def _converse(
         self, url: str, message: Message, timeout_s: float, sealer: Sealer, opener: Opener, group: str
     ) -> tuple[Message, str]:
+        """One question and answer, proved with the passphrase that the other server knows: while it is being changed,
+        there are several."""
+        keys = list(sealer.keys())
+        keys.sort(key=lambda key: key != self._keys.get(url))
+        for number, key in enumerate(keys, 1):
+            try:
+                answer, certificate = await self._exchange(url, message, timeout_s, sealer, opener, group, key)
+            except PeerError as error:
+                if error.code != "passphrase" or number == len(keys):
+                    raise
+                continue
+            if not _refused(answer, "passphrase") or number == len(keys):
+                self._keys[url] = key
+                return answer, certificate
+        raise AssertionError("unreachable")
+
+    async def _exchange(
+        self, url: str, message: Message, timeout_s: float, sealer: Sealer, opener: Opener, group: str, key: bytes
+    ) -> tuple[Message, str]:
         """One question and answer; once more where the other server has a new life since it was last asked."""
         body = message.to_bytes()
         for attempt in (1, 2):
@@ -102,13 +123,17 @@ class Links:
             nonce = sealer.new_nonce()
 
             def seal(hello: Hello = hello, nonce: str = nonce) -> bytes:
-                return sealer.seal(body, to=hello.certificate, nonce=nonce, to_instance=hello.instance, group=group)
+                return sealer.seal(
+                    body, to=hello.certificate, nonce=nonce, to_instance=hello.instance, group=group, key=key
+                )
 
             def open_(data: bytes, hello: Hello = hello, nonce: str = nonce) -> Message:
-                opened = opener.open(
-                    data, group=self._group_id(), in_reply_to=nonce, sender=fingerprint(hello.certificate)
-                )
-                return Message.from_bytes(opened.body)
+                mark = fingerprint(hello.certificate)
+                opened = opener.open(data, group=self._group_id(), in_reply_to=nonce, sender=mark)
+                answer = Message.from_bytes(opened.body)
+                if opened.claims.group != group and answer.act != "error":
+                    raise PeerError("The answer is of another group than the question.", code="group")
+                return answer
 
             try:
                 envelope = await asyncio.to_thread(seal) if len(body) > IN_THREAD_BYTES else seal()
@@ -120,7 +145,7 @@ class Links:
             except TrustError as error:
                 self._hellos.pop(url, None)
                 raise PeerError(error.message, remedy=error.remedy, code=_open_code(error)) from error
-            if answer.act == "error" and answer.data.get("code") == "instance" and attempt == 1:
+            if _refused(answer, "instance") and attempt == 1:
                 self._hellos.pop(url, None)
                 continue
             return answer, hello.certificate
@@ -150,6 +175,8 @@ class Links:
                 remedy="Import this server's servletcontainer.cer into the other server's Trusted Certificates.",
                 code="certificate-there",
             )
+        if status == 503:
+            raise PeerError("The other server is busy.", remedy="It is tried again.", code="busy")
         if status != 200:
             raise _wrong_context(url)
         return body
@@ -192,6 +219,10 @@ class Links:
 def _url(target: Target, protocol: str) -> str:
     host = f"[{target.host}]" if ":" in target.host else target.host
     return f"{protocol}://{host}:{target.port}/{target.context}/peer/"
+
+
+def _refused(answer: Message, code: str) -> bool:
+    return answer.act == "error" and answer.data.get("code") == code
 
 
 def _checked(answer: Message) -> Message:

@@ -4,6 +4,7 @@ member          a server whose node is, or is becoming, part of the ring       i
 slave           a row of the Master's Slave table, as the administrator gave it id = host:port/context
 removed-member  the tombstone of a removed server                               id = its server id
 ring            which generation of the ring is the current one                 id = "ring"
+passphrase      the newest change of the passphrase, and who has confirmed it   id = "newest"
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from hostward.domain.changes import Delete, Operation, Put, canonical
 from hostward.domain.replication import Target
 from hostward.registry.group import Element
 
-MEMBER, SLAVE, REMOVED, RING = "member", "slave", "removed-member", "ring"
-MEMBERSHIP_KINDS = (MEMBER, SLAVE, REMOVED, RING)
+MEMBER, SLAVE, REMOVED, RING, PASSPHRASE = "member", "slave", "removed-member", "ring", "passphrase"
+MEMBERSHIP_KINDS = (MEMBER, SLAVE, REMOVED, RING, PASSPHRASE)
 MAX_SERVERS = 16
 
 JOINING, JOINED = "joining", "joined"

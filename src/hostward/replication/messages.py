@@ -10,6 +10,9 @@ vouch      the same, while the Master is away                    Slave to Slave
 joined     my node is in the ring and my content is yours        Slave to Master
 leave      I leave the group                                     Slave to Master
 removed    you are no longer in the group                        Master to Slave
+passphrase the group's new passphrase                            Master to Slave
+
+Between members each message is of their group; WITHOUT_GROUP are those that a server may send before it belongs to it.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import orjson
 from hostward.domain.errors import HostwardError, PeerError
 
 MAX_BYTES = 64 << 20
+WITHOUT_GROUP = ("check", "admit", "leave")
 
 
 @dataclass(frozen=True, slots=True)

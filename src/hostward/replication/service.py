@@ -15,6 +15,7 @@ from hostward.replication.details import Details
 from hostward.replication.goals import Goal, Process
 from hostward.replication.members import JOINED, slave_rows
 from hostward.replication.parts import Parts
+from hostward.replication.passphrase_change import PassphraseChanges
 from hostward.replication.wanted import Wanted
 from hostward.trust.passphrase import Passphrase
 
@@ -27,9 +28,9 @@ INFORMING = "Status unavailable due to registry restart"
 class ReplicationService:
     """Implements commands.services.Replication on a server's parts."""
 
-    def __init__(self, parts: Parts, coordinator: Coordinator) -> None:
-        self._p, self._coordinator = parts, coordinator
-        self._details = Details(parts)
+    def __init__(self, parts: Parts, coordinator: Coordinator, passphrases: PassphraseChanges) -> None:
+        self._p, self._coordinator, self._passphrases = parts, coordinator, passphrases
+        self._details = Details(parts, passphrases)
         self._applying = Applying(parts, coordinator, lambda: (self.database_status(), self.reason()))
         self._since, self._last_status = parts.now(), ""
 
@@ -112,6 +113,7 @@ class ReplicationService:
                 for r in rows
             ],
             "passphrase_is_default": state.passphrase_is_default,
+            "passphrase_change": self._passphrases.under_way(),
             "warnings": self._warnings(),
             "job": job.to_json() if job else None,
             "version": p.version,
@@ -136,6 +138,14 @@ class ReplicationService:
 
     async def remove_node(self, host_id: str, author: str) -> str:
         return await self._applying.remove_node(host_id, author)
+
+    def passphrase_consequences(self) -> list[str]:
+        return self._passphrases.consequences()
+
+    async def change_passphrase(self, new: Passphrase, author: str) -> dict[str, Any] | None:
+        self.check_writable()
+        await self._passphrases.begin(new, author)
+        return self._passphrases.under_way()
 
     def jobs(self) -> list[dict[str, Any]]:
         return [j.to_json() for j in self._p.jobs.all()]
@@ -183,9 +193,18 @@ class ReplicationService:
 
     def _warnings(self) -> list[str]:
         state = self._p.state.now
+        found = []
         if state.role is not Role.STANDALONE and state.passphrase_is_default:
-            return ["The default passphrase is in use: change it on all servers."]
-        return []
+            found.append(
+                "The default passphrase is in use: change it on the Master (hostward replication change-passphrase)."
+            )
+        if state.passphrase_lost:
+            found.append("The stored passphrase can't be read: enter it again with Apply, or put back secrets.key.")
+        change = self._passphrases.under_way()
+        if change is not None:
+            names = ", ".join(change["waiting_for"])
+            found.append(f"The passphrase is being changed: not confirmed yet by {names}. The old one still works.")
+        return found
 
 
 def _target_json(target: Target | None) -> dict[str, Any] | None:

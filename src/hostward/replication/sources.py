@@ -43,10 +43,10 @@ class PeerSources:
         them = p.find(server_id)
         if them is not None:
             return await p.links.ask(them, message, timeout_s=BULK_TIMEOUT_S)
-        master = p.state.now.master
-        if master is None:
+        state = p.state.now
+        if state.master is None:
             raise PeerError("That server isn't a member.", code="group")
         answer, _, _ = await p.links.ask_target(
-            master, message, protocol=p.state.now.protocol, timeout_s=BULK_TIMEOUT_S
+            state.master, message, protocol=state.protocol, group=state.master_group, timeout_s=BULK_TIMEOUT_S
         )
         return answer

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Final
 
+import orjson
+import structlog
+
+from hostward.domain.errors import TrustError
 from hostward.domain.replication import Role, Target
 from hostward.registry.server import ServerRegistry
 from hostward.trust.passphrase import DEFAULT_PASSPHRASE, Passphrase
+from hostward.trust.vault import Vault
 
 KEY = "replication"
+PASSPHRASES: Final = "passphrases"
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +28,10 @@ class State:
     `fresh`: an Apply of the role Slave isn't carried out yet, so a removed server may join again.
     `master_id`, `master_certificate`, `master_group`: the Master as it last proved itself.
     `backup_group`: the group for whose joining this server's own configuration was kept.
+    `earlier`: passphrases that are accepted as well while a change of it is under way, the newest first.
+    `passphrase_id`: the change that the passphrase came with, empty where Apply set it.
+    `passphrase_author`: who began a change that isn't in the group's registry yet.
+    `passphrase_lost`: the stored one couldn't be read, so that none is in use which others know.
     `ring_formed`: the newest "group/generation" of which this node has been a working part.
     """
 
@@ -26,6 +39,10 @@ class State:
     adapter: str = ""
     protocol: str = "https"
     passphrase: str = ""
+    earlier: tuple[str, ...] = ()
+    passphrase_id: str = ""
+    passphrase_author: str = ""
+    passphrase_lost: bool = False
     master: Target | None = None
     fresh: bool = False
     master_id: str = ""
@@ -39,6 +56,11 @@ class State:
         return Passphrase(self.passphrase) if self.passphrase else DEFAULT_PASSPHRASE
 
     @property
+    def secrets(self) -> list[Passphrase]:
+        """All that other servers may know this one by, the newest first."""
+        return [self.secret, *map(Passphrase, self.earlier)]
+
+    @property
     def passphrase_is_default(self) -> bool:
         return not self.passphrase or self.secret == DEFAULT_PASSPHRASE
 
@@ -46,12 +68,22 @@ class State:
         return f"State(role={self.role}, master={self.master}, fresh={self.fresh})"
 
 
-class StateStore:
-    """The one State, cached; every change is fsynced before `update` returns."""
+def settled_passphrase(text: str) -> dict[str, Any]:
+    """The fields of a passphrase that stands alone, as Apply sets it."""
+    return {
+        "passphrase": text, "earlier": (), "passphrase_id": "", "passphrase_author": "", "passphrase_lost": False,
+    }  # fmt: skip
 
-    def __init__(self, server: ServerRegistry) -> None:
-        self._server = server
-        self._state = _from_json(server.get(KEY) or {})
+
+class StateStore:
+    """The one State, cached; every change is fsynced before `update` returns. Passphrases are locked in the vault."""
+
+    def __init__(self, server: ServerRegistry, vault: Vault) -> None:
+        self._server, self._vault, self._unreadable = server, vault, ""
+        stored = server.get(KEY) or {}
+        self._state = self._from_json(stored)
+        if stored and PASSPHRASES not in stored:  # by a version that kept it in clear
+            server.put(KEY, self._to_json(self._state))
 
     @property
     def now(self) -> State:
@@ -60,17 +92,36 @@ class StateStore:
     def update(self, **fields: Any) -> State:
         changed = replace(self._state, **fields)
         if changed != self._state:
-            value = asdict(changed)
-            value["role"] = changed.role.value
-            self._server.put(KEY, value)
+            self._server.put(KEY, self._to_json(changed))
             self._state = changed
         return changed
 
+    def _to_json(self, state: State) -> dict[str, Any]:
+        value = asdict(state)
+        value["role"] = state.role.value
+        held = [value.pop("passphrase"), *value.pop("earlier")]
+        value[PASSPHRASES] = self._vault.lock(orjson.dumps(held).decode(), KEY)
+        if state.passphrase_lost:  # the right key may yet be put back
+            value[PASSPHRASES] = self._unreadable
+        return value
 
-def _from_json(value: dict[str, Any]) -> State:
-    fields = dict(value)
-    if "role" in fields:
-        fields["role"] = Role(fields["role"])
-    if fields.get("master"):
-        fields["master"] = Target(**fields["master"])
-    return State(**fields)
+    def _from_json(self, value: dict[str, Any]) -> State:
+        fields = dict(value)
+        if "role" in fields:
+            fields["role"] = Role(fields["role"])
+        if fields.get("master"):
+            fields["master"] = Target(**fields["master"])
+        locked = fields.pop(PASSPHRASES, None)
+        if locked is not None:
+            fields |= self._unlocked(locked)
+        return State(**fields)
+
+    def _unlocked(self, locked: str) -> dict[str, Any]:
+        """Where the key is lost, a passphrase that nobody has: the server still starts, and says what it needs."""
+        try:
+            passphrase, *earlier = orjson.loads(self._vault.unlock(locked, KEY))
+        except TrustError as error:
+            log.error("passphrase-lost", reason=error.message)
+            self._unreadable = locked
+            return settled_passphrase(secrets.token_hex(16)) | {"passphrase_lost": True}
+        return {"passphrase": passphrase, "earlier": tuple(earlier), "passphrase_lost": False}

@@ -20,9 +20,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import struct
-import threading
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -45,6 +44,7 @@ from hostward.trust.identity import (
     to_der,
     to_pem,
 )
+from hostward.trust.nonces import Nonces
 from hostward.trust.passphrase import check_proof, proof
 
 MAX_BODY_BYTES: Final = 64 << 20
@@ -55,11 +55,9 @@ OVERHEAD_BYTES: Final = MAX_TOKEN_BYTES + 64
 SKEW_S: Final = 300
 """How far the clocks of two servers may differ."""
 
-MAX_REMEMBERED: Final = 1 << 18
-"""Requests remembered against replay: 400 a second, all the time. About 130 bytes each."""
-
 _MAGIC = b"HWE1"
 _PREFIX = struct.Struct(">4sI")
+PREFIX_BYTES: Final = _PREFIX.size
 _GCM_NONCE = bytes(12)  # each key encrypts one body, once
 _END_OF_TIME_S = 1 << 37  # what a datetime can hold
 _JWE_HEADER = {"alg": "ECDH-ES", "enc": "A256GCM"}
@@ -115,22 +113,26 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An envelope that passed every check. `sender_certificate` is PEM, and trusted."""
+    """An envelope that passed every check. `sender_certificate` is PEM, and trusted; `key` is the passphrase's that it
+    was proved with."""
 
     claims: Claims
     body: bytes = field(repr=False)
     sender_certificate: str
+    key: bytes | None = field(repr=False)
 
 
 class EnvelopeRefused(TrustError):
     """A trusted server's envelope was refused; `code` says why and may be told to that server, in an envelope made
     with `claims.nonce` and `sender_certificate`. Codes: instance (it must be sealed again, for the instance that the
-    answer comes from), clock, certificate-expired, passphrase, group, replay, busy."""
+    answer comes from), clock, certificate-expired, passphrase, group, replay, busy. `key`: as in Opened, None where the
+    sender knows no passphrase of this server."""
 
-    def __init__(self, message: str, *, remedy: str, code: str, claims: Claims, sender_certificate: str) -> None:
+    def __init__(self, message: str, *, remedy: str, code: str, signed: _Signed) -> None:
         super().__init__(message, remedy=remedy, code=code)
-        self.claims = claims
-        self.sender_certificate = sender_certificate
+        self.claims = signed.claims
+        self.sender_certificate = signed.certificate
+        self.key = signed.key
 
 
 class Instance:
@@ -147,22 +149,26 @@ class Instance:
 
 
 class Sealer:
-    """Makes envelopes in this server's name. `passphrase_key` is asked each time (passphrase.passphrase_key),
-    `clock` gives Unix seconds, `random` n random bytes. Any thread."""
+    """Makes envelopes in this server's name. `keys` gives the passphrases' keys (passphrase.passphrase_key), the newest
+    first, and is asked each time; `clock` gives Unix seconds, `random` n random bytes. Any thread."""
 
     def __init__(
         self,
         identity: ServerIdentity,
         instance: Instance,
-        passphrase_key: Callable[[], bytes],
+        keys: Callable[[], Sequence[bytes]],
         clock: Callable[[], float],
         random: Callable[[int], bytes],
     ) -> None:
         self._identity, self._instance = identity, instance
-        self._passphrase_key, self._clock, self._random = passphrase_key, clock, random
+        self._keys, self._clock, self._random = keys, clock, random
         self._key = ECKey(identity.private_key, None)
         # RFC 7515, 4.1.6: DER in base64, not base64url.
         self._header = {"alg": "ES256", "x5c": [base64.b64encode(to_der(identity.certificate_pem)).decode()]}
+
+    def keys(self) -> Sequence[bytes]:
+        """The passphrases' keys that another server may know this one by, the newest first."""
+        return self._keys()
 
     def new_nonce(self) -> str:
         """A nonce for a request, to be given to `seal` and later to `Opener.open` with the answer."""
@@ -177,9 +183,11 @@ class Sealer:
         to_instance: str = "",
         group: str = "",
         in_reply_to: str = "",
+        key: bytes | None = None,
     ) -> bytes:
         """An envelope for the server with the certificate `to` (PEM); a response if it is `in_reply_to` a request's
-        nonce. About 0.3 ms, and 2 ms for each MiB of body: seal large ones in a thread.
+        nonce; proved with `key`, the newest passphrase's unless given. About 0.3 ms, and 2 ms for each MiB of body:
+        seal large ones in a thread.
 
         Raises InvalidInput for a body of more than 64 MiB, TrustError "certificate" for a certificate that isn't a
         Hostward server's."""
@@ -203,7 +211,7 @@ class Sealer:
         )
         body_key = self._random(32)
         signed = asdict(claims) | {"body_key": body_key.hex(), "body_sha256": hashlib.sha256(body).hexdigest()}
-        signed["proof"] = proof(self._passphrase_key(), canonical(signed)).hex()
+        signed["proof"] = proof(key or self._keys()[0], canonical(signed)).hex()
         token = jws.serialize_compact(dict(self._header), canonical(signed), self._key, registry=_JWS)
         token = jwe.encrypt_compact(dict(_JWE_HEADER), token, receiver_key, registry=_JWE)
         assert len(token) <= MAX_TOKEN_BYTES, "the limits on certificate and claims keep the token small"
@@ -211,13 +219,15 @@ class Sealer:
         return b"".join((_PREFIX.pack(_MAGIC, len(token)), token.encode(), sealed_body))
 
     def reply(self, request: Opened | EnvelopeRefused, body: bytes, *, group: str = "") -> bytes:
-        """The response to a request, or to one that was refused. Raises as `seal` does."""
+        """The response to a request, or to one that was refused; proved with the passphrase that its sender knows.
+        Raises as `seal` does."""
         return self.seal(
             body,
             to=request.sender_certificate,
             to_instance=request.claims.sender_instance,
             group=group,
             in_reply_to=request.claims.nonce,
+            key=request.key,
         )
 
 
@@ -231,35 +241,74 @@ class _Signed:
     proof: bytes
     proved: bytes = field(repr=False)  # what the proof is about
     certificate: str
+    key: bytes | None = field(default=None, repr=False)  # of the passphrase that the proof was made with
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """An envelope's head that passed every check, at that Unix time."""
+
+    signed: _Signed
+    at_s: float
+
+
+def head_size(start: bytes) -> int:
+    """How long the head of the envelope is that starts with these PREFIX_BYTES. Raises TrustError "untrusted"."""
+    if len(start) < PREFIX_BYTES:
+        raise _untrusted("it is too short")
+    magic, length = _PREFIX.unpack_from(start)
+    if magic != _MAGIC or length > MAX_TOKEN_BYTES:
+        raise _untrusted("it is no envelope")
+    return PREFIX_BYTES + int(length)
 
 
 class Opener:
-    """Opens envelopes sent to this server. `trusted` says whether the certificate with a fingerprint is. Any thread."""
+    """Opens envelopes sent to this server. `trusted` says whether the certificate with a fingerprint is; any of `keys`
+    proves the passphrase. Any thread.
+
+    `recognise` needs an envelope's head only, so that nothing large is taken from anyone who isn't known."""
 
     def __init__(
         self,
         identity: ServerIdentity,
         instance: Instance,
         trusted: Callable[[str], bool],
-        passphrase_key: Callable[[], bytes],
+        keys: Callable[[], Sequence[bytes]],
         clock: Callable[[], float],
     ) -> None:
         self._identity, self._instance = identity, instance
-        self._trusted, self._passphrase_key, self._clock = trusted, passphrase_key, clock
+        self._trusted, self._keys, self._clock = trusted, keys, clock
         self._key = ECKey(identity.private_key, None)
         self._names = (identity.server_id, identity.fingerprint)
-        self._nonces = _Nonces()
+        self._nonces = Nonces(SKEW_S)
 
     def open(self, envelope: bytes, *, group: str = "", in_reply_to: str = "", sender: str = "") -> Opened:
         """What the envelope holds. A request, or with `in_reply_to` the response to the request with that nonce; with
         `sender` (a fingerprint) only from that server. With `group`, this server's, an envelope may be of that group
         or of none: look at `claims.group`. About 0.4 ms, and 2 ms for each MiB of body: open large ones in a thread.
         Raises TrustError "untrusted" and EnvelopeRefused, see there."""
-        sealed_body, signed = self._authenticate(envelope)
+        if len(envelope) > MAX_BODY_BYTES + OVERHEAD_BYTES:
+            raise _untrusted("its size is wrong")
+        end = head_size(envelope)
+        head = self.recognise(envelope[:end], group=group, in_reply_to=in_reply_to, sender=sender)
+        return self.complete(head, memoryview(envelope)[end:])
+
+    def recognise(self, head: bytes, *, group: str = "", in_reply_to: str = "", sender: str = "") -> Recognised:
+        """Everything that an envelope's first `head_size` bytes tell: whose it is, and that it would be accepted, but
+        for its body and for replay. Parameters and errors are those of `open`."""
+        signed = self._authenticate(head)
         if in_reply_to != signed.claims.in_reply_to or (sender and fingerprint(signed.certificate) != sender):
             raise _untrusted("it isn't what was waited for")
+        signed = replace(
+            signed, key=next((k for k in self._keys() if check_proof(k, signed.proved, signed.proof)), None)
+        )
         now_s = self._clock()
         self._check(signed, group, now_s)
+        return Recognised(signed, now_s)
+
+    def complete(self, head: Recognised, sealed_body: bytes | memoryview) -> Opened:
+        """The whole envelope, from its head and the bytes after that. Raises as `open` does."""
+        signed = head.signed
         try:
             body = AESGCM(signed.body_key).decrypt(_GCM_NONCE, sealed_body, None)
         except (InvalidTag, ValueError) as error:
@@ -269,20 +318,15 @@ class Opener:
         # Last, so that an altered copy sent ahead can't make the true one look like a replay. A response needs no
         # memory: its request is waited for once.
         if signed.claims.kind is Kind.REQUEST:
-            self._remember(signed, now_s)
-        return Opened(signed.claims, body, signed.certificate)
+            self._remember(signed, head.at_s)
+        return Opened(signed.claims, body, signed.certificate, signed.key)
 
-    def _authenticate(self, envelope: bytes) -> tuple[memoryview, _Signed]:
+    def _authenticate(self, head: bytes) -> _Signed:
         """Everything up to a good signature by a trusted certificate. Raises TrustError "untrusted" only."""
-        data = memoryview(envelope)
-        if not _PREFIX.size < len(data) <= MAX_BODY_BYTES + OVERHEAD_BYTES:
-            raise _untrusted("its size is wrong")
-        magic, length = _PREFIX.unpack_from(data)
-        if magic != _MAGIC or length > min(MAX_TOKEN_BYTES, len(data) - _PREFIX.size):
-            raise _untrusted("it is no envelope")
-        end = _PREFIX.size + length
+        if len(head) != head_size(head):
+            raise _untrusted("it is cut off")
         try:
-            token = self._decrypt(bytes(data[_PREFIX.size : end]))
+            token = self._decrypt(head[_PREFIX.size :])
             certificate_der = _certificate_in(token)
         except _MALFORMED as error:
             raise _untrusted("it isn't for this server, or was altered") from error
@@ -295,7 +339,7 @@ class Opener:
             raise _untrusted(f"its signature isn't by the certificate {mark}, or its claims are wrong") from error
         if signed.claims.receiver not in self._names:
             raise _untrusted(f"the server {signed.claims.sender} sealed it for another server")
-        return data[end:], signed
+        return signed
 
     def _decrypt(self, token: bytes) -> bytes:
         header = _header(token)
@@ -331,7 +375,7 @@ class Opener:
                 f"{certificate.not_valid_after_utc:%Y-%m-%d}; today is {moment:%Y-%m-%d}.",
                 "Give that server a new certificate and import it on the others.",
             )
-        if not check_proof(self._passphrase_key(), signed.proved, signed.proof):
+        if signed.key is None:
             raise _refused(
                 signed,
                 "passphrase",
@@ -352,42 +396,6 @@ class Opener:
             raise _refused(signed, "busy", "Too many requests within ten minutes.", "Try again in a minute.")
         if known:
             raise _refused(signed, "replay", "This request was received before.", "Send it anew, with a new nonce.")
-
-
-class _Nonces:
-    """The nonces of requests, in buckets of a minute by the time they claim, kept twice as long as the clocks may
-    differ. Small steps back of this server's clock therefore don't matter; a larger one is told by `went_back`."""
-
-    _BUCKET_S = 60
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._buckets: dict[int, set[bytes]] = {}
-        self._latest_s = 0.0
-
-    def went_back(self, now_s: float) -> bool:
-        """Whether the clock was set back so far that nonces already forgotten could be used again. Forgets the
-        others too: the caller voids all requests."""
-        with self._lock:
-            back = now_s < self._latest_s - SKEW_S
-            if back:
-                self._buckets.clear()
-            self._latest_s = now_s if back else max(now_s, self._latest_s)
-            return back
-
-    def add(self, nonce: str, time_s: int, now_s: float) -> bool | None:
-        """Whether it was there already; None if there is no room."""
-        with self._lock:
-            for bucket in [b for b in self._buckets if (b + 1) * self._BUCKET_S < now_s - 2 * SKEW_S]:
-                del self._buckets[bucket]
-            bucket_of = self._buckets.setdefault(time_s // self._BUCKET_S, set())
-            value = bytes.fromhex(nonce)
-            if value in bucket_of:
-                return True
-            if sum(map(len, self._buckets.values())) >= MAX_REMEMBERED:
-                return None
-            bucket_of.add(value)
-            return False
 
 
 def _header(token: bytes) -> dict[str, Any]:
@@ -442,6 +450,4 @@ def _untrusted(why: str) -> TrustError:
 
 
 def _refused(signed: _Signed, code: str, message: str, remedy: str) -> EnvelopeRefused:
-    return EnvelopeRefused(
-        message, remedy=remedy, code=code, claims=signed.claims, sender_certificate=signed.certificate
-    )
+    return EnvelopeRefused(message, remedy=remedy, code=code, signed=signed)

@@ -1,4 +1,5 @@
-"""The passphrase that the servers of a group share. It never travels: only proofs of knowing it do, inside envelopes.
+"""The passphrase that the servers of a group share. Only proofs of knowing it travel, inside envelopes; and, when it is
+changed for a running group, the new one, in envelopes that only a member can open.
 
 Alone it opens nothing, since certificates are needed too (guide, 5.13.6); that is why a default can exist.
 """
@@ -65,7 +66,7 @@ class Passphrase:
 DEFAULT_PASSPHRASE: Final = Passphrase("hostward-replication")
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def passphrase_key(passphrase: Passphrase) -> bytes:
     """The 32-byte key that proofs are made with (scrypt). Takes about 0.1 s and 32 MiB the first time for a
     passphrase, so call it first in a thread."""

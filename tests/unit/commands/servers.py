@@ -84,6 +84,12 @@ class StandaloneReplication:
         self.removed.append(host_id)
         return "job1"
 
+    def passphrase_consequences(self) -> list[str]:
+        raise Conflict("This server is Standalone.", remedy="Use Apply.", code="standalone")
+
+    async def change_passphrase(self, new: Passphrase, author: str) -> dict[str, Any] | None:
+        raise Conflict("This server is Standalone.", remedy="Use Apply.", code="standalone")
+
     def jobs(self) -> list[dict[str, Any]]:
         return [self.job(f"job{n}") for n in range(1, len(self.applied) + 1)]
 

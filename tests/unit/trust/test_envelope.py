@@ -15,6 +15,7 @@ from joserfc.jwk import ECKey
 from hostward.domain.changes import canonical
 from hostward.domain.errors import InvalidInput, TrustError
 from hostward.trust import envelope as module
+from hostward.trust import nonces
 from hostward.trust.envelope import MAX_BODY_BYTES, OVERHEAD_BYTES, EnvelopeRefused, Instance, Kind, Opener, Sealer
 from hostward.trust.identity import ServerIdentity, public_key_of
 from hostward.trust.passphrase import proof
@@ -41,17 +42,21 @@ class Server:
     def __init__(self, identity: ServerIdentity) -> None:
         self.identity = identity
         self.now_s, self.passphrase_key, self.trusted = START_S, b"k" * 32, set[str]()
+        self.earlier_keys: list[bytes] = []
         random = Counter(identity.server_id)
         self.instance = Instance(random)
-        self.sealer = Sealer(identity, self.instance, lambda: self.passphrase_key, lambda: self.now_s, random)
+        self.sealer = Sealer(identity, self.instance, self.keys, lambda: self.now_s, random)
         self.opener = self.new_opener()
+
+    def keys(self) -> list[bytes]:
+        return [self.passphrase_key, *self.earlier_keys]
 
     def new_opener(self) -> Opener:
         return Opener(
             self.identity,
             self.instance,
             lambda f: f in self.trusted,
-            lambda: self.passphrase_key,
+            self.keys,
             lambda: self.now_s,
         )
 
@@ -361,7 +366,7 @@ def test_an_altered_copy_sent_ahead_does_not_spoil_the_true_one(identities: list
 
 
 def test_memory_of_requests_is_bounded(identities: list[ServerIdentity], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_REMEMBERED", 3)
+    monkeypatch.setattr(nonces, "MAX_REMEMBERED", 3)
     a, b = pair(identities)
     for _ in range(3):
         b.opener.open(a.request(b), group="g")
@@ -402,3 +407,56 @@ def test_the_bodys_key_is_fresh(identities: list[ServerIdentity]) -> None:
         bodies.append(envelope[8 + int.from_bytes(envelope[4:8]) :])
     assert bodies[0] != bodies[1]
     assert len(bodies[0]) == len(b"same") + 16
+
+
+@pytest.mark.feature("R6")
+def test_while_the_passphrase_changes_both_are_known_and_each_is_answered_with_its_own(
+    identities: list[ServerIdentity],
+) -> None:
+    changed, old = pair(identities)
+    changed.passphrase_key, changed.earlier_keys = b"n" * 32, [b"k" * 32]
+    nonce = old.sealer.new_nonce()
+    request = changed.opener.open(old.request(changed, nonce=nonce), group="g")
+    assert request.key == b"k" * 32
+    answer = changed.sealer.reply(request, b"answer")
+    assert old.opener.open(answer, group="g", in_reply_to=nonce).body == b"answer"
+    refused = old.refused(changed.request(old))
+    assert (refused.code, refused.key) == ("passphrase", None)
+    sealed = changed.sealer.seal(
+        b"again", to=old.identity.certificate_pem, to_instance=old.instance.id, key=changed.sealer.keys()[1]
+    )
+    assert old.opener.open(sealed, group="g").body == b"again"
+    changed.earlier_keys = []
+    assert changed.refused(old.request(changed)).code == "passphrase"
+
+
+def test_a_refusal_too_is_proved_with_the_passphrase_that_its_sender_knows(identities: list[ServerIdentity]) -> None:
+    changed, old = pair(identities)
+    nonce = old.sealer.new_nonce()
+    request = old.request(changed, nonce=nonce)
+    changed.passphrase_key, changed.earlier_keys = b"n" * 32, [b"k" * 32]
+    changed.instance.renew()
+    refused = changed.refused(request)
+    assert refused.code == "instance"
+    answer = changed.sealer.reply(refused, b"sorry")
+    assert old.opener.open(answer, group="g", in_reply_to=nonce).body == b"sorry"
+
+
+@pytest.mark.feature("R5")
+def test_an_envelopes_head_says_whose_it_is_before_the_rest_is_there(identities: list[ServerIdentity]) -> None:
+    a, b = pair(identities)
+    envelope = a.request(b, b"x" * 100_000)
+    size = module.head_size(envelope[: module.PREFIX_BYTES])
+    assert size < OVERHEAD_BYTES
+    head = b.opener.recognise(envelope[:size], group="g")
+    assert head.signed.claims.sender == a.identity.server_id
+    assert b.opener.complete(head, envelope[size:]).body == b"x" * 100_000
+    with pytest.raises(EnvelopeRefused) as replayed:
+        b.opener.complete(b.opener.recognise(envelope[:size], group="g"), envelope[size:])
+    assert replayed.value.code == "replay"
+    a.trusted, b.trusted = set(), set()
+    with pytest.raises(TrustError, match="Trusted Certificates"):
+        b.opener.recognise(envelope[:size], group="g")
+    for cut in (envelope[: size - 1], envelope[: size + 1], b"", b"HWE1"):
+        with pytest.raises(TrustError):
+            b.opener.recognise(cut, group="g")

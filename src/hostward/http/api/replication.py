@@ -53,6 +53,11 @@ class TestIn(TargetIn):
     passphrase: SecretStr | None = None
 
 
+class PassphraseIn(Strict):
+    passphrase: SecretStr
+    confirm: bool = Field(default=False, strict=True)
+
+
 class ConfirmIn(Strict):
     confirm: bool = Field(default=False, strict=True)
 
@@ -103,6 +108,24 @@ async def check_connection(given: TestIn, who: Who, services: With) -> Response:
     target, passphrase = _target(given, ""), _passphrase(given.passphrase)
     checks = await services.replication.test_connection(target, protocol=given.protocol, passphrase=passphrase)
     return Json({"ok": all(c.ok is not False for c in checks), "checks": [asdict(c) for c in checks]})
+
+
+@router.post(
+    "/replication/passphrase",
+    summary="Change the passphrase of the running group",
+    status_code=202,
+    responses=answers(shapes.PassphraseChanged, "Who hasn't confirmed it yet", 202),
+)
+async def change_passphrase(given: PassphraseIn, who: Who, services: With) -> Response:
+    """On the Master. The servers are handed the new one by themselves, also those that are away now, when they answer
+    again; until all have confirmed it the old one works too."""
+    passphrase = Passphrase(given.passphrase.get_secret_value())
+    if not given.confirm:
+        consequences = await asyncio.to_thread(services.replication.passphrase_consequences)
+        raise ConfirmationRequired(
+            "Changing the passphrase of the group: are you sure?", remedy=_CONFIRM, consequences=consequences
+        )
+    return Json({"passphrase_change": await services.replication.change_passphrase(passphrase, who.user)}, 202)
 
 
 @router.get(

@@ -226,6 +226,18 @@ class JobStarted(Shown):
     job: Job
 
 
+class PassphraseChange(Shown):
+    started: str
+    author: str
+    waiting_for: list[str]
+    """The servers that haven't confirmed the new passphrase yet; the old one works until they have."""
+
+
+class PassphraseChanged(Shown):
+    passphrase_change: PassphraseChange | None
+    """Null where every server has confirmed it."""
+
+
 class Status(Shown):
     server: str
     server_name: str
@@ -246,6 +258,8 @@ class Status(Shown):
     master: Place | None
     slaves: list[SlavePlace]
     passphrase_is_default: bool
+    passphrase_change: PassphraseChange | None
+    """While it is being changed."""
     job: Job | None
     version: str
 
@@ -265,6 +279,8 @@ class Node(Shown):
     in_sync: bool
     compared_at: str
     version: str
+    passphrase_confirmed: bool
+    """False while the passphrase is being changed and this server doesn't have the new one yet."""
 
 
 class CheckShown(Shown):

@@ -9,11 +9,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hostward.domain.errors import TrustError
+from hostward.domain.errors import TrustError, Unavailable
 from hostward.replication.envelopes import Receiver
-from hostward.replication.messages import MAX_BYTES
-
-MAX_ENVELOPE_BYTES = MAX_BYTES + (1 << 20)
 
 
 def peer_routes(receiver: Receiver) -> list[Route]:
@@ -24,20 +21,11 @@ def peer_routes(receiver: Receiver) -> list[Route]:
 
     async def envelope(request: Request) -> Response:
         try:
-            body = await _body(request)
-            answer = await receiver.receive(body)
+            answer = await receiver.receive(request.stream())
         except (TrustError, ClientDisconnect):
             return Response(status_code=403)
+        except Unavailable:
+            return Response(status_code=503)
         return Response(answer, media_type="application/octet-stream")
 
     return [Route("/", hello, methods=["GET"]), Route("/", envelope, methods=["POST"])]
-
-
-async def _body(request: Request) -> bytes:
-    parts, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_ENVELOPE_BYTES:
-            raise TrustError("An envelope was too large.", code="untrusted")
-        parts.append(chunk)
-    return b"".join(parts)
