@@ -67,6 +67,8 @@ class Administrator:
             Act.MASTER: self._master,
             Act.SLAVE: self._slave,
             Act.REMOVE: self._remove,
+            Act.SWITCH_OVER: self._switch_over,
+            Act.PROMOTE: self._promote,
         }
 
     @property
@@ -156,6 +158,45 @@ class Administrator:
         host_id = node["host_id"] or node["server"]
         patiently(lambda: master.server.api.delete(f"replication/nodes/{host_id}", confirm=True))
 
+    def _switch_over(self, place: Place) -> None:
+        """Changes are sent to the old Master all the while; it refuses those that it can't hand over."""
+        master = self.master
+        assert master is not None
+        now = place.server.api.get("server")["server"]
+        job = master.server.api.post("replication/switch-over", {"to": now, "confirm": True})["job"]
+
+        def ended() -> str:
+            if place.server.api.health("master")[0] == 200:
+                return "done"
+            return "failed" if master.server.api.get(f"jobs/{job['id']}")["state"] == "failed" else ""
+
+        if eventually(ended, within_s=HEALED_WITHIN_S) == "failed":
+            raise Refused(409, {"code": "switch-over-failed"})
+        self._stream.aim(place.server, self._line)
+
+    def _promote(self, place: Place) -> None:
+        """The Master is dead. What a second server had confirmed is kept; the rest may have been set aside."""
+        place.server.api.post("replication/promote", {"confirm": True})
+        self._stream.rest()
+        eventually(lambda: place.server.api.health("master")[0] == 200, within_s=HEALED_WITHIN_S)
+        found = self._stream.of(place.server.api.export())
+        others = [s for s in self.world if s.role == "slave" and not s.outcast]
+        all_asked = all(s.running and not s.cut_off for s in others)  # else it can't know what only they have
+        place.claims = [Claim(self._line, self._line.confirmed() if all_asked else 0)]
+        self._check_claims(place, found)
+        old, self._line = self._line, Line(found)
+        for other in self.places:  # what they have of the old one, until they follow
+            closed = [Claim(c.line, c.since, len(old)) if c.line is old else c for c in other.claims]
+            other.claims = [*closed, Claim(self._line, 0)]
+        self._stream.aim(place.server, self._line)
+
+    def follow_the_promoted(self) -> None:
+        """Where a forced promotion waits for the administrator of a Slave, that follows it now."""
+        for place, seen in zip(self.places, self.world, strict=True):
+            claim = place.server.api.status().get("claim") if seen.role == "slave" and not seen.outcast else None
+            if claim is not None:
+                place.server.api.post("replication/follow", {"server": claim["server"], "confirm": True})
+
     def _replace(self, place: Place) -> None:
         place.server.renew()
         place.server.start()
@@ -181,7 +222,12 @@ class Administrator:
         servers = [p.server for p in members]
         self._group.servers = sorted(servers, key=lambda s: s is not self._master_server())
         self._stream.rest()
-        eventually(self._group.settled, within_s=HEALED_WITHIN_S, every_s=0.5)
+
+        def settled() -> bool:
+            self.follow_the_promoted()
+            return self._group.settled()
+
+        eventually(settled, within_s=HEALED_WITHIN_S, every_s=0.5)
         took_s = time.monotonic() - began
         here = len(self._line)
         for place in members:

@@ -30,6 +30,8 @@ class Act(Enum):
     MASTER = "set to Master"
     SLAVE = "set to Slave"
     REMOVE = "remove on the Master"
+    SWITCH_OVER = "hand over to"
+    PROMOTE = "promote by force"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,8 @@ def possible(world: World) -> list[tuple[Act, int, int]]:
         found += [(act, n, weight) for act, weight in _to_the_machine(seen)]
         if seen.running:
             found += [(act, n, weight) for act, weight in _by_the_administrator(world, n, master)]
-        if master is not None and world[master].running and seen.role == "slave" and not seen.outcast:
-            found.append((Act.REMOVE, n, 2))
+        if master is not None and seen.role == "slave" and not seen.outcast:
+            found += [(act, n, weight) for act, weight in _to_a_slave(seen, world[master])]
     return found
 
 
@@ -88,6 +90,12 @@ def _to_the_machine(seen: Seen) -> list[tuple[Act, int]]:
     if seen.role == "slave":
         found.append((Act.REPLACE, 1))
     return found
+
+
+def _to_a_slave(slave: Seen, master: Seen) -> list[tuple[Act, int]]:
+    if master.running:
+        return [(Act.REMOVE, 2), *([(Act.SWITCH_OVER, 2)] if slave.running else [])]
+    return [(Act.PROMOTE, 4)] if slave.running else []
 
 
 def _by_the_administrator(world: World, n: int, master: int | None) -> list[tuple[Act, int]]:
@@ -113,9 +121,13 @@ def after(world: World, act: Act, server: int) -> World:
         Act.MASTER: {"role": "master"},
         Act.SLAVE: {"role": "slave", "outcast": False, "lost": False},
         Act.REMOVE: {"outcast": True},
+        Act.SWITCH_OVER: {"role": "master"},
+        Act.PROMOTE: {"role": "master"},
     }
     if act is Act.STANDALONE and seen.role == "master":
         others = [replace(o, outcast=o.outcast or o.role == "slave", lost=False) for o in others]
+    if act in (Act.SWITCH_OVER, Act.PROMOTE):
+        others = [replace(o, role="slave" if o.role == "master" else o.role) for o in others]
     others[server] = replace(seen, **changes.get(act, {}))  # type: ignore[arg-type]
     return tuple(others)
 

@@ -97,9 +97,10 @@ class Stream:
             elif refused.status not in (409, 503):
                 raise
             return
-        line.note(name, value)
+        confirmed = bool(answer["replicated"]["confirmed"])
+        line.note(name, value, confirmed=confirmed)
         self.counts["acknowledged"] += 1
-        self.counts["confirmed"] += bool(answer["replicated"]["confirmed"])
+        self.counts["confirmed"] += confirmed
         if value is None:
             self._owned.pop(name)
         else:

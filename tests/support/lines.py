@@ -16,11 +16,13 @@ Value = int | None
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One write. `sure`: it was acknowledged; else its answer was lost, and nobody knows whether it acted."""
+    """One write. `sure`: it was acknowledged; else its answer was lost, and nobody knows whether it acted.
+    `confirmed`: a second server had it then."""
 
     name: str
     value: Value
     sure: bool
+    confirmed: bool
 
 
 class Line:
@@ -35,9 +37,14 @@ class Line:
         with self._lock:
             return len(self._notes)
 
-    def note(self, name: str, value: Value, *, sure: bool = True) -> None:
+    def note(self, name: str, value: Value, *, sure: bool = True, confirmed: bool = False) -> None:
         with self._lock:
-            self._notes.append(Note(name, value, sure))
+            self._notes.append(Note(name, value, sure, confirmed))
+
+    def confirmed(self) -> int:
+        """How many writes there were when the last one was confirmed: they outlive any one server."""
+        with self._lock:
+            return max((n for n, note in enumerate(self._notes, 1) if note.confirmed), default=0)
 
     def problem(self, found: Mapping[str, int], since: int, until: int | None = None) -> str | None:
         """None where `found` is one of the states from `since` writes on (up to `until`); else how it differs from the

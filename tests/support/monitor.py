@@ -36,16 +36,19 @@ class Monitor:
             thread.join(60)
 
     def _watch(self, server: Server) -> None:
-        newest: dict[str, int] = {}
+        newest: dict[str, tuple[int, str, int]] = {}
         while not self._stop.wait(LOOK_EVERY_S):
             try:
                 status = server.api.status()
             except (httpx.TransportError, Refused):
                 continue
             group, revision = str(status["group"]), int(status["revision"])
-            if revision < newest.get(group, 0):
-                self._note(f"{server.name} went back from revision {newest[group]} to {revision}")
-            newest[group] = max(newest.get(group, 0), revision)
+            epoch = str(status["epoch"])
+            before, now = newest.get(group), (int(epoch.partition(".")[0]), epoch, revision)
+            newest[group] = now
+            # A forced promotion may set aside what lies beyond its start.
+            if before is not None and (now[0] < before[0] or (epoch == before[1] and revision < before[2])):
+                self._note(f"{server.name} went back from {before[1]}, {before[2]} to {epoch}, {revision}")
             self._compare(server, status)
 
     def _compare(self, server: Server, status: dict[str, Any]) -> None:
