@@ -15,7 +15,8 @@ FORM_WITHIN_S = 180.0
 
 
 class Group:
-    """The first server is the Master; the others are Slaves."""
+    """The first server is the Master; the others are Slaves. Where another one becomes the Master, `is_master` puts it
+    first."""
 
     def __init__(
         self,
@@ -37,6 +38,17 @@ class Group:
     @property
     def slaves(self) -> Sequence[Server]:
         return self.servers[1:]
+
+    def is_master(self, server: Server) -> None:
+        """The others stay in their order."""
+        self.servers.sort(key=lambda s: s is not server)
+
+    def switch_over(self, to: Server, *, within_s: float = 60.0) -> None:
+        """Hand over to that server, and wait until the old Master is its Slave and it accepts changes."""
+        job = self.master.api.post("replication/switch-over", {"to": to.name, "confirm": True})["job"]
+        self.master.follow(job, within_s=within_s)
+        eventually(lambda: to.api.health("master")[0] == 200, within_s=within_s)
+        self.is_master(to)
 
     # Forming
 

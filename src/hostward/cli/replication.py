@@ -156,6 +156,39 @@ def remove(
     _show_job(call, call.confirmed("DELETE", path, {}, yes=yes), wait=wait)
 
 
+@client_command(app, "switch-over")
+def switch_over(
+    call: Call,
+    to: Annotated[str, typer.Argument(metavar="SERVER", help="A Slave: its name, server id or Host Id.")],
+    yes: YesOption = False,
+    wait: WaitOption = False,
+) -> None:
+    """On the Master: hand over to a Slave, which becomes the Master; nothing is lost."""
+    _show_job(call, call.confirmed("POST", "replication/switch-over", {"to": to}, yes=yes), wait=wait)
+
+
+@client_command(app, "promote")
+def promote(
+    call: Call,
+    insist: Annotated[bool, typer.Option("--insist", help="Also where the Master can still be reached.")] = False,
+    yes: YesOption = False,
+    wait: WaitOption = False,
+) -> None:
+    """On a Slave whose Master is dead: make it the Master."""
+    _show_job(call, call.confirmed("POST", "replication/promote", {"insist": insist}, yes=yes), wait=wait)
+
+
+@client_command(app, "follow")
+def follow_server(
+    call: Call,
+    server: Annotated[str, typer.Argument(metavar="SERVER", help="As `hostward replication status` names it.")],
+    yes: YesOption = False,
+    wait: WaitOption = False,
+) -> None:
+    """Follow a server that was promoted by force."""
+    _show_job(call, call.confirmed("POST", "replication/follow", {"server": server}, yes=yes), wait=wait)
+
+
 @client_command(app, "test-connection")
 def check_connection(
     call: Call,

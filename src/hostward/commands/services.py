@@ -28,6 +28,11 @@ class Replication(Protocol):
         """Return where this server may change the replicated configuration. Raises Conflict, code "slave", with the
         Master's URL in the remedy, or Unavailable while a Master catches up."""
 
+    async def check_stands(self, revision: int, hash_: bytes) -> None:
+        """Return where the change that was just committed with that revision and hash is part of the group's history.
+        Raises Conflict, code "superseded", where another server had become the Master."""
+        ...
+
     async def acknowledged(self, revision: int, *, all_servers: bool = False) -> Replicated:
         """Who has the revision, once one Slave (all that can be reached, with `all_servers`) has it or a short time is
         over. Never raises: the change stands."""
@@ -67,6 +72,20 @@ class Replication(Protocol):
     async def change_passphrase(self, new: Passphrase, author: str) -> dict[str, Any] | None:
         """Change the passphrase of the running group: the change as status shows it, None where all servers have
         confirmed it already. Raises Conflict, Unavailable."""
+        ...
+
+    async def switch_over(self, to: str, author: str, *, confirmed: bool) -> str:
+        """Hand over to that Slave (its id, Host Id or name); the job's id. Raises NotFound, Conflict, Unavailable, or
+        ConfirmationRequired."""
+        ...
+
+    async def promote(self, author: str, *, insist: bool, confirmed: bool) -> str:
+        """Make this Slave the Master, the Master being dead; the job's id. Raises Conflict or ConfirmationRequired."""
+        ...
+
+    async def follow(self, server: str, author: str, *, confirmed: bool) -> str:
+        """Follow the server that says it is the Master now; the job's id. Raises NotFound, Conflict, or
+        ConfirmationRequired."""
         ...
 
     def jobs(self) -> list[dict[str, Any]]:

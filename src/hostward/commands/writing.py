@@ -53,7 +53,8 @@ async def write(
     **logged: object,
 ) -> tuple[Committed, Replicated]:
     """Commit what `decide` answers, log it, and wait until one Slave has it (`all_servers`: every one that can be
-    reached). Raises what check_writable and decide raise; then nothing was changed."""
+    reached). Raises what check_writable and decide raise; then nothing was changed. And Conflict "superseded", where
+    another server had become the Master before this one could tell."""
     services.replication.check_writable()
     committed = await services.group.commit(actor.user, decide, idempotency_key=once.seed if once else None)
     log.info(
@@ -66,7 +67,9 @@ async def write(
         repeated=committed.repeated,
         **logged,
     )
-    return committed, await services.replication.acknowledged(committed.revision, all_servers=all_servers)
+    replicated = await services.replication.acknowledged(committed.revision, all_servers=all_servers)
+    await services.replication.check_stands(committed.revision, committed.hash)
+    return committed, replicated
 
 
 def check_etag(element: Element, allowed: Collection[str] | None) -> None:

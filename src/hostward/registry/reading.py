@@ -111,6 +111,11 @@ class Reader:
         row = self._db.execute("SELECT header, ops, signature FROM change WHERE revision = ?", (revision,)).fetchone()
         return change_from_parts(*row) if row else None
 
+    def oldest_change(self) -> int | None:
+        """The oldest revision whose change is kept."""
+        row = self._db.execute("SELECT min(revision) FROM change").fetchone()
+        return None if row[0] is None else int(row[0])
+
     def changes_after(self, revision: int, *, max_bytes: int, max_count: int) -> Sequence[Change] | None:
         """What comes next, at least one if there is any; None where the registry no longer holds it."""
         current = int(self.meta()["revision"])

@@ -12,16 +12,19 @@ from typing import Any
 
 import structlog
 
-from hostward.domain.changes import Position, pack, unpack
+from hostward.domain.changes import GENESIS_HASH, Epoch, Position, pack, unpack
 from hostward.domain.errors import HostwardError, PeerError
 from hostward.domain.replication import Role
 from hostward.replication.acknowledgements import MAX_BATCH_BYTES, MAX_BATCH_CHANGES
+from hostward.replication.claims import Claims, Told
 from hostward.replication.members import RING, Member
 from hostward.replication.membership import Asking
 from hostward.replication.messages import Message, error_message
 from hostward.replication.parts import Parts
 from hostward.replication.passphrase_change import PassphraseChanges
 from hostward.replication.snapshots import sign_snapshot
+
+MAX_POINTS = 1_000
 
 log = structlog.get_logger()
 
@@ -32,17 +35,20 @@ class Conversation:
     def __init__(
         self,
         parts: Parts,
+        claims: Claims,
         passphrases: PassphraseChanges,
         changed: Callable[[], None],
         database_status: Callable[[], str],
     ) -> None:
-        self._p, self._passphrases = parts, passphrases
+        self._p, self._claims, self._passphrases = parts, claims, passphrases
         self._changed, self._database_status = changed, database_status
         self._answers: dict[str, Callable[[str, Message], Awaitable[Message]]] = {
             "status": self._status,
             "check": self._check,
             "nudge": self._nudge,
             "changes": self._changes,
+            "known": self._known,
+            "epochs": self._epochs,
             "snapshot": self._snapshot,
             "admit": self._admit,
             "vouch": self._vouch,
@@ -74,6 +80,8 @@ class Conversation:
             "group": p.group.group_id,
             "content_ok": p.content.ok,
             "role": p.state.now.role.value,
+            "master": p.state.now.master_id,
+            "master_silent_s": self._claims.contacts.silent_s(p.state.now.master_id),
             "database_status": self._database_status(),
             "server_name": p.describe_self().name,
             "version": p.version,
@@ -83,7 +91,16 @@ class Conversation:
 
     async def _status(self, sender: str, message: Message) -> Message:
         self._require_member(sender)
-        return Message("ok", self.own_status())
+        return Message("ok", {**self.own_status(), "records": self._records_after(message.data.get("epoch"))})
+
+    def _records_after(self, epoch: str | None) -> list[dict[str, Any]]:
+        """What the asking server may not know of yet; one that doesn't say where it is asks for nothing."""
+        return self._claims.known(Epoch.parse(epoch)) if epoch else []
+
+    async def _epochs(self, sender: str, message: Message) -> Message:
+        self._require_member(sender)
+        self._claims.hear(message.data["records"], Told(sender))
+        return Message("ok")
 
     async def _check(self, sender: str, message: Message) -> Message:
         """Test Connection: what a trusted server may know before it is a member."""
@@ -108,27 +125,49 @@ class Conversation:
         )
 
     async def _nudge(self, sender: str, message: Message) -> Message:
+        """Changes of the Master. Another server's are not taken; one that was the Master learns here that there is
+        another epoch, before it answers its own client."""
         p = self._p
-        if p.state.now.role is not Role.SLAVE or p.follower.following is None:
-            raise PeerError("This server isn't a Slave.", code="role")
-        if sender != p.follower.following.master:
-            raise PeerError("Only this server's Master may send changes.", code="role")
         position = Position.from_json(message.data["position"])
-        mine = await p.follower.nudged(position, unpack(message.blob))
-        p.life.confirmed_master = True
-        return Message("ok", {"position": mine.to_json()})
+        records = self._claims.known(position.epoch)
+        following = p.follower.following if p.state.now.role is Role.SLAVE else None
+        if following is not None and sender == following.master:
+            mine = await p.follower.nudged(position, unpack(message.blob))
+            p.life.confirmed_master = True
+            return Message("ok", {"position": mine.to_json(), "records": records})
+        if records:
+            self._require_member(sender)
+            return Message("ok", {"position": p.group.position.to_json(), "records": records})
+        if following is None:
+            raise PeerError("This server isn't a Slave.", code="role")
+        raise PeerError("Only this server's Master may send changes.", code="role")
 
     async def _changes(self, sender: str, message: Message) -> Message:
         p = self._p
         self._require_member(sender)
         after = Position.from_json(message.data["after"])
         mine = p.group.position
-        here = p.group.change(after.revision)
-        same = after.hash == mine.hash if after.revision == mine.revision else here is None or here.hash == after.hash
         kept = None
-        if same and after.epoch == mine.epoch:
+        if self._knows(after.revision, after.hash) is not False:
             kept = p.group.changes_after(after.revision, max_bytes=MAX_BATCH_BYTES, max_count=MAX_BATCH_CHANGES)
         return Message("ok", {"kept": kept is not None, "position": mine.to_json()}, pack(kept or []))
+
+    async def _known(self, sender: str, message: Message) -> Message:
+        """Of which revisions and hashes this server's history consists; null for what it no longer holds."""
+        self._require_member(sender)
+        points = message.data["points"][:MAX_POINTS]
+        known = [self._knows(int(revision), bytes.fromhex(hash_)) for revision, hash_ in points]
+        return Message("ok", {"known": known, "position": self._p.group.position.to_json()})
+
+    def _knows(self, revision: int, hash_: bytes) -> bool | None:
+        """Whether that revision of this server's history has that hash, whatever the epoch."""
+        mine = self._p.group.position
+        if revision >= mine.revision:
+            return revision == mine.revision and hash_ == mine.hash
+        if revision == 0:
+            return hash_ == GENESIS_HASH
+        here = self._p.group.change(revision)
+        return None if here is None else here.hash == hash_
 
     async def _snapshot(self, sender: str, message: Message) -> Message:
         p = self._p

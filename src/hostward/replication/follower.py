@@ -16,9 +16,10 @@ from typing import Protocol
 import structlog
 
 from hostward.database.log_store import LogStore
-from hostward.domain.changes import Change, Position, unpack
+from hostward.domain.changes import Change, Epoch, Position, unpack
 from hostward.domain.errors import DatabaseError, HostwardError, PeerError, RegistryError
 from hostward.registry.group import GroupRegistry, SnapshotContent
+from hostward.replication.epochs import check_epochs
 from hostward.replication.members import Elements, member
 from hostward.replication.snapshots import SignedSnapshot, newest_stored
 from hostward.trust.identity import verify
@@ -27,6 +28,7 @@ POLL_S = 0.5
 PATIENCE_S = 1.0
 GRACE_S = 5.0
 ROWS_A_READ = 64
+BEFORE_ALL = Epoch(0, "")
 DIFFERENT = ("history-differs", "digest-differs")
 
 log = structlog.get_logger()
@@ -49,21 +51,40 @@ class Sources(Protocol):
 
     async def snapshot(self, server_id: str) -> SignedSnapshot: ...
 
+    async def known(self, server_id: str, points: Sequence[Point]) -> Known:
+        """Which of these points lie on that server's history."""
+        ...
+
+
+Point = tuple[int, bytes]
+"""A revision and its hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Another server's answer, in the order of the points: True, False, or None where it no longer holds that part of
+    its history; and where it stands itself."""
+
+    points: tuple[bool | None, ...]
+    position: Position
+
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """Whom this server follows: the Master's id and certificate (PEM), and the group's id."""
+    """Whom this server follows: the Master's id and certificate (PEM), and the group's id; `since`, the epoch that it
+    is known to be Master in."""
 
     master: str
     certificate: str
     group_id: str
+    since: Epoch = BEFORE_ALL
 
 
 class Follower:
     """Applies what the Master of `following` commits. One lock serialises every way in."""
 
     def __init__(self, group: GroupRegistry, sources: Sources) -> None:
-        self._group, self._sources = group, sources
+        self._group, self.sources = group, sources
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
         self._behind_since: float | None = None
@@ -75,8 +96,8 @@ class Follower:
     @property
     def loaded(self) -> bool:
         """The registry holds the Master's history, not one of this server's own."""
-        f = self.following
-        return f is not None and self._group.group_id == f.group_id and self._group.position.epoch.server == f.master
+        f, epoch = self.following, self._group.position.epoch
+        return f is not None and self._group.group_id == f.group_id and epoch.server == f.master and epoch >= f.since
 
     @property
     def in_step(self) -> bool:
@@ -151,9 +172,9 @@ class Follower:
             raise PeerError("This server follows no Master.", code="role")
         reasons = []
         async with self._lock:
-            for server_id in self._sources.peers():
+            for server_id in self.sources.peers():
                 try:
-                    signed = await self._sources.snapshot(server_id)
+                    signed = await self.sources.snapshot(server_id)
                     content = signed.content(self._certificate_of(server_id))
                     if server_id != following.master and content.position != self.target:
                         reasons.append("only the Master's own word counts for what it hasn't told this server yet")
@@ -163,7 +184,7 @@ class Follower:
                     reasons.append("a snapshot was older than what this server has")
                 except HostwardError as error:
                     reasons.append(error.message)
-            store = self._sources.store()
+            store = self.sources.store()
             if store is not None:
                 found = await newest_stored(store, following.certificate)
                 if found is not None and await self._replace(found, not_older_than):
@@ -174,9 +195,9 @@ class Follower:
         """Take from one server's registry what comes after this one's position, up to `theirs`. Raises PeerError,
         RegistryError."""
         while (mine := self._group.position).revision < theirs.revision:
-            changes = await self._sources.changes(server_id, mine)
+            changes = await self.sources.changes(server_id, mine)
             if not changes:
-                content = (await self._sources.snapshot(server_id)).content(self._certificate_of(server_id))
+                content = (await self.sources.snapshot(server_id)).content(self._certificate_of(server_id))
                 async with self._lock:
                     if not await self._replace(content, theirs):
                         raise PeerError("That server's content is older than it said.", code="busy")
@@ -184,12 +205,20 @@ class Follower:
             async with self._lock:
                 await self._apply(changes)
 
+    async def read_widely(self) -> None:
+        """Apply what the log in the database has, of a majority of nodes where there is one. Never raises."""
+        for widely in (False, True):
+            try:
+                await self._read_log(widely=widely)
+            except HostwardError as error:
+                self._say(error.message)
+
     async def heal_master(self, following: Following, mine: Position) -> None:
         """Replace a Master's altered content by a Slave's at the very same position. Raises PeerError where none has
         it: the Slaves may be behind for a moment."""
-        for server_id in self._sources.peers():
+        for server_id in self.sources.peers():
             try:
-                signed = await self._sources.snapshot(server_id)
+                signed = await self.sources.snapshot(server_id)
                 content = signed.content(self._certificate_of(server_id))
             except HostwardError as error:
                 self._say(error.message)
@@ -210,7 +239,8 @@ class Follower:
 
     async def _replace(self, content: SnapshotContent, not_older_than: Position | None) -> bool:
         f = self.following
-        if f is None or content.group_id != f.group_id or content.position.epoch.server != f.master:
+        epoch = content.position.epoch
+        if f is None or content.group_id != f.group_id or epoch.server != f.master or epoch < f.since:
             return False
         if not_older_than is not None and content.position.revision < not_older_than.revision:
             return False
@@ -229,7 +259,7 @@ class Follower:
             return False
         now = asyncio.get_running_loop().time()
         self._behind_since = self._behind_since or now
-        return now - self._behind_since >= PATIENCE_S or self._sources.store() is None
+        return now - self._behind_since >= PATIENCE_S or self.sources.store() is None
 
     async def _fetch(self) -> None:
         try:
@@ -239,7 +269,7 @@ class Follower:
 
     async def _read_log(self, *, widely: bool = False) -> None:
         """From the local node; or, where that lacks what comes next and no peer answers, from a majority of nodes."""
-        store = self._sources.store()
+        store = self.sources.store()
         if store is None:
             return
         while True:
@@ -257,10 +287,10 @@ class Follower:
                 return
 
     async def _fetch_from_peers(self) -> None:
-        for server_id in self._sources.peers():
+        for server_id in self.sources.peers():
             before = self._group.position
             try:
-                changes = await self._sources.changes(server_id, before)
+                changes = await self.sources.changes(server_id, before)
             except PeerError as error:
                 self._say(error.message)
                 continue
@@ -299,10 +329,13 @@ class Follower:
         if not new:
             return
         last = new[-1].revision
+        with self._group.read() as reader:
+            position = reader.position()
+            check_epochs(
+                position, [c for c in new if c.revision > position.revision], reader.epoch_records(position.epoch)
+            )
 
         def check(change: Change, reader: Elements) -> None:
-            if change.epoch != self._group.position.epoch:
-                raise RegistryError(f"A change is of epoch {change.epoch}, not this group's.", code="gap")
             if change.revision == last:
                 master = member(reader, change.epoch.server)
                 certificate = master.certificate if master else None

@@ -4,14 +4,17 @@ Apply only stores the wanted role. The coordinator looks at what is there, again
 that isn't met. So a crash anywhere resumes, and what was undone from outside is done again.
 
     Standalone ──Apply──► Master        Standalone ──Apply──► Slave          any ──Apply──► Standalone
-      CAUGHT_UP                           ADMISSION  ◄─────────┐               FAREWELL
-      OWN_MEMBER                          BACKUP               │ a new         STOPPED
-      RUNTIME                             RUNTIME              │ generation,   WIPED
-      GENERATION ◄─ data lost             CLEAN_NODE           │ or wiped      OWN_HISTORY
+      EPOCH      ◄─ promoted              ADOPTED    ◄─ another is promoted    FAREWELL
+      CAUGHT_UP                           ADMISSION  ◄─────────┐               STOPPED
+      OWN_MEMBER                          BACKUP               │ a new         WIPED
+      RUNTIME                             RUNTIME              │ generation,   OWN_HISTORY
+      GENERATION ◄─ data lost             CLEAN_NODE           │ or wiped
       NODE       ◄─ died                  NODE ◄─ died ────────┘
       KEYSPACES                           CONTENT
       LOG                                 IN_STEP ◄─ behind, altered
       RING       ◄─ servers come and go   CONFIRMED
+
+A promotion makes a Slave a Master and the Master a Slave, each at its role's first goal.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ from hostward.domain.replication import Role
 class Goal(StrEnum):
     """Each goal's value is its name as an operator reads it."""
 
+    EPOCH = "Begin a new epoch"
+    ADOPTED = "Go over to the new Master's epoch"
     OWN_MEMBER = "Enter this server as the group's Master"
     CAUGHT_UP = "Catch up with what the Slaves have"
     ADMISSION = "Be admitted by the Master"
@@ -77,6 +82,8 @@ class Observed:
 
     wanted: Role
     group_id: str
+    epoch_begun: bool
+    epoch_adopted: bool
     own_member_current: bool
     generation: int
     ring_formed_here: int
@@ -127,6 +134,7 @@ def _node_up(o: Observed) -> bool:
 
 
 MASTER = (
+    Rule(Goal.EPOCH, lambda o: o.epoch_begun, "Beginning a new epoch as the group's Master."),
     Rule(Goal.CAUGHT_UP, lambda o: o.caught_up, "Asking the Slaves whether one of them has newer changes."),
     Rule(Goal.OWN_MEMBER, lambda o: o.own_member_current, "Entering this server as the group's Master."),
     Rule(Goal.RUNTIME, lambda o: o.runtime, "Installing Java and Cassandra."),
@@ -140,6 +148,7 @@ MASTER = (
 )
 
 SLAVE = (
+    Rule(Goal.ADOPTED, lambda o: o.epoch_adopted, "Going over to the new Master's epoch."),
     Rule(Goal.ADMISSION, lambda o: o.admission is not None, "Asking the Master for admission."),
     Rule(Goal.BACKUP, lambda o: o.backup_kept, "Keeping a backup of this server's own configuration."),
     Rule(Goal.RUNTIME, lambda o: o.runtime, "Installing Java and Cassandra."),

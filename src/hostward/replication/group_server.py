@@ -21,11 +21,12 @@ from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
 from hostward.replication.acknowledgements import Acknowledgements, Nudge
 from hostward.replication.acts.server import ServerActs
+from hostward.replication.claims import Claims, Told
 from hostward.replication.content import ContentWatch
 from hostward.replication.conversation import Conversation
 from hostward.replication.coordinator import Coordinator
 from hostward.replication.envelopes import Receiver
-from hostward.replication.follower import Follower, Following
+from hostward.replication.follower import BEFORE_ALL, Follower, Following
 from hostward.replication.jobs import Jobs
 from hostward.replication.links import Links
 from hostward.replication.loops import keep_running
@@ -36,6 +37,7 @@ from hostward.replication.node import Node
 from hostward.replication.outbox import Outbox
 from hostward.replication.parts import Parts
 from hostward.replication.passphrase_change import PassphraseChanges
+from hostward.replication.promotion import Promotion
 from hostward.replication.service import ReplicationService
 from hostward.replication.sources import PeerSources
 from hostward.replication.state import StateStore
@@ -95,11 +97,18 @@ class GroupServer:
             new_id=new_id,
         )
         sources.parts = self.parts
-        self._acts = ServerActs(self.parts)
+        self._claims = Claims(self.parts)
+        self._promotion = Promotion(self.parts, self._claims)
+        self._acts = ServerActs(self.parts, self._claims)
         self._coordinator = Coordinator(self._acts, self.parts.jobs)
+        self._claims.changed = self._coordinator.interrupt
         self._passphrases = PassphraseChanges(self.parts)
-        self.service = ReplicationService(self.parts, self._coordinator, self._passphrases)
-        conversation = Conversation(self.parts, self._passphrases, self._wake, self.service.database_status)
+        self.service = ReplicationService(
+            self.parts, self._coordinator, self._claims, self._promotion, self._passphrases
+        )
+        conversation = Conversation(
+            self.parts, self._claims, self._passphrases, self._wake, self.service.database_status
+        )
         self._receiver = Receiver(identity, self._instance, sealer, opener, self._own_group, conversation.answer)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -113,7 +122,8 @@ class GroupServer:
         for passphrase in state.secrets:
             await asyncio.to_thread(passphrase_key, passphrase)  # a tenth of a second, once
         if state.role is Role.SLAVE and state.master_id:
-            p.follower.follow(Following(state.master_id, state.master_certificate, state.master_group))
+            since = state.coming[-1].epoch if state.coming else BEFORE_ALL
+            p.follower.follow(Following(state.master_id, state.master_certificate, state.master_group, since))
         self._group.subscribe(self._registry_changed)
         loops = {
             "coordinator": self._coordinator.run,
@@ -129,6 +139,7 @@ class GroupServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._promotion.close()
         await self.parts.acknowledgements.close()
         await self._acts.close()
         await self.parts.links.close()
@@ -166,7 +177,11 @@ class GroupServer:
         blob = await nudge.packed()
         message = Message("nudge", {"position": nudge.position.to_json()}, blob)
         answer = await p.links.ask(them, message, timeout_s=NUDGE_TIMEOUT_S + len(blob) / 200_000)
-        return Position.from_json(answer.data["position"])
+        theirs = Position.from_json(answer.data["position"])
+        self._claims.hear(answer.data.get("records", ()), Told(server_id, theirs.epoch))
+        if self._state.now.role is not Role.MASTER:
+            raise PeerError("Another server is the Master now.", code="role")
+        return theirs
 
     def _acknowledged(self, server_id: str, position: Position) -> None:
         self.parts.views.at(server_id, position)
@@ -174,7 +189,8 @@ class GroupServer:
     async def _ask_status(self, them: Member) -> dict[str, Any]:
         p, state = self.parts, self._state.now
         try:
-            answer = await p.links.ask(them, Message("status"), timeout_s=STATUS_TIMEOUT_S)
+            question = Message("status", {"epoch": str(self._claims.epoch)})
+            answer = await p.links.ask(them, question, timeout_s=STATUS_TIMEOUT_S)
         except PeerError as error:
             if state.role is Role.MASTER and has_left(them, error.code):
                 log.warning("member-has-left", server=them.name)
@@ -188,8 +204,12 @@ class GroupServer:
         return answer.data
 
     async def _answered(self, view: View) -> None:
-        p, state = self.parts, self._state.now
+        p = self.parts
         assert view.position is not None
+        assert view.status is not None
+        self._claims.heard_member(view.server_id, view.position.epoch)
+        self._claims.hear(view.status.get("records", ()), Told(view.server_id, view.position.epoch))
+        state = self._state.now
         if state.role is Role.SLAVE and view.server_id == state.master_id:
             p.life.confirmed_master = True
             p.follower.master_is_at(view.position)
@@ -209,6 +229,7 @@ class GroupServer:
             master = self._state.now.role is Role.MASTER
             p.acknowledgements.follow({m.server_id: m for m in others if m.state == JOINED} if master else {})
             await p.views.poll(others)
+            self._claims.contacts.looked()
             await asyncio.sleep(POLL_S)
 
     async def _heal(self) -> None:

@@ -114,6 +114,22 @@ def slave_rows(elements: Elements) -> list[SlaveRow]:
     return rows
 
 
+def slave_table_changes(elements: Elements, master_id: str) -> list[Operation]:
+    """What makes the Slave table that of this Master: every other member is in it, and the Master itself isn't."""
+    rows, everyone = slave_rows(elements), members(elements)
+    listed = {r.server_id for r in rows} | {r.target for r in rows}
+    me = next((m for m in everyone if m.server_id == master_id), None)
+    own = [r for r in rows if r.server_id == master_id or (me is not None and r.target == me.target)]
+    return [
+        *(Delete(SLAVE, r.id) for r in own),
+        *(
+            SlaveRow(m.target, m.server_id).put()
+            for m in everyone
+            if m.server_id != master_id and not {m.server_id, m.target} & listed
+        ),
+    ]
+
+
 def was_removed(elements: Elements, server_id: str) -> bool:
     return elements.get(REMOVED, server_id) is not None
 

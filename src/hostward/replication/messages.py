@@ -4,6 +4,8 @@ status     position, content, role, version, database            any member
 check      is my certificate, passphrase, clock good with you?   any trusted server
 nudge      the Master's position, and changes                    Master to Slave
 changes    give me what comes after this position                any member
+known      which of these revisions and hashes are your history? any member
+epochs     here are records of epochs                            any member
 snapshot   give me your whole content, signed                    any member
 admit      may my database node start?                           Slave to Master
 vouch      the same, while the Master is away                    Slave to Slave

@@ -10,12 +10,14 @@ from hostward.domain.errors import Conflict, HostwardError, Unavailable
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Role, Target
 from hostward.replication.applying import Applying
+from hostward.replication.claims import Claims
 from hostward.replication.coordinator import Coordinator
 from hostward.replication.details import Details
 from hostward.replication.goals import Goal, Process
 from hostward.replication.members import JOINED, slave_rows
 from hostward.replication.parts import Parts
 from hostward.replication.passphrase_change import PassphraseChanges
+from hostward.replication.promotion import Promotion
 from hostward.replication.wanted import Wanted
 from hostward.trust.passphrase import Passphrase
 
@@ -28,8 +30,16 @@ INFORMING = "Status unavailable due to registry restart"
 class ReplicationService:
     """Implements commands.services.Replication on a server's parts."""
 
-    def __init__(self, parts: Parts, coordinator: Coordinator, passphrases: PassphraseChanges) -> None:
-        self._p, self._coordinator, self._passphrases = parts, coordinator, passphrases
+    def __init__(
+        self,
+        parts: Parts,
+        coordinator: Coordinator,
+        claims: Claims,
+        promotion: Promotion,
+        passphrases: PassphraseChanges,
+    ) -> None:
+        self._p, self._coordinator = parts, coordinator
+        self._claims, self._promotion, self._passphrases = claims, promotion, passphrases
         self._details = Details(parts, passphrases)
         self._applying = Applying(parts, coordinator, lambda: (self.database_status(), self.reason()))
         self._since, self._last_status = parts.now(), ""
@@ -47,12 +57,21 @@ class ReplicationService:
                 code="slave",
             )
         if p.group.position.epoch.server != p.server_id:
-            raise Unavailable("This server is leaving its group.", remedy="Try again in a few seconds.")
+            doing = "taking over as the Master" if state.role is Role.MASTER else "leaving its group"
+            raise Unavailable(f"This server is {doing}.", remedy="Try again in a few seconds.")
         if state.role is Role.MASTER and not p.life.caught_up:
             raise Unavailable(
                 "The Master has just started and asks its Slaves whether they have newer changes.",
                 remedy="Try again in a few seconds.",
             )
+        if state.role is Role.MASTER and self._claims.contacts.stale and p.others():
+            raise Unavailable(
+                "This Master was halted for a time, and asks the other servers whether there is another one now.",
+                remedy="Try again in a few seconds.",
+            )
+
+    async def check_stands(self, revision: int, hash_: bytes) -> None:
+        await self._promotion.check_stands(revision, hash_)
 
     async def acknowledged(self, revision: int, *, all_servers: bool = False) -> Replicated:
         return await self._p.acknowledgements.wait(revision, all_servers=all_servers)
@@ -114,6 +133,7 @@ class ReplicationService:
             ],
             "passphrase_is_default": state.passphrase_is_default,
             "passphrase_change": self._passphrases.under_way(),
+            "claim": self._claim(),
             "warnings": self._warnings(),
             "job": job.to_json() if job else None,
             "version": p.version,
@@ -146,6 +166,17 @@ class ReplicationService:
         self.check_writable()
         await self._passphrases.begin(new, author)
         return self._passphrases.under_way()
+
+    # Who is the Master
+
+    async def switch_over(self, to: str, author: str, *, confirmed: bool) -> str:
+        return await self._promotion.switch_over(to, author, confirmed=confirmed)
+
+    async def promote(self, author: str, *, insist: bool, confirmed: bool) -> str:
+        return await self._promotion.promote(author, insist=insist, confirmed=confirmed)
+
+    async def follow(self, server: str, author: str, *, confirmed: bool) -> str:
+        return await self._promotion.follow(server, author, confirmed=confirmed)
 
     def jobs(self) -> list[dict[str, Any]]:
         return [j.to_json() for j in self._p.jobs.all()]
@@ -204,7 +235,37 @@ class ReplicationService:
         if change is not None:
             names = ", ".join(change["waiting_for"])
             found.append(f"The passphrase is being changed: not confirmed yet by {names}. The old one still works.")
+        claim = self._claim()
+        if claim is not None:
+            found.append(claim["meaning"])
         return found
+
+    def _claim(self) -> dict[str, Any] | None:
+        """A server that says it is the Master now, and isn't believed here without an administrator."""
+        claim, role = self._claims.pending, self._p.state.now.role
+        if claim is None or role is Role.STANDALONE:
+            return None
+        meaning = f"{claim.name} was made the Master by force, after revision {claim.start.revision}. "
+        if role is Role.MASTER:
+            meaning += (
+                "This Master goes on, because it was in contact with the other servers all the time. Either follow"
+                f" {claim.name} (hostward replication follow {claim.name}), or remove that server from the group."
+            )
+        else:
+            meaning += (
+                f"This server doesn't follow it until an administrator confirms that here: hostward replication follow"
+                f" {claim.name}. Otherwise remove that server on the Master."
+            )
+        return {
+            "server": claim.master,
+            "server_name": claim.name,
+            **(_target_json(claim.target) or {}),
+            "epoch": str(claim.epoch),
+            "revision": claim.start.revision,
+            "time": claim.time,
+            "not_asked": list(claim.not_asked),
+            "meaning": meaning,
+        }
 
 
 def _target_json(target: Target | None) -> dict[str, Any] | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hostward.database.log_store import LogStore
 from hostward.domain.changes import Change, Position, unpack
 from hostward.domain.errors import PeerError
+from hostward.replication.follower import Known, Point
 from hostward.replication.messages import Message
 from hostward.replication.parts import Parts
 from hostward.replication.snapshots import SignedSnapshot
@@ -37,6 +40,11 @@ class PeerSources:
 
     async def snapshot(self, server_id: str) -> SignedSnapshot:
         return SignedSnapshot.from_bytes((await self._ask(server_id, Message("snapshot"))).blob)
+
+    async def known(self, server_id: str, points: Sequence[Point]) -> Known:
+        asked = [[revision, hash_.hex()] for revision, hash_ in points]
+        answer = await self._ask(server_id, Message("known", {"points": asked}))
+        return Known(tuple(answer.data["known"]), Position.from_json(answer.data["position"]))
 
     async def _ask(self, server_id: str, message: Message) -> Message:
         p = self.parts

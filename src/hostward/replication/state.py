@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import TrustError
 from hostward.domain.replication import Role, Target
 from hostward.registry.server import ServerRegistry
@@ -33,6 +34,8 @@ class State:
     `passphrase_author`: who began a change that isn't in the group's registry yet.
     `passphrase_lost`: the stored one couldn't be read, so that none is in use which others know.
     `ring_formed`: the newest "group/generation" of which this node has been a working part.
+    `epochs`: the records (JSON) of the epochs that this server is about to enter, the last one naming its Master.
+    `refused`: servers whose claim to be the Master was seen to be needless here.
     """
 
     role: Role = Role.STANDALONE
@@ -50,6 +53,13 @@ class State:
     master_group: str = ""
     backup_group: str = ""
     ring_formed: str = ""
+    epochs: tuple[dict[str, Any], ...] = ()
+    refused: tuple[str, ...] = ()
+
+    @property
+    def coming(self) -> tuple[EpochRecord, ...]:
+        """The epochs that this server is about to enter, in order."""
+        return tuple(EpochRecord.from_json(value) for value in self.epochs)
 
     @property
     def secret(self) -> Passphrase:
@@ -111,6 +121,8 @@ class StateStore:
             fields["role"] = Role(fields["role"])
         if fields.get("master"):
             fields["master"] = Target(**fields["master"])
+        for name in ("epochs", "refused"):
+            fields[name] = tuple(fields.get(name, ()))
         locked = fields.pop(PASSPHRASES, None)
         if locked is not None:
             fields |= self._unlocked(locked)

@@ -14,7 +14,7 @@ from hostward.access.administrators import Administrators, ensure_first_administ
 from hostward.access.tokens import Tokens
 from hostward.commands.services import Actor, Services
 from hostward.configuration import Configuration, load_configuration
-from hostward.domain.errors import Conflict, NotFound
+from hostward.domain.errors import ConfirmationRequired, Conflict, NotFound
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Target
 from hostward.registry.group import GroupRegistry
@@ -40,10 +40,15 @@ class StandaloneReplication:
     applied: list[tuple[Wanted, str]] = field(default_factory=list)
     tested: list[tuple[Target, str | None, Passphrase | None]] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    promoted: list[str] = field(default_factory=list)
 
     def check_writable(self) -> None:
         if self.master_url:
             raise Conflict("This server is a Slave.", remedy=f"Use the Master, {self.master_url}.", code="slave")
+
+    async def check_stands(self, revision: int, hash_: bytes) -> None:
+        change = self.group.change(revision)
+        assert change is None or change.hash == hash_ or not hash_
 
     async def acknowledged(self, revision: int, *, all_servers: bool = False) -> Replicated:
         assert self.group.position.revision >= revision, "acknowledgement is asked for after the commit"
@@ -89,6 +94,21 @@ class StandaloneReplication:
 
     async def change_passphrase(self, new: Passphrase, author: str) -> dict[str, Any] | None:
         raise Conflict("This server is Standalone.", remedy="Use Apply.", code="standalone")
+
+    async def switch_over(self, to: str, author: str, *, confirmed: bool) -> str:
+        return self._promoted(confirmed, f"switch-over {to} {author}")
+
+    async def promote(self, author: str, *, insist: bool, confirmed: bool) -> str:
+        return self._promoted(confirmed, f"promote {insist} {author}")
+
+    async def follow(self, server: str, author: str, *, confirmed: bool) -> str:
+        return self._promoted(confirmed, f"follow {server} {author}")
+
+    def _promoted(self, confirmed: bool, what: str) -> str:
+        if not confirmed:
+            raise ConfirmationRequired("Are you sure?", remedy="Say yes.", consequences=[what])
+        self.promoted.append(what)
+        return "job1"
 
     def jobs(self) -> list[dict[str, Any]]:
         return [self.job(f"job{n}") for n in range(1, len(self.applied) + 1)]

@@ -158,6 +158,57 @@ async def remove_node(
     return Json({"job": services.replication.job(job_id)}, 202)
 
 
+class SwitchOverIn(ConfirmIn):
+    to: str = Field(min_length=1, max_length=300)
+    """The Slave that becomes the Master: its server id, Host Id or name."""
+
+
+class PromoteIn(ConfirmIn):
+    insist: bool = Field(default=False, strict=True)
+    """Also where the Master can still be reached."""
+
+
+class FollowIn(ConfirmIn):
+    server: str = Field(min_length=1, max_length=300)
+    """The server that says it is the Master now: its server id, Host Id or name."""
+
+
+@router.post(
+    "/replication/switch-over",
+    summary="Planned switch-over: another server becomes the Master",
+    status_code=202,
+    responses=answers(shapes.JobStarted, "The job to follow", 202),
+)
+async def switch_over(given: SwitchOverIn, who: Who, services: With) -> Response:
+    """On the Master. Once this is answered the hand-over is signed, and can't be undone but by another one."""
+    job_id = await services.replication.switch_over(given.to, who.user, confirmed=given.confirm)
+    return Json({"job": services.replication.job(job_id)}, 202)
+
+
+@router.post(
+    "/replication/promote",
+    summary="Forced promotion: this Slave becomes the Master",
+    status_code=202,
+    responses=answers(shapes.JobStarted, "The job to follow", 202),
+)
+async def promote(given: PromoteIn, who: Who, services: With) -> Response:
+    """On a Slave, where the Master is dead. Refused while this server, or one that it reaches, reaches the Master."""
+    job_id = await services.replication.promote(who.user, insist=given.insist, confirmed=given.confirm)
+    return Json({"job": services.replication.job(job_id)}, 202)
+
+
+@router.post(
+    "/replication/follow",
+    summary="Follow a server that was promoted by force",
+    status_code=202,
+    responses=answers(shapes.JobStarted, "The job to follow", 202),
+)
+async def follow(given: FollowIn, who: Who, services: With) -> Response:
+    """The claim is in the status, as `claim`."""
+    job_id = await services.replication.follow(given.server, who.user, confirmed=given.confirm)
+    return Json({"job": services.replication.job(job_id)}, 202)
+
+
 @router.get("/jobs", summary="List jobs", responses=answers(shapes.Jobs, "The newest 50, oldest first"))
 async def list_jobs(who: Who, services: With) -> Response:
     return Json({"items": services.replication.jobs()})

@@ -238,6 +238,20 @@ class PassphraseChanged(Shown):
     """Null where every server has confirmed it."""
 
 
+class Claim(Place):
+    """A server that was made the Master by force, and isn't followed here without an administrator."""
+
+    server: str
+    server_name: str
+    epoch: str
+    revision: int
+    """Its epoch begins after this revision."""
+    time: str
+    not_asked: list[str]
+    """Servers that couldn't be asked for their changes."""
+    meaning: str
+
+
 class Status(Shown):
     server: str
     server_name: str
@@ -260,6 +274,7 @@ class Status(Shown):
     passphrase_is_default: bool
     passphrase_change: PassphraseChange | None
     """While it is being changed."""
+    claim: Claim | None
     job: Job | None
     version: str
 

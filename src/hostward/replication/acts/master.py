@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
 
-from hostward.domain.changes import Operation, Position
-from hostward.domain.errors import HostwardError, PeerError
+from hostward.domain.changes import Operation
+from hostward.domain.errors import PeerError
+from hostward.domain.replication import Role
 from hostward.registry.group import Reader
 from hostward.replication.acts.node import NodeActs
+from hostward.replication.claims import Claims
 from hostward.replication.follower import Following
 from hostward.replication.goals import Process
-from hostward.replication.members import Member, member, put_ring_generation
-from hostward.replication.messages import Message
+from hostward.replication.members import Member, member, put_ring_generation, slave_table_changes
 from hostward.replication.parts import Parts
-
-CATCH_UP_TIMEOUT_S = 3.0
+from hostward.replication.survey import survey
 
 log = structlog.get_logger()
 
@@ -26,42 +25,37 @@ log = structlog.get_logger()
 class MasterActs:
     """See goals.MASTER."""
 
-    def __init__(self, parts: Parts, node: NodeActs) -> None:
-        self._p, self._node = parts, node
+    def __init__(self, parts: Parts, node: NodeActs, claims: Claims) -> None:
+        self._p, self._node, self._claims = parts, node, claims
 
     async def enter_self(self) -> str:
+        """Its member, and the Slave table as it is for this Master: every other member, and not itself."""
         me = self._p.describe_self()
-        await self._p.group.commit("replication", lambda _: [me.put()])
+
+        def decide(reader: Reader) -> Sequence[Operation]:
+            return [me.put(), *slave_table_changes(reader, me.server_id)]
+
+        await self._p.group.commit("replication", decide)
         return ""
 
     async def catch_up_with_slaves(self) -> str:
         """A Master restored from an old copy of its files takes what its Slaves have of its own epoch, before it
-        accepts changes."""
+        accepts changes; and one that was superseded while it was away hears of it."""
         p = self._p
-
-        async def position_of(them: Member) -> tuple[Member, Position]:
-            said = await p.links.ask(them, Message("status"), timeout_s=CATCH_UP_TIMEOUT_S)
-            return them, Position.from_json(said.data["position"])
-
-        answers = await asyncio.gather(*(position_of(m) for m in p.others()), return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException) and not isinstance(answer, HostwardError):
-                raise answer
-        ahead = [
-            a
-            for a in answers
-            if not isinstance(a, BaseException)
-            and a[1].epoch == p.group.position.epoch
-            and a[1].revision > p.group.position.revision
-        ]
+        found = await survey(p, self._claims)
+        mine = p.group.position
+        if p.state.now.role is not Role.MASTER or p.state.now.coming:
+            return "Another server is the Master now."
+        ahead = [a for a in found.answered if a.position.epoch == mine.epoch and a.position.revision > mine.revision]
         if ahead:
-            them, theirs = max(ahead, key=lambda a: a[1].revision)
-            log.warning("master-was-behind", server=them.name, revision=theirs.revision)
+            furthest = max(ahead, key=lambda a: a.position.revision)
+            log.warning("master-was-behind", server=furthest.member.name, revision=furthest.position.revision)
             p.follower.follow(Following(p.server_id, p.identity.certificate_pem, p.group.group_id))
             try:
-                await p.follower.take_from(them.server_id, theirs)
+                await p.follower.take_from(furthest.member.server_id, furthest.position)
             finally:
                 p.follower.follow(None)
+        self._claims.contacts.looked()
         p.life.caught_up = True
         return ""
 

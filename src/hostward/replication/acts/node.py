@@ -31,13 +31,13 @@ class NodeActs:
         p, node = self._p, self._p.node
         moved = node.process is Process.READY and node.address != p.state.now.adapter
         if node.process is not Process.NONE and (node.marker() is None or moved):
-            await self._stop_publishing()
+            await self.stop_publishing()
             await node.stop()
             p.life.admitted = None
             return ""
         if node.process is not Process.NONE:
             return f"The database node is starting: it is {node.phase}."
-        await self._stop_publishing()
+        await self.stop_publishing()
         state, everyone = p.state.now, p.everyone()
         if state.role is Role.SLAVE:
             assert p.life.admitted is not None
@@ -74,7 +74,7 @@ class NodeActs:
         return p.publisher.problem or "Publishing the registry to the database."
 
     async def stop(self) -> str:
-        await self._stop_publishing()
+        await self.stop_publishing()
         await self._p.node.stop()
         return ""
 
@@ -83,7 +83,8 @@ class NodeActs:
         await self._p.node.wipe()
         return ""
 
-    async def _stop_publishing(self) -> None:
+    async def stop_publishing(self) -> None:
+        """Write nothing more to the change log: this server is no Master any more, or its node ends."""
         if self._publishing is not None:
             self._publishing.cancel()
             await asyncio.gather(self._publishing, return_exceptions=True)
@@ -91,7 +92,7 @@ class NodeActs:
 
     async def close(self) -> None:
         """The server ends."""
-        await self._stop_publishing()
+        await self.stop_publishing()
         await self._p.node.close()
 
 

@@ -7,24 +7,29 @@ from collections.abc import Awaitable, Callable
 
 from hostward.domain.errors import DatabaseError
 from hostward.domain.replication import Role
+from hostward.replication.acts.epochs import EpochActs
 from hostward.replication.acts.master import MasterActs
 from hostward.replication.acts.node import NodeActs
 from hostward.replication.acts.slave import SlaveActs
 from hostward.replication.acts.standalone import StandaloneActs
+from hostward.replication.claims import Claims
 from hostward.replication.goals import Admission, Goal, Observed, Process
-from hostward.replication.members import forget_membership, member, members, ring_generation
+from hostward.replication.members import forget_membership, member, members, ring_generation, slave_table_changes
 from hostward.replication.parts import Parts
 
 
 class ServerActs:
     """Everything that the coordinator can see and do. `master` is for membership, which prepares the ring."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, claims: Claims) -> None:
         self._p = parts
         self._node = NodeActs(parts)
-        self.master = MasterActs(parts, self._node)
+        self.master = MasterActs(parts, self._node, claims)
+        epochs = EpochActs(parts, self._node, claims)
         slave, standalone = SlaveActs(parts, self._node), StandaloneActs(parts)
         self._acts: dict[Goal, Callable[[], Awaitable[str]]] = {
+            Goal.EPOCH: epochs.begin,
+            Goal.ADOPTED: epochs.adopt,
             Goal.OWN_MEMBER: self.master.enter_self,
             Goal.CAUGHT_UP: self.master.catch_up_with_slaves,
             Goal.RUNTIME: self._node.install,
@@ -50,6 +55,7 @@ class ServerActs:
         with p.group.read() as reader:
             everyone, generation = members(reader), ring_generation(reader)
             me, membership_left = member(reader, p.server_id), bool(forget_membership(reader))
+            table_right = not slave_table_changes(reader, p.server_id)
         master = state.role is Role.MASTER
         await node.become_ready()
         process = node.process
@@ -66,7 +72,9 @@ class ServerActs:
         return Observed(
             wanted=state.role,
             group_id=p.group.group_id,
-            own_member_current=me is not None and me.same_place(p.describe_self()),
+            epoch_begun=p.group.position.epoch.server == p.server_id,
+            epoch_adopted=not state.epochs,
+            own_member_current=me is not None and me.same_place(p.describe_self()) and table_right,
             generation=generation,
             ring_formed_here=int(formed or 0) if formed_group == p.group.group_id else 0,
             runtime=node.installed,
