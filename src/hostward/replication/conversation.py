@@ -17,6 +17,7 @@ from hostward.domain.errors import HostwardError, PeerError
 from hostward.domain.replication import Role
 from hostward.replication.acknowledgements import MAX_BATCH_BYTES, MAX_BATCH_CHANGES
 from hostward.replication.claims import Claims, Told
+from hostward.replication.described import check_described
 from hostward.replication.members import RING, Member
 from hostward.replication.membership import Asking
 from hostward.replication.messages import Message, error_message
@@ -188,8 +189,7 @@ class Conversation:
         if not p.life.caught_up or p.node.store() is None:
             raise PeerError("The Master's database isn't Up yet.", code="busy")
         asking = Asking.from_json(message.data)
-        if asking.member.server_id != sender:
-            raise PeerError("A server can only ask for itself.", code="role")
+        check_described(asking.member, sender)
         try:
             ring = await p.node.ring()
             if ring is None:
@@ -204,8 +204,7 @@ class Conversation:
         if not p.life.confirmed_master or p.life.removed:
             raise PeerError("This server hasn't been confirmed by the Master since it started.", code="busy")
         asking = Asking.from_json(message.data)
-        if asking.member.server_id != sender:
-            raise PeerError("A server can only ask for itself.", code="role")
+        check_described(asking.member, sender)
         return Message("ok", p.membership.vouch(asking).to_json())
 
     async def _joined(self, sender: str, message: Message) -> Message:
