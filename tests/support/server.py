@@ -27,6 +27,8 @@ LIVE_WITHIN_S = 30.0
 STOP_WITHIN_S = 60.0
 HOSTWARD = Path(sys.executable).with_name("hostward")
 KEPT = ("HOSTWARD_DATABASE_RUNTIME_DIR", "HOSTWARD_DATABASE_MAVEN_REPOSITORY", "HOSTWARD_DATABASE_JAVA")
+DIES_WITH_THE_TEST = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
+"""Else a test run that is killed would leave its servers running."""
 
 _all: list[Server] = []
 
@@ -140,6 +142,7 @@ jmx_port = {self.place.jmx_port}
         if not password.exists():
             password.write_text(PASSWORD + "\n", encoding="utf-8")
         command = [
+            *DIES_WITH_THE_TEST,
             *self.place.prefix,
             str(HOSTWARD),
             "serve",
