@@ -93,6 +93,8 @@ def follow_job(api: ApiClient, job_id: str, progress: Progress, *, deadline_s: f
             answered = time.monotonic()
             _show_steps(job, shown, progress)
             if job.get("state") in ("done", "failed"):
+                for notice in job.get("notices") or []:
+                    progress.warn(str(notice))
                 return job
         except (Unreachable, Refused) as error:
             temporary = isinstance(error, Unreachable) or error.status in (502, 503, 504)

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import structlog
-
-from hostward.domain.changes import Delete, Operation
-from hostward.domain.errors import Conflict, HostwardError, InvalidInput, Mistake
+from hostward.domain.errors import Conflict, InvalidInput, Mistake, PeerError
 from hostward.domain.replication import Check, Role, Target
-from hostward.registry.group import Reader
 from hostward.replication.adapters import Adapter, list_adapters, refuse_mixed_loopback
 from hostward.replication.connection import Reached, run_checks
 from hostward.replication.coordinator import Coordinator
 from hostward.replication.goals import goal_names
-from hostward.replication.members import Member, SlaveRow, slave_rows
+from hostward.replication.members import SlaveRow, slave_rows
 from hostward.replication.messages import Message
 from hostward.replication.parts import Parts
+from hostward.replication.slave_table import SlaveTable
 from hostward.replication.state import State, settled_passphrase
+from hostward.replication.try_back import listening
 from hostward.replication.wanted import Wanted
 from hostward.trust.passphrase import Passphrase
 
 UP = "Up"
-
-log = structlog.get_logger()
+TRY_BACK_TIMEOUT_S = 12.0
 
 
 class Applying:
@@ -33,6 +30,7 @@ class Applying:
 
     def __init__(self, parts: Parts, coordinator: Coordinator, status: Callable[[], tuple[str, str]]) -> None:
         self._p, self._coordinator, self._status = parts, coordinator, status
+        self._table = SlaveTable(parts)
 
     def consequences(self, wanted: Wanted) -> list[str]:
         """What Yes would do, in sentences."""
@@ -82,20 +80,15 @@ class Applying:
     async def remove_node(self, host_id: str, author: str) -> str:
         """Details > Remove: take the server out of the group; its node is removed from the ring as soon as it is down.
         Raises NotFound, Conflict."""
-        p = self._p
-        if p.state.now.role is not Role.MASTER:
+        if self._p.state.now.role is not Role.MASTER:
             raise Conflict(
                 "Servers are removed on the Master.",
                 remedy="Open Details on the Master; or set this server to Standalone to take it out itself.",
                 code="slave",
             )
-        them = p.membership.by_host_id(host_id)
-        if them.server_id == p.server_id:
-            raise Conflict("The Master can't remove itself.", remedy="Set it to Standalone instead.")
-        await self._remove(them, author)
-        job = p.jobs.start(f"remove {them.name}", author, goal_names(Role.MASTER))
+        job_id = await self._table.remove(host_id, author)
         self._coordinator.interrupt()
-        return job.id
+        return job_id
 
     async def _apply_slave(self, wanted: Wanted, state: State, fields: dict[str, Any], author: str) -> str:
         master = wanted.master or state.master
@@ -122,77 +115,68 @@ class Applying:
                 f"The server at that address is {reached.said['role'].capitalize()}, not a Master.",
                 "Configure the Master server first, or enter the address of the one that is.",
             )
+        moves = state.role is Role.SLAVE and master != state.master
+        if moves and state.master_group and reached.said["group"] != state.master_group and not state.removed:
+            raise Conflict(
+                "This server is a Slave of another group; it can have only one Master.",
+                remedy="Set it to Standalone first: it then leaves that group in order. Then add the new Master.",
+                code="other-group",
+            )
         refuse_mixed_loopback(fields["adapter"], str(reached.said["database"]["address"]))
+        await self._try_back(master, fields, wanted.passphrase)
         return self._start(state.role, author, **fields, master=master, fresh=True)
+
+    async def _try_back(self, master: Target, fields: dict[str, Any], passphrase: Passphrase | None) -> None:
+        """The Master tries whether it reaches this server as well. Raises InvalidInput."""
+        p = self._p
+        me = replace(p.describe_self(), address=fields["adapter"], protocol=fields["protocol"], port=self._port(fields))
+        async with listening(me.address, me.storage_port) as word:
+            try:
+                await p.links.ask_target(
+                    master,
+                    Message("try-back", {"member": me.to_json(), "word": word}),
+                    protocol=fields["protocol"],
+                    passphrase=passphrase,
+                    timeout_s=TRY_BACK_TIMEOUT_S,
+                )
+            except PeerError as error:
+                if error.code == "version":  # an older Master doesn't try
+                    return
+                raise InvalidInput(
+                    error.message,
+                    remedy=error.remedy,
+                    code="connection-back",
+                    mistakes=[Mistake("adapter", error.message, error.remedy)],
+                ) from error
+
+    def _port(self, fields: dict[str, Any]) -> int:
+        s = self._p.configuration.server
+        return s.https_port if fields["protocol"] == "https" else s.http_port
 
     async def _apply_master(self, wanted: Wanted, state: State, fields: dict[str, Any], author: str) -> str:
         if state.role is Role.SLAVE:
             raise Conflict("This server is a Slave.", remedy="Set it to Standalone first, then to Master.")
         rows: list[SlaveRow] | None = None
         if wanted.slaves is not None:
-            rows = await self._contact(wanted.slaves, fields["protocol"])
+            protocol = fields["protocol"]
+            self._p.life.informing = True
+            try:
+                rows = await self._table.look_up(
+                    wanted.slaves, lambda target: self._reach(target, protocol, None, for_slave=False)
+                )
+            finally:
+                self._p.life.informing = False
         job_id = self._start(state.role, author, **fields, master=None, fresh=False)
         if rows is not None:
-            await self._set_slave_table(rows, author)
+            await self._table.set(rows, author, job_id)
         return job_id
-
-    async def _contact(self, targets: Sequence[Target], protocol: str) -> list[SlaveRow]:
-        """The rows of the Slave table, with the ids of those servers that answer."""
-        with self._p.group.read() as reader:
-            known = {r.target: r for r in slave_rows(reader)}
-        rows = []
-        self._p.life.informing = True
-        try:
-            for target in dict.fromkeys(targets):
-                row = known.get(target) or SlaveRow(target)
-                if not row.server_id:
-                    reached = await self._reach(target, protocol, None, for_slave=False)
-                    row = replace(row, server_id=str(reached.said.get("server", "")))
-                if row.server_id == self._p.server_id:
-                    raise _invalid("slaves", f"{target.host}:{target.port} is this server itself.", "Leave it out.")
-                rows.append(row)
-        finally:
-            self._p.life.informing = False
-        return rows
-
-    async def _set_slave_table(self, rows: Sequence[SlaveRow], author: str) -> None:
-        p = self._p
-        wanted = {r.id for r in rows} | {r.server_id for r in rows if r.server_id}
-        with p.group.read() as reader:
-            gone = [r for r in slave_rows(reader) if r.id not in wanted and r.server_id not in wanted]
-        for row in gone:
-            them = p.find(row.server_id) if row.server_id else None
-            if them is not None:
-                await self._remove(them, author)
-
-        def decide(reader: Reader) -> Sequence[Operation]:
-            have = {r.id: r for r in slave_rows(reader)}
-            by_server = {r.server_id: r for r in have.values() if r.server_id}
-            ops: list[Operation] = [Delete("slave", r.id) for r in gone if r.id in have]
-            for row in rows:
-                old = by_server.get(row.server_id)
-                if old is not None and old.id != row.id:
-                    ops.append(Delete("slave", old.id))
-                if have.get(row.id) != row:
-                    ops.append(row.put())
-            return ops
-
-        await p.group.commit(author, decide)
-
-    async def _remove(self, them: Member, author: str) -> None:
-        p = self._p
-        try:
-            await p.links.ask(them, Message("removed"), timeout_s=3.0)
-        except HostwardError as error:
-            log.info("removed-server-not-told", server=them.name, reason=error.message)
-        await p.membership.remove(them.server_id, author)
 
     def _start(self, was: Role, author: str, **fields: Any) -> str:
         role: Role = fields["role"]
         job = self._p.jobs.start(f"{was.value} to {role.value}", author, goal_names(role))
-        self._p.life.removed, self._p.life.farewell_said = "", False
+        self._p.life.asks_again_at, self._p.life.farewell_said = 0.0, False
         self._p.life.admitted = None if role is not Role.MASTER else self._p.life.admitted
-        self._p.state.update(**fields)
+        self._p.state.update(**fields, removed="")
         self._coordinator.interrupt()
         return job.id
 

@@ -92,7 +92,7 @@ class Claims:
 
     def hear(self, values: Iterable[Any], told: Told) -> None:
         """Another server told of these epochs (records as JSON)."""
-        if self._p.state.now.role is Role.STANDALONE or self._p.life.removed:
+        if self._p.state.now.role is Role.STANDALONE or self._p.state.now.removed:
             return
         records = []
         for value in list(values)[:MAX_RECORDS]:

@@ -24,6 +24,10 @@ from hostward.replication.messages import Message, error_message
 from hostward.replication.parts import Parts
 from hostward.replication.passphrase_change import PassphraseChanges
 from hostward.replication.snapshots import sign_snapshot
+from hostward.replication.try_back import reach
+
+NOT_REACHED = ("name", "port", "timeout", "context", "certificate")
+REMOVED_WORDS = "This server was removed from the group by its Master."
 
 MAX_POINTS = 1_000
 
@@ -46,6 +50,7 @@ class Conversation:
         self._answers: dict[str, Callable[[str, Message], Awaitable[Message]]] = {
             "status": self._status,
             "check": self._check,
+            "try-back": self._try_back,
             "nudge": self._nudge,
             "changes": self._changes,
             "known": self._known,
@@ -67,7 +72,7 @@ class Conversation:
         try:
             return await handler(sender, message)
         except HostwardError as error:
-            if error.code not in ("busy", "role"):
+            if error.code not in ("busy", "queue", "role"):
                 log.info("peer-refused", act=message.act, server=sender, reason=error.message)
             return error_message(error)
         except (KeyError, TypeError, ValueError) as error:
@@ -121,9 +126,40 @@ class Conversation:
                 "version": p.version,
                 "role": p.state.now.role.value,
                 "group": p.group.group_id,
+                "master_group": "" if p.state.now.removed else p.state.now.master_group,
                 "database": p.node.summary(),
             },
         )
+
+    async def _try_back(self, sender: str, message: Message) -> Message:
+        """Whether this Master reaches the server that asks, at its own address and its adapter."""
+        p, them = self._p, Member.from_json(message.data["member"])
+        if p.state.now.role is not Role.MASTER or them.server_id != sender:
+            raise PeerError("Only a Master tries a server that asks for itself.", code="role")
+        try:
+            _, found, _ = await p.links.ask_target(
+                them.target, Message("check", {"protocol": them.protocol}), protocol=them.protocol
+            )
+        except PeerError as error:
+            if error.code not in NOT_REACHED:  # it has answered: another passphrase counts there only after Apply
+                return await self._try_database_port(message, them)
+            raise PeerError(
+                f"The Master can't reach this server at {them.host}:{them.port}. There: {error.message}",
+                remedy="Correct this server's host_name, or open that port for the Master.",
+                code="try-back",
+            ) from error
+        if found != sender:
+            raise PeerError(
+                f"Another server answers the Master at {them.host}:{them.port}.",
+                remedy="Correct this server's host_name.",
+                code="try-back",
+            )
+        return await self._try_database_port(message, them)
+
+    async def _try_database_port(self, message: Message, them: Member) -> Message:
+        if message.data["word"]:
+            await reach(them.address, them.storage_port, str(message.data["word"]))
+        return Message("ok")
 
     async def _nudge(self, sender: str, message: Message) -> Message:
         """Changes of the Master. Another server's are not taken; one that was the Master learns here that there is
@@ -201,7 +237,7 @@ class Conversation:
 
     async def _vouch(self, sender: str, message: Message) -> Message:
         p = self._p
-        if not p.life.confirmed_master or p.life.removed:
+        if not p.life.confirmed_master or p.state.now.removed:
             raise PeerError("This server hasn't been confirmed by the Master since it started.", code="busy")
         asking = Asking.from_json(message.data)
         check_described(asking.member, sender)
@@ -214,7 +250,7 @@ class Conversation:
 
     async def _leave(self, sender: str, message: Message) -> Message:
         if self._p.state.now.role is Role.MASTER:
-            await self._p.membership.remove(sender, f"server {sender}")
+            await self._p.membership.remove(sender, f"server {sender}", left=True)
             self._changed()
         return Message("ok")
 
@@ -222,9 +258,8 @@ class Conversation:
         p = self._p
         if sender != p.state.now.master_id:
             raise PeerError("Only this server's Master may remove it.", code="role")
-        p.life.removed = "This server was removed from the group by its Master."
-        p.life.admitted = None
-        p.state.update(fresh=False)
+        p.life.admitted, p.life.asks_again_at = None, asyncio.get_running_loop().time() + 1.0
+        p.state.update(fresh=False, removed=REMOVED_WORDS)
         self._changed()
         return Message("ok")
 

@@ -23,9 +23,10 @@ from hostward.replication.acknowledgements import Acknowledgements, Nudge
 from hostward.replication.acts.server import ServerActs
 from hostward.replication.claims import Claims, Told
 from hostward.replication.content import ContentWatch
-from hostward.replication.conversation import Conversation
+from hostward.replication.conversation import REMOVED_WORDS, Conversation
 from hostward.replication.coordinator import Coordinator
 from hostward.replication.envelopes import Receiver
+from hostward.replication.fence import Fence
 from hostward.replication.follower import BEFORE_ALL, Follower, Following
 from hostward.replication.jobs import Jobs
 from hostward.replication.links import Links
@@ -92,6 +93,7 @@ class GroupServer:
             acknowledgements=Acknowledgements(group, self._send_nudge, self._acknowledged),
             content=ContentWatch(group, self._heal, self._wake, now),
             outbox=Outbox(server, group, identity.server_id, s.name or s.host_name),
+            fence=Fence(time.monotonic),
             now=now,
             version=version,
             new_id=new_id,
@@ -194,11 +196,11 @@ class GroupServer:
         except PeerError as error:
             if state.role is Role.MASTER and has_left(them, error.code):
                 log.warning("member-has-left", server=them.name)
-                await p.membership.remove(them.server_id, "replication")
+                await p.membership.remove(them.server_id, "replication", left=True)
                 self._wake()
             if state.role is Role.SLAVE and them.server_id == state.master_id and error.code == "removed":
-                p.life.removed, p.life.admitted = "This server was removed from the group by its Master.", None
-                p.state.update(fresh=False)
+                p.life.admitted = None
+                p.state.update(fresh=False, removed=REMOVED_WORDS)
                 self._wake()
             raise
         return answer.data
@@ -214,7 +216,7 @@ class GroupServer:
             p.life.confirmed_master = True
             p.follower.master_is_at(view.position)
         elif state.role is Role.MASTER:
-            p.membership.heard_from(view.server_id)
+            p.membership.turns.heard(view.server_id)
             mine = self._group.position
             if view.position.epoch == mine.epoch and view.position.revision > mine.revision:
                 # This Master was restored from an older copy, and that Slave didn't answer when it started.

@@ -12,6 +12,7 @@ from hostward.registry.server import ServerRegistry
 
 KEY = "jobs"
 MAX_JOBS = 50
+MAX_NOTICES = 20
 PENDING, RUNNING, DONE, FAILED = "pending", "running", "done", "failed"
 
 
@@ -29,7 +30,7 @@ class JobStep:
 @dataclass(frozen=True, slots=True)
 class Job:
     """A transition under way or ended. `reason` is one sentence for the operator: what it waits for, or why it
-    failed."""
+    failed. `notices`: what couldn't be done, but needn't be."""
 
     id: str
     kind: str
@@ -38,6 +39,7 @@ class Job:
     created: str
     reason: str
     steps: tuple[JobStep, ...]
+    notices: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         done = sum(s.state == DONE for s in self.steps)
@@ -56,6 +58,7 @@ class Jobs:
         for stored in server.get(KEY) or []:
             fields = {k: v for k, v in stored.items() if k != "progress_percent"}
             fields["steps"] = tuple(JobStep(**s) for s in stored["steps"])
+            fields["notices"] = tuple(stored.get("notices", ()))
             self._jobs.append(Job(**fields))
 
     def all(self) -> list[Job]:
@@ -79,6 +82,13 @@ class Jobs:
         self._jobs = [*self._jobs[-MAX_JOBS + 1 :], job]
         self._save()
         return job
+
+    def note(self, job_id: str, notice: str) -> None:
+        """Add a notice to a job, running or ended."""
+        for n, job in enumerate(self._jobs):
+            if job.id == job_id and len(job.notices) < MAX_NOTICES:
+                self._jobs[n] = replace(job, notices=(*job.notices, notice))
+                self._save()
 
     def progress(self, current: int, reason: str) -> None:
         """The steps before `current` are done and that one is running, for `reason`. `current` equal to the number of

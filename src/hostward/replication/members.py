@@ -130,19 +130,42 @@ def slave_table_changes(elements: Elements, master_id: str) -> list[Operation]:
     ]
 
 
-def was_removed(elements: Elements, server_id: str) -> bool:
-    return elements.get(REMOVED, server_id) is not None
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The tombstone of a server that is no longer in the group. `left`: its own administrator took it out, so that it
+    may join again as it did at first; else it must be entered in the Slave table again."""
+
+    server_id: str
+    name: str
+    host: str
+    port: int
+    context: str
+    host_id: str
+    left: bool
+
+    @staticmethod
+    def of(them: Member, *, left: bool) -> Removed:
+        return Removed(them.server_id, them.name, them.host, them.port, them.context, them.host_id, left)
+
+    @property
+    def target(self) -> Target:
+        return Target(self.host, self.port, self.context)
+
+    def put(self) -> Put:
+        body = asdict(self)
+        del body["server_id"]
+        return Put(REMOVED, self.server_id, canonical(body))
+
+
+def removed(elements: Elements) -> list[Removed]:
+    """The tombstones."""
+    return [Removed(server_id=e.id, **e.json()) for e in elements.list(REMOVED)]
 
 
 def has_left(them: Member, said: str) -> bool:
     """Whether a member's refusal with that code means that it is in the group no more. One that is joining speaks for
     its own group until the Master's answer has reached it, which may take seconds."""
     return said == "left" or (said == "group" and them.state == JOINED)
-
-
-def put_removed(them: Member) -> Put:
-    """The tombstone of a removed server."""
-    return Put(REMOVED, them.server_id, canonical({"name": them.name, "host": them.host}))
 
 
 def ring_generation(elements: Elements) -> int:

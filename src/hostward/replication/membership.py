@@ -1,7 +1,9 @@
 """Membership, decided by the Master alone: who is admitted to the ring, one at a time, and who is removed.
 
-A Slave asks before each start of its database node. So a server that was removed, or that belongs to another group,
-never gets as far as the ring; and a server whose node lost its data is let in anew after its old node has been removed.
+A Slave asks before it first starts its database node in each life. So a server that was removed, or that belongs to
+another group, never gets as far as the ring; and a server whose node lost its data is let in anew after its old node
+has been removed. One that was removed comes back only once the Master's administrator has entered it in the Slave
+table again: its own word doesn't count.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from typing import Any
 import structlog
 
 from hostward.domain.changes import Delete, Operation
-from hostward.domain.errors import NotFound, PeerError
+from hostward.domain.errors import PeerError
 from hostward.registry.group import GroupRegistry, Reader
+from hostward.replication.fence import RingNode, strangers
 from hostward.replication.goals import Marker
 from hostward.replication.members import (
     JOINED,
@@ -24,34 +27,28 @@ from hostward.replication.members import (
     MEMBER,
     REMOVED,
     SLAVE,
+    Elements,
     Member,
+    Removed,
     SlaveRow,
     member,
     members,
-    put_removed,
+    removed,
     ring_generation,
     slave_rows,
-    was_removed,
 )
+from hostward.replication.turns import QUEUE, Turns
 
-JOIN_TIMEOUT_S = 120.0
+ASKS_FOR_S = 30.0
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class RingNode:
-    """A node as the ring sees it."""
-
-    host_id: str
-    address: str
-    up: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Asking:
-    """A Slave's request to be admitted. `marker` is what its node's data belongs to, None where there is none;
-    `fresh` is true while the administrator's Apply is being carried out (a removed server may then join again)."""
+    """A Slave's request to be admitted. `marker` is what its node's data belongs to, None where there is none or it
+    isn't whole; `fresh` is true while the administrator's Apply is being carried out (a server that left by itself may
+    then join again)."""
 
     member: Member
     marker: Marker | None
@@ -103,51 +100,57 @@ class Membership:
     ) -> None:
         self._group, self._server_id, self._monotonic, self._prepare = group, server_id, monotonic, prepare
         self._lock = asyncio.Lock()
-        self._heard: dict[str, float] = {}
-        self._started: set[str] = set()
+        self._clearing: set[str] = set()
+        self._refused: dict[str, tuple[str, float]] = {}
+        self.turns = Turns(monotonic)
 
     def members(self) -> list[Member]:
         with self._group.read() as reader:
             return members(reader)
 
     async def admit(self, asking: Asking, ring: Sequence[RingNode]) -> Admitted:
-        """Let the Slave start its node. Raises PeerError: "busy" where it should ask again a little later, "removed",
-        "role" or "group" where asking again won't help; each with its reason."""
+        """Let the Slave start its node. Raises PeerError: "busy" where it should ask again a little later, "queue"
+        where something else comes first, "removed", "role", "name", "replaced" or "protocol" where an administrator
+        must act before asking again helps; each with its reason."""
         async with self._lock:
-            return await self._admit(asking, ring)
+            await self._end_joins()
+            try:
+                admitted = await self._admit(asking, ring)
+            except PeerError as error:
+                if error.code in ("removed", "replaced"):
+                    self._refused[asking.member.server_id] = (f"{error.message} {error.remedy}", self._monotonic())
+                raise
+            self._refused.pop(asking.member.server_id, None)
+            return admitted
 
     async def _admit(self, asking: Asking, ring: Sequence[RingNode]) -> Admitted:
         them = asking.member
         with self._group.read() as reader:
             known, everyone = member(reader, them.server_id), members(reader)
-            generation, removed = ring_generation(reader), was_removed(reader, them.server_id)
-        self._check_admissible(them, everyone, removed=removed and not asking.fresh)
+            generation = ring_generation(reader)
+            _check_not_removed(reader, asking)
+        self._check_admissible(them, everyone)
         here = Marker(self._group.group_id, generation)
-        nodes = {n.host_id: n for n in ring}
-        self._heard[them.server_id] = self._monotonic()
+        nodes = {n.host_id for n in ring}
         if known and known.state == JOINED and asking.marker == here and known.host_id in nodes:
             if not known.same_place(them):
                 await self._put(replace(them, state=JOINED, host_id=known.host_id))
             return self._answer(generation, wipe=False)
-        self._check_turn(them, everyone)
-        rejoining = them.server_id in self._started and asking.marker == here
+        self.turns.take(them, [m for m in everyone if m.state == JOINING])
         joining = replace(them, state=JOINING, host_id="")
         if known != joining:
             await self._put(joining)
-        old = [
-            n
-            for n in ring
-            if n.address == them.address
-            and n.host_id not in {m.host_id for m in everyone if m.server_id != them.server_id}
-        ]
+        others = {m.host_id for m in everyone if m.server_id != them.server_id}
+        old = [n for n in ring if not n.joining and n.address == them.address and n.host_id not in others]
+        rejoining = bool(old) and known is not None and known.state == JOINING and asking.marker == here
         if old and not rejoining:
-            self._started.discard(them.server_id)
-            raise PeerError("The server's earlier node is being removed from the ring.", code="busy")
+            self._clearing.add(them.server_id)
+            raise PeerError("The server's earlier node is being removed from the ring.", code=QUEUE)
+        self._clearing.discard(them.server_id)
         await self._prepare(self.members())
         with self._group.read() as reader:
             if member(reader, them.server_id) is None:
                 raise PeerError("This server was removed from the group while it joined.", code="removed")
-        self._started.add(them.server_id)
         return self._answer(generation, wipe=not rejoining)
 
     def vouch(self, asking: Asking) -> Admitted:
@@ -174,56 +177,52 @@ class Membership:
             raise PeerError("This server isn't a member of the group.", code="removed")
         if (host_id, known.address) not in {(n.host_id, n.address) for n in ring}:
             raise PeerError("The Master doesn't see that node in the ring yet.", code="busy")
-        self._started.discard(server_id)
+        self._clearing.discard(server_id)
+        self.turns.ended(server_id)
         if known.state != JOINED or known.host_id != host_id:
             await self._put(replace(known, state=JOINED, host_id=host_id))
 
-    async def remove(self, server_id: str, author: str) -> None:
-        """Take the server out of the group: its certificate is no longer trusted by the ring, and its node is removed
-        as soon as it is down. Removing who isn't there is allowed."""
-        self._started.discard(server_id)
+    async def remove(self, server_id: str, author: str, *, left: bool = False) -> None:
+        """Take the server out of the group: its certificate is no longer trusted by the ring, and its node is removed.
+        Removing who isn't there is allowed; one that had left by itself then counts as removed. `left`: its own
+        administrator wants it."""
+        self._clearing.discard(server_id)
+        self.turns.ended(server_id)
 
         def decide(reader: Reader) -> Sequence[Operation]:
             known = member(reader, server_id)
             if known is None:
-                return []
-            ops: list[Operation] = [Delete(MEMBER, server_id), put_removed(known)]
+                gone = next((r for r in removed(reader) if r.server_id == server_id), None)
+                return [replace(gone, left=False).put()] if gone and not left else []
+            ops: list[Operation] = [Delete(MEMBER, server_id), Removed.of(known, left=left).put()]
             return [*ops, *(Delete(SLAVE, r.id) for r in slave_rows(reader) if _same_server(r, known))]
 
         await self._group.commit(author, decide)
 
-    async def abandon_stale_joins(self) -> None:
-        """End joins of which nothing was heard for JOIN_TIMEOUT_S: the next in the queue gets its turn."""
-        now = self._monotonic()
-        for m in self.members():
-            if m.state == JOINING and now - self._heard.setdefault(m.server_id, now) > JOIN_TIMEOUT_S:
-                log.warning("join-abandoned", server=m.name)
-                await self._forget_join(m.server_id)
+    async def end_joins(self) -> None:
+        """End joins that don't get on: the next in the queue gets its turn."""
+        async with self._lock:
+            await self._end_joins()
 
-    def heard_from(self, server_id: str) -> None:
-        self._heard[server_id] = self._monotonic()
+    async def _end_joins(self) -> None:
+        for m, why in self.turns.expired([m for m in self.members() if m.state == JOINING]):
+            log.warning("join-ended", server=m.name, reason=why)
+            await self._forget_join(m.server_id)
 
     def strangers(self, ring: Sequence[RingNode]) -> list[RingNode]:
         """Nodes of the ring that belong to no member, nor to one that is joining now."""
         everyone = self.members()
-        ids = {m.host_id for m in everyone if m.host_id}
-        joining = {m.address for m in everyone if m.state == JOINING and m.server_id in self._started}
-        return [n for n in ring if n.host_id not in ids and n.address not in joining]
+        joining = [m.address for m in everyone if m.state == JOINING and m.server_id not in self._clearing]
+        return strangers(ring, everyone, joining)
 
-    def by_host_id(self, host_id: str) -> Member:
-        """Raises NotFound."""
-        for m in self.members():
-            if host_id in (m.host_id, m.server_id):
-                return m
-        raise NotFound("No server of the group has that Host Id.", remedy="See Details for the Host Ids.")
+    def notices(self) -> list[str]:
+        """What an administrator of the Master should know of servers that ask to be let in."""
+        now = self._monotonic()
+        self._refused = {k: v for k, v in self._refused.items() if now - v[1] <= ASKS_FOR_S}
+        waiting = [f"{name} waits to join: one server joins at a time." for name in self.turns.waiting()]
+        return [*(words for words, _ in self._refused.values()), *waiting]
 
-    def _check_admissible(self, them: Member, everyone: Sequence[Member], *, removed: bool) -> None:
-        if removed:
-            raise PeerError(
-                "This server was removed from the group.",
-                remedy="Apply the role Slave again to rejoin, or set it to Standalone.",
-                code="removed",
-            )
+    def _check_admissible(self, them: Member, everyone: Sequence[Member]) -> None:
         others = [m for m in everyone if m.server_id != them.server_id]
         if len(others) >= MAX_SERVERS:
             raise PeerError(f"A group has at most {MAX_SERVERS} servers.", code="role")
@@ -235,21 +234,26 @@ class Membership:
                 code="protocol",
             )
         for m in others:
+            if (m.host, m.port) == (them.host, them.port):
+                raise PeerError(
+                    f"The server {m.name} already is {them.host}:{them.port} in this group, with another identity:"
+                    f" {m.server_id}, not {them.server_id}.",
+                    remedy=f"If this server takes the place of {m.name}, click Remove for that one in the Master's"
+                    " Details: this one then joins by itself. Else give it its own host_name.",
+                    code="replaced",
+                )
             if m.address == them.address and m.storage_port == them.storage_port:
                 raise PeerError(
                     f"The server {m.name} already uses {them.seed} for its database.",
                     remedy="Choose another Database Network Adapter.",
                     code="role",
                 )
-            if (m.host, m.port) == (them.host, them.port):
-                raise PeerError(f"The server {m.name} already is {them.host}:{them.port} in this group.", code="role")
-
-    def _check_turn(self, them: Member, everyone: Sequence[Member]) -> None:
-        now = self._monotonic()
-        for m in everyone:
-            waiting = now - self._heard.get(m.server_id, float("-inf")) < JOIN_TIMEOUT_S
-            if m.state == JOINING and m.server_id != them.server_id and waiting:
-                raise PeerError(f"The server {m.name} is joining; one server joins at a time.", code="busy")
+            if m.name.casefold() == them.name.casefold():
+                raise PeerError(
+                    f"The group already has a server with the name {m.name}, at {m.host}:{m.port}.",
+                    remedy="Give this server another name in its configuration file ([server] name), and restart it.",
+                    code="name",
+                )
 
     def _answer(self, generation: int, *, wipe: bool) -> Admitted:
         return Admitted(self._group.group_id, generation, wipe, tuple(self.members()))
@@ -266,13 +270,30 @@ class Membership:
         await self._group.commit("replication", decide)
 
     async def _forget_join(self, server_id: str) -> None:
-        self._started.discard(server_id)
+        self._clearing.discard(server_id)
+        self.turns.ended(server_id)
 
         def decide(reader: Reader) -> Sequence[Operation]:
             known = member(reader, server_id)
             return [Delete(MEMBER, server_id)] if known and known.state == JOINING else []
 
         await self._group.commit("replication", decide)
+
+
+def _check_not_removed(reader: Elements, asking: Asking) -> None:
+    """A server that left by itself may join again by its own Apply; one that was removed, only once it is in the Slave
+    table again, by its id: its address could be claimed by another."""
+    them = asking.member
+    gone = next((r for r in removed(reader) if r.server_id == them.server_id), None)
+    if gone is None or any(row.server_id == them.server_id for row in slave_rows(reader)):
+        return
+    if not (gone.left and asking.fresh):
+        raise PeerError(
+            f"The server {gone.name} was removed from the group.",
+            remedy=f"To let it join again, add {them.host}:{them.port} to the Slave table on the Master; else set it"
+            " to Standalone. It keeps its data.",
+            code="removed",
+        )
 
 
 def _same_server(row: SlaveRow, them: Member) -> bool:

@@ -2,6 +2,7 @@
 
 status     position, content, role, version, database            any member
 check      is my certificate, passphrase, clock good with you?   any trusted server
+try-back   do you reach me, and my database's port?              Slave to be, to Master
 nudge      the Master's position, and changes                    Master to Slave
 changes    give me what comes after this position                any member
 known      which of these revisions and hashes are your history? any member
@@ -27,7 +28,7 @@ import orjson
 from hostward.domain.errors import HostwardError, PeerError
 
 MAX_BYTES = 64 << 20
-WITHOUT_GROUP = ("check", "admit", "leave")
+WITHOUT_GROUP = ("check", "try-back", "admit", "leave")
 
 
 @dataclass(frozen=True, slots=True)

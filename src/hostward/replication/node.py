@@ -23,9 +23,9 @@ from hostward.database.ring import Ring, RingPicture
 from hostward.database.settings import NodeSettings
 from hostward.database.yaml import write_trust
 from hostward.domain.errors import DatabaseError
+from hostward.replication.fence import RingNode
 from hostward.replication.goals import Marker, Process
 from hostward.replication.members import cluster_name
-from hostward.replication.membership import RingNode
 
 MARKER = "hostward.json"
 REMOVE_TIMEOUT_S = 60.0
@@ -104,8 +104,9 @@ class Node:
 
     @property
     def has_joined(self) -> bool:
-        """Whether the node with this data has ever been ready. Until then it may only start with the others as seeds:
-        with itself among them, it would form a ring of its own as soon as none of the others answers."""
+        """Whether the node with this data has ever been ready. Until then it may only start without data and with the
+        others as seeds: with itself among them, it would form a ring of its own as soon as none of the others answers,
+        or go on with the part of the data that it got."""
         return bool(self._read_marker().get("joined"))
 
     def _read_marker(self) -> dict[str, Any]:
@@ -147,7 +148,7 @@ class Node:
         picture = await self._look()
         if picture is None:
             return None
-        return [RingNode(n.host_id, n.address, n.status == "UP") for n in picture.nodes]
+        return [RingNode(n.host_id, n.address, n.status == "UP", n.state == "JOINING") for n in picture.nodes]
 
     async def rows(self) -> list[dict[str, Any]]:
         """nodetool's rows at this moment: address, status, state, owns_percent, host_id. Empty while not ready."""
@@ -177,10 +178,7 @@ class Node:
         DatabaseError."""
         assert self._runtime is not None
         loop = asyncio.get_running_loop()
-        if loop.time() < self._not_before:
-            raise DatabaseError(
-                self.error or "The database node ended; it is started again in a moment.", code="back-off"
-            )
+        self.check_back_off()
         await self._close_store()
         self._trusted = tuple(dict.fromkeys(trusted))
         patience_ms = RING_DELAYS_MS[min(self._failures, len(RING_DELAYS_MS) - 1)]
@@ -197,6 +195,13 @@ class Node:
         except DatabaseError as error:
             self._failed(error)
             raise
+
+    def check_back_off(self) -> None:
+        """Raises DatabaseError where the node ended a moment ago: it isn't started again at once."""
+        if asyncio.get_running_loop().time() < self._not_before:
+            raise DatabaseError(
+                self.error or "The database node ended; it is started again in a moment.", code="back-off"
+            )
 
     async def become_ready(self) -> bool:
         """Look whether a started node answers by now."""

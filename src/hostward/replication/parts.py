@@ -11,6 +11,7 @@ from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
 from hostward.replication.acknowledgements import Acknowledgements
 from hostward.replication.content import ContentWatch
+from hostward.replication.fence import Fence
 from hostward.replication.follower import Follower
 from hostward.replication.jobs import Jobs
 from hostward.replication.links import Links
@@ -30,7 +31,7 @@ class Life:
 
     caught_up: bool = False
     confirmed_master: bool = False
-    removed: str = ""
+    asks_again_at: float = 0.0
     admitted: tuple[str, int] | None = None
     admitted_members: tuple[Member, ...] = ()
     farewell_said: bool = False
@@ -56,6 +57,7 @@ class Parts:
     acknowledgements: Acknowledgements
     content: ContentWatch
     outbox: Outbox
+    fence: Fence
     now: Callable[[], str]
     version: str
     new_id: Callable[[], str]

@@ -194,7 +194,7 @@ class Promotion:
                 remedy="Do it on a Slave of the group.",
                 code="role",
             )
-        if p.life.removed or not p.follower.loaded or me is None or me.state != JOINED:
+        if state.removed or not p.follower.loaded or me is None or me.state != JOINED:
             raise Conflict(
                 "This server isn't a full member of the group: it doesn't hold the Master's configuration.",
                 remedy="Promote another Slave.",

@@ -134,6 +134,7 @@ class ReplicationService:
             "passphrase_is_default": state.passphrase_is_default,
             "passphrase_change": self._passphrases.under_way(),
             "claim": self._claim(),
+            "removed": state.removed,
             "warnings": self._warnings(),
             "job": job.to_json() if job else None,
             "version": p.version,
@@ -205,6 +206,8 @@ class ReplicationService:
             return p.content.reason
         if p.state.now.role is not Role.SLAVE:
             return None
+        if p.state.now.removed:
+            return p.state.now.removed
         behind = self._details.behind()
         if not p.follower.loaded or behind is None:
             return "This server hasn't followed its Master since it started."
@@ -238,6 +241,8 @@ class ReplicationService:
         claim = self._claim()
         if claim is not None:
             found.append(claim["meaning"])
+        if state.role is Role.MASTER:
+            found += self._p.membership.notices()
         return found
 
     def _claim(self) -> dict[str, Any] | None:

@@ -33,6 +33,7 @@ class State:
     `passphrase_id`: the change that the passphrase came with, empty where Apply set it.
     `passphrase_author`: who began a change that isn't in the group's registry yet.
     `passphrase_lost`: the stored one couldn't be read, so that none is in use which others know.
+    `removed`: the Master's word that this server isn't in the group any more, empty while it is.
     `ring_formed`: the newest "group/generation" of which this node has been a working part.
     `epochs`: the records (JSON) of the epochs that this server is about to enter, the last one naming its Master.
     `refused`: servers whose claim to be the Master was seen to be needless here.
@@ -53,6 +54,7 @@ class State:
     master_group: str = ""
     backup_group: str = ""
     ring_formed: str = ""
+    removed: str = ""
     epochs: tuple[dict[str, Any], ...] = ()
     refused: tuple[str, ...] = ()
 

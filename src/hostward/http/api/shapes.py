@@ -215,6 +215,8 @@ class Job(Shown):
     """running, done or failed"""
     steps: list[JobStep]
     reason: str
+    notices: list[str]
+    """What couldn't be done, but needn't be: a server that is down can't be told."""
     progress_percent: int
 
 
@@ -275,6 +277,10 @@ class Status(Shown):
     passphrase_change: PassphraseChange | None
     """While it is being changed."""
     claim: Claim | None
+    removed: str
+    """The Master's word that this server isn't in the group any more; empty while it is."""
+    warnings: list[str]
+    """What an administrator should look at."""
     job: Job | None
     version: str
 

@@ -93,7 +93,12 @@ class MasterActs:
         strangers = p.membership.strangers(ring)
         for stranger in strangers:
             if stranger.up:
-                return f"Waiting until the removed server's node at {stranger.address} is down."
+                return await self._node.cut_off_strangers() or (
+                    f"The node at {stranger.address} isn't in the group any more, but runs: unless it ends by itself"
+                    " it is cut off in a moment."
+                )
+            if stranger.joining:
+                return f"Waiting until the ring has forgotten the node at {stranger.address}, which hadn't joined."
             await p.node.remove(stranger.host_id)
         if not strangers:
             await p.node.open_store(replication_factor=max(1, len(everyone)))

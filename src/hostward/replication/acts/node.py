@@ -39,6 +39,11 @@ class NodeActs:
             return f"The database node is starting: it is {node.phase}."
         await self.stop_publishing()
         state, everyone = p.state.now, p.everyone()
+        if state.role is Role.SLAVE and node.marker() is not None and not node.has_joined:
+            node.check_back_off()
+            await node.wipe()
+            p.life.admitted = None
+            return "The database node ended before it had joined: it joins anew, without data."
         if state.role is Role.SLAVE:
             assert p.life.admitted is not None
             group_id, generation = p.life.admitted
@@ -77,6 +82,15 @@ class NodeActs:
         await self.stop_publishing()
         await self._p.node.stop()
         return ""
+
+    async def cut_off_strangers(self) -> str:
+        """Stop the node where the fence asks for it; it is started again by its goal. Answers why, or ""."""
+        p = self._p
+        if not p.fence.due:
+            return ""
+        await self.stop()
+        p.fence.node_started()
+        return "The database node is started again, to end the connections of a node that isn't in the group any more."
 
     async def wipe(self) -> str:
         await self.stop()

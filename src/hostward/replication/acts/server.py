@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from hostward.domain.errors import DatabaseError
 from hostward.domain.replication import Role
@@ -13,8 +13,16 @@ from hostward.replication.acts.node import NodeActs
 from hostward.replication.acts.slave import SlaveActs
 from hostward.replication.acts.standalone import StandaloneActs
 from hostward.replication.claims import Claims
+from hostward.replication.fence import strangers
 from hostward.replication.goals import Admission, Goal, Observed, Process
-from hostward.replication.members import forget_membership, member, members, ring_generation, slave_table_changes
+from hostward.replication.members import (
+    Member,
+    forget_membership,
+    member,
+    members,
+    ring_generation,
+    slave_table_changes,
+)
 from hostward.replication.parts import Parts
 
 
@@ -63,8 +71,10 @@ class ServerActs:
             # Also after the node was started again: the log must be there to read when nobody else is.
             with contextlib.suppress(DatabaseError):
                 await node.open_store(replication_factor=None)
-        ring = await node.ring() if master else []
-        strangers = ring is None or bool(p.membership.strangers(ring))
+        ring = await node.ring() if state.role is not Role.STANDALONE else []
+        if master or p.follower.recently_in_step:
+            p.fence.look(strangers(ring or [], everyone, [m.address for m in everyone]), self._turn(everyone))
+        untidy = ring is None or bool(p.membership.strangers(ring))
         formed_group, _, formed = state.ring_formed.partition("/")
         admitted = p.life.admitted
         if admitted and p.follower.loaded and (generation != admitted[1] or me is None):
@@ -83,7 +93,7 @@ class ServerActs:
             address_fits=node.address in ("", state.adapter),
             keyspaces_ready=node.store() is not None and me is not None and me.host_id == node.host_id,
             log_published=p.publisher is not None and p.publisher.published is not None and not p.publisher.problem,
-            ring_tidy=not strangers and node.replication_factor == max(1, len(everyone)),
+            ring_tidy=not untidy and node.replication_factor == max(1, len(everyone)),
             caught_up=p.life.caught_up,
             admission=Admission(*admitted) if admitted else None,
             backup_kept=state.backup_group == state.master_group or p.follower.loaded,
@@ -109,9 +119,20 @@ class ServerActs:
         await p.node.trust([m.internode_certificate for m in p.everyone()])
         p.node.speed_up_starts()
         if p.state.now.role is Role.MASTER:
-            await p.membership.abandon_stale_joins()
+            await p.membership.end_joins()
+        else:
+            p.life.admitted_members = tuple(p.everyone())
+            if why := await self._node.cut_off_strangers():
+                return why
         silent = [f"{m.name}: {p.views.of(m.server_id).silent}" for m in p.others() if p.views.of(m.server_id).silent]
         return f"Up, but without {'; '.join(silent)}" if silent else ""
+
+    def _turn(self, everyone: Sequence[Member]) -> int:
+        """This server's turn at what one after the other does: 0 for the Master."""
+        p = self._p
+        master_id = p.server_id if p.state.now.role is Role.MASTER else p.state.now.master_id
+        order = sorted((m.server_id for m in everyone), key=lambda i: (i != master_id, i))
+        return order.index(p.server_id) if p.server_id in order else len(order)
 
     async def close(self) -> None:
         """The server ends."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from hostward.domain.changes import Position
 from hostward.domain.errors import PeerError
 from hostward.replication.acts.node import NodeActs
 from hostward.replication.follower import Following
-from hostward.replication.goals import Marker
+from hostward.replication.goals import Marker, Process
 from hostward.replication.membership import Admitted, Asking
 from hostward.replication.messages import Message
 from hostward.replication.parts import Parts
+from hostward.replication.turns import QUEUE
 
 ADMIT_TIMEOUT_S = 30.0
+REMOVED_ASKS_EVERY_S = 3.0
+WAYS_ON = "To rejoin, add it to the Slave table on the Master again; or set it to Standalone. It keeps its data."
 
 
 class SlaveActs:
@@ -22,19 +27,25 @@ class SlaveActs:
 
     async def ask_admission(self) -> str:
         p, state = self._p, self._p.state.now
-        if p.life.removed and not state.fresh:
+        if state.removed and not state.fresh:
             await self._node.stop()
-            raise PeerError(p.life.removed, remedy="Apply the role Slave again to rejoin, or set it to Standalone.")
+            if asyncio.get_running_loop().time() < p.life.asks_again_at:
+                raise PeerError(state.removed, remedy=WAYS_ON, code="removed")
         if state.master is None:
             raise PeerError("No Master is entered.", remedy="Add the Master server to the list, then Apply.")
-        asking = Asking(p.describe_self(), p.node.marker(), state.fresh)
+        asking = Asking(p.describe_self(), p.node.marker() if p.node.has_joined else None, state.fresh)
         try:
             answer, sender_id, certificate = await p.links.ask_target(
                 state.master, Message("admit", asking.to_json()), protocol=state.protocol, timeout_s=ADMIT_TIMEOUT_S
             )
         except PeerError as error:
+            if error.code in ("removed", QUEUE):
+                await self._node.stop()
             if error.code == "removed":
-                p.life.removed = error.message
+                p.life.asks_again_at = asyncio.get_running_loop().time() + REMOVED_ASKS_EVERY_S
+                p.state.update(removed=error.message)
+            elif state.removed and not state.fresh and error.code != QUEUE:
+                raise PeerError(state.removed, remedy=WAYS_ON, code="removed") from error
             if error.code in ("port", "timeout", "name", "role") and not state.fresh and p.follower.loaded:
                 return await self._ask_vouching(asking, error)
             raise
@@ -46,15 +57,16 @@ class SlaveActs:
                 remedy="If that is meant, Apply the role Slave again; else correct the Master's address.",
                 code="group",
             )
-        p.state.update(master_id=sender_id, master_certificate=certificate, master_group=admitted.group_id)
+        p.state.update(master_id=sender_id, master_certificate=certificate, master_group=admitted.group_id, removed="")
         p.follower.follow(Following(sender_id, certificate, admitted.group_id))
         p.follower.master_is_at(Position.from_json(answer.data["position"]))
         p.life.confirmed_master = True
         if admitted.wipe or p.node.marker() != Marker(admitted.group_id, admitted.generation):
-            await p.node.stop()
+            if p.node.process is not Process.NONE:  # stopping forgets how patient a start must be here
+                await p.node.stop()
             await p.node.wipe()
         p.life.admitted_members = admitted.members
-        p.life.removed, p.life.admitted = "", (admitted.group_id, admitted.generation)
+        p.life.admitted = (admitted.group_id, admitted.generation)
         return ""
 
     async def _ask_vouching(self, asking: Asking, why: PeerError) -> str:
