@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check unit contract cluster netns faults bench lock clean
+.PHONY: setup demo test check unit contract cluster netns faults fence bench lock clean
 
 setup: $(STAMP)
 
@@ -38,6 +38,10 @@ test: check unit contract cluster netns
 
 faults: setup
 	$(VENV)/bin/python -m tests.faults --seeds $(or $(SEEDS),10)
+
+# Random removals and returns of a removed server: ROUNDS of them.
+fence: setup
+	$(VENV)/bin/python -m tests.faults.fence --rounds $(or $(ROUNDS),10)
 
 bench: setup
 	$(VENV)/bin/python -m bench

@@ -134,8 +134,9 @@ class Conversation:
     async def _try_back(self, sender: str, message: Message) -> Message:
         """Whether this Master reaches the server that asks, at its own address and its adapter."""
         p, them = self._p, Member.from_json(message.data["member"])
-        if p.state.now.role is not Role.MASTER or them.server_id != sender:
-            raise PeerError("Only a Master tries a server that asks for itself.", code="role")
+        check_described(them, sender)
+        if p.state.now.role is not Role.MASTER:
+            raise PeerError("Only a Master tries back.", code="role")
         try:
             _, found, _ = await p.links.ask_target(
                 them.target, Message("check", {"protocol": them.protocol}), protocol=them.protocol
