@@ -5,7 +5,6 @@ Each walk leaves the shared group of three as it found it.
 
 from __future__ import annotations
 
-import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 from tests.support.api import Refused
 from tests.support.command import hostward
-from tests.support.group import Group, trust
+from tests.support.group import Group, trust, trust_anew
 from tests.support.inventory import rows
 from tests.support.server import Server
 from tests.support.waiting import always, eventually
@@ -148,14 +147,10 @@ def test_a_wiped_server_at_the_same_address_replaces_the_old_one_by_one_action(g
     master, wiped, other = group.master, group.slaves[1], group.slaves[0]
     old = host_id_of(group, wiped)
     kept = wiped.api.export()
-    wiped.kill()
-    shutil.rmtree(wiped.data_dir)
-    wiped.api.close()
+    wiped.renew()
     wiped.start()
     for here in (master, other):
-        item = next(c for c in here.api.get("trusted-certificates/mss")["items"] if c["friendly_name"] == wiped.name)
-        here.api.delete(f"trusted-certificates/mss/{item['fingerprint']}")
-        trust(here, wiped)
+        trust_anew(here, wiped)
         trust(wiped, here)
     job = wiped.api.put(
         "replication", {"role": "slave", "adapter": wiped.address, "master": master.target(), "confirm": True}

@@ -193,7 +193,10 @@ class Membership:
             known = member(reader, server_id)
             if known is None:
                 gone = next((r for r in removed(reader) if r.server_id == server_id), None)
-                return [replace(gone, left=False).put()] if gone and not left else []
+                if gone is None or left:
+                    return []
+                rows = [Delete(SLAVE, r.id) for r in slave_rows(reader) if r.server_id == server_id]
+                return [replace(gone, left=False).put(), *rows]
             ops: list[Operation] = [Delete(MEMBER, server_id), Removed.of(known, left=left).put()]
             return [*ops, *(Delete(SLAVE, r.id) for r in slave_rows(reader) if _same_server(r, known))]
 

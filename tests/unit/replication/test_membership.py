@@ -186,6 +186,7 @@ async def test_who_left_by_itself_joins_again_by_itself_until_it_is_removed(scen
     await scene.join(NORTH)
     await scene.membership.remove(NORTH.server_id, "its own", left=True)
     scene.ring.pop()
+    await scene.enter(NORTH)
     await scene.membership.remove(NORTH.server_id, "admin")
     assert (await scene.refused(NORTH)).code == "removed"
 
