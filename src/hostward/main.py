@@ -170,6 +170,7 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
     )  # fmt: skip
     services = Services(
         group=group, server=server, stores=stores, replication=replication.service,
+        requests=replication.parts.requests,
         administrators=Administrators(server), tokens=Tokens(server), identity=identity,
         configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC),
     )  # fmt: skip

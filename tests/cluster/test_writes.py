@@ -102,28 +102,6 @@ def test_a_repeated_request_acts_once(master: Server) -> None:
     assert (first["imported"], first["revision"]) == (20, again["revision"])
 
 
-@pytest.mark.feature("R8")
-def test_a_slave_refuses_writes_and_names_the_master(group: Group, slave: Server) -> None:
-    before = slave.api.export()
-    some = group.master.api.post("sessions", rows(1, prefix="On the Slave")[0])["session"]
-    group.wait_equal()
-    fields = rows(1, prefix="Refused")[0]
-    attempts: list[Callable[[Api], object]] = [
-        lambda api: api.post("sessions", fields),
-        lambda api: api.patch(f"sessions/{some['id']}", {"comment": "no"}),
-        lambda api: api.put(f"sessions/{some['id']}", fields),
-        lambda api: api.delete(f"sessions/{some['id']}"),
-        lambda api: api.post(f"sessions/{some['id']}/copy", {"name": "Refused copy"}),
-        lambda api: api.import_(as_csv([fields])),
-    ]
-    for attempt in attempts:
-        with pytest.raises(Refused) as refused:
-            attempt(slave.api)
-        assert (refused.value.status, refused.value.code) == (409, "slave")
-        assert f"{group.master.host}:8443" in refused.value.problem["remedy"]
-    assert len(slave.api.export()) == len(before) + 1
-
-
 @pytest.mark.feature("R1")
 @pytest.mark.feature("R8")
 def test_a_stream_from_many_clients_keeps_its_order_everywhere(history: History, master: Server) -> None:

@@ -11,12 +11,14 @@ from hostward.cli import (
     accounts,
     backups,
     certificates,
+    change_requests,
     demo,
     jobs,
     passphrase,
     replication,
     servers,
     sessions,
+    settings,
 )
 from hostward.cli.options import InsecureOption, Invocation, JsonOption, ServerOption, TokenOption
 
@@ -52,6 +54,8 @@ def common(
 
 
 app.add_typer(sessions.app, name="session")
+app.add_typer(change_requests.app, name="request")
+app.add_typer(settings.app, name="settings")
 app.add_typer(replication.app, name="replication")
 app.add_typer(certificates.app, name="certificate")
 app.add_typer(jobs.app, name="job")

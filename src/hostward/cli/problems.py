@@ -51,6 +51,11 @@ class Refused(HostwardError):
         """What a Yes to the "Settings update" confirmation would do."""
         return [str(line) for line in self.problem.get("consequences") or []]
 
+    @property
+    def conflicts(self) -> list[str]:
+        """What stands against implementing a change request."""
+        return [str(line) for line in self.problem.get("conflicts") or []]
+
 
 def exit_code_of(error: HostwardError) -> int:
     """The process's exit code for an error."""
@@ -98,5 +103,5 @@ def _mistakes(error: HostwardError) -> list[dict[str, Any]]:
 
 def _consequences(error: HostwardError) -> Sequence[str]:
     if isinstance(error, Refused):
-        return error.consequences
+        return [*error.consequences, *error.conflicts]
     return error.consequences if isinstance(error, ConfirmationRequired) else ()

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import typer
 
+from hostward.cli.change_requests import submitted_words
 from hostward.cli.options import Call, YesOption, client_command
 from hostward.cli.problems import MISTAKES_SHOWN, Refused
 from hostward.domain.errors import InvalidInput, NotFound
@@ -272,6 +273,9 @@ def _session_facts(session: Mapping[str, Any]) -> RenderableType:
 def _show_written(call: Call, verb: str, answer: Mapping[str, Any]) -> None:
     from hostward.cli.output import replicated_words
 
+    if (submitted := submitted_words(answer)) is not None:
+        call.show(answer, submitted)
+        return
     session = answer.get("session") or {}
     name = f" “{session['name']}”" if session.get("name") else ""
     call.show(answer, f"{verb}{name}: {replicated_words(answer)}.")
@@ -280,6 +284,9 @@ def _show_written(call: Call, verb: str, answer: Mapping[str, Any]) -> None:
 def _import_words(answer: Mapping[str, Any], *, dry_run: bool) -> Iterator[RenderableType | str]:
     from hostward.cli.output import mistakes_table, replicated_words
 
+    if (submitted := submitted_words(answer)) is not None:
+        yield submitted
+        return
     counts = ", ".join(f"{answer.get(key, 0):,} {key}" for key in ("updated", "unchanged", "skipped"))
     imported = f"{answer.get('imported', 0):,} sessions"
     if dry_run:

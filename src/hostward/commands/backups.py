@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 
 from hostward.commands.services import Actor, Services
-from hostward.commands.writing import write
+from hostward.commands.writing import commit
 from hostward.domain.changes import Operation
 from hostward.domain.errors import ConfirmationRequired, NotFound
 from hostward.domain.replicated import Replicated
@@ -99,8 +99,8 @@ async def restore_backup(services: Services, actor: Actor, name: str, *, confirm
     def decide(reader: Reader) -> Sequence[Operation]:
         return operations_to_become(reader, content, RESTORED_KINDS)
 
-    committed, replicated = await write(services, actor, "backup-restored", decide, all_servers=True, backup=name)
-    return Restored(name, kept.name, committed.revision, replicated)
+    done = await commit(services, actor, "backup-restored", decide, all_servers=True, backup=name)
+    return Restored(name, kept.name, done.committed.revision, done.replicated)
 
 
 def _consequences(services: Services, content: SnapshotContent) -> list[str]:

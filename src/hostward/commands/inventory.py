@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from hostward.commands.services import Actor, Services
-from hostward.commands.writing import Once, write
+from hostward.commands.writing import Once, Submitted, write
 from hostward.domain.changes import Operation, Put
 from hostward.domain.errors import Mistake
 from hostward.domain.inventory import (
@@ -54,13 +54,11 @@ async def import_sessions(
     skip_invalid: bool = False,
     dry_run: bool = False,
     once: Once | None = None,
-) -> Imported:
+) -> Imported | Submitted:
     """All of a file's sessions as one change, which every Slave that can be reached has when this returns; sessions are
-    matched by name, and those that the file doesn't name stay.
+    matched by name, and those that the file doesn't name stay. On a Slave the whole file becomes one change request.
 
     Raises InvalidInput with every mistake, unless `skip_invalid`; then nothing was changed."""
-    if not dry_run:
-        services.replication.check_writable()
     parsed = await asyncio.to_thread(parse, data, format)
     if not skip_invalid:
         parsed.require_all_good()
@@ -78,13 +76,16 @@ async def import_sessions(
             decided = _plan(reader, parsed, once)
         return decided.puts
 
-    committed, replicated = await write(
+    done = await write(
         services, actor, "sessions-imported", decide, once=once, all_servers=True, rows=len(parsed.sessions)
     )
+    if isinstance(done, Submitted):
+        return done
+    committed = done.committed
     if not asked and once is not None:
         made = committed.revision if committed.changed else None
         decided = await asyncio.to_thread(_plan_as_first_made, services, parsed, made, once)
-    return _outcome(decided, parsed, committed.revision, replicated)
+    return _outcome(decided, parsed, committed.revision, done.replicated)
 
 
 async def export_sessions(services: Services, format: Format) -> Iterator[bytes]:

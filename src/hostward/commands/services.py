@@ -15,6 +15,7 @@ from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Target
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
+from hostward.replication.requests import Requests
 from hostward.replication.wanted import Wanted
 from hostward.trust.certificates import CertificateStore
 from hostward.trust.identity import ServerIdentity
@@ -31,6 +32,10 @@ class Replication(Protocol):
     async def check_stands(self, revision: int, hash_: bytes) -> None:
         """Return where the change that was just committed with that revision and hash is part of the group's history.
         Raises Conflict, code "superseded", where another server had become the Master."""
+
+    def submits_to(self) -> str | None:
+        """None where this server writes the configuration itself; on a Slave the id of the group whose Master its
+        changes are submitted to. Raises Unavailable on a Slave that has nothing yet to base a change on."""
         ...
 
     async def acknowledged(self, revision: int, *, all_servers: bool = False) -> Replicated:
@@ -117,6 +122,7 @@ class Services:
     server: ServerRegistry
     stores: Mapping[str, CertificateStore]
     replication: Replication
+    requests: Requests
     administrators: Administrators
     tokens: Tokens
     identity: ServerIdentity

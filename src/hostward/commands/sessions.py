@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hostward.commands.services import Actor, Services
-from hostward.commands.writing import Once, check_etag, write
+from hostward.commands.writing import Once, Submitted, check_etag, write
 from hostward.domain.changes import Body, Delete, Operation, Put, canonical, element_hash
 from hostward.domain.errors import Conflict, NotFound
 from hostward.domain.inventory import new_session_id
@@ -27,6 +27,9 @@ class Written:
     session: Element
     revision: int
     replicated: Replicated
+
+
+Outcome = Written | Submitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ async def search_sessions(services: Services, q: str | None, *, page: int, per_p
 
 async def create_session(
     services: Services, actor: Actor, fields: Mapping[str, Any], *, once: Once | None = None
-) -> Written:
+) -> Outcome:
     """Raises InvalidInput with the mistakes, or Conflict where the name is taken."""
     body = validate_fields(fields)
     session_id = once.id() if once else new_session_id()
@@ -69,7 +72,7 @@ async def create_session(
 
 async def replace_session(
     services: Services, actor: Actor, session_id: str, fields: Mapping[str, Any], *, if_match: Etags = None
-) -> Written:
+) -> Outcome:
     """Fields that aren't given become empty. Raises NotFound, PreconditionFailed, InvalidInput, Conflict."""
     body = validate_fields(fields)
 
@@ -83,7 +86,7 @@ async def replace_session(
 
 async def edit_session(
     services: Services, actor: Actor, session_id: str, fields: Mapping[str, Any], *, if_match: Etags = None
-) -> Written:
+) -> Outcome:
     """Only the fields given change (renaming is editing the name); None empties one. Raises NotFound,
     PreconditionFailed, InvalidInput, Conflict."""
 
@@ -99,7 +102,7 @@ async def edit_session(
 
 async def copy_session(
     services: Services, actor: Actor, session_id: str, name: Any, *, once: Once | None = None
-) -> Written:
+) -> Outcome:
     """The same under another name. Raises NotFound, InvalidInput, Conflict."""
     copy_id = once.id() if once else new_session_id()
 
@@ -111,7 +114,7 @@ async def copy_session(
     return await _write(services, actor, "session-copied", decide, copy_id, once)
 
 
-async def delete_session(services: Services, actor: Actor, session_id: str, *, if_match: Etags = None) -> Written:
+async def delete_session(services: Services, actor: Actor, session_id: str, *, if_match: Etags = None) -> Outcome:
     """Raises NotFound, PreconditionFailed."""
     gone: list[Element] = []
 
@@ -121,8 +124,10 @@ async def delete_session(services: Services, actor: Actor, session_id: str, *, i
         gone.append(found)
         return [Delete(KIND, session_id)]
 
-    committed, replicated = await write(services, actor, "session-deleted", decide, session=session_id)
-    return Written(gone[0], committed.revision, replicated)
+    done = await write(services, actor, "session-deleted", decide, session=session_id)
+    if isinstance(done, Submitted):
+        return done
+    return Written(gone[0], done.committed.revision, done.replicated)
 
 
 async def _write(
@@ -132,7 +137,7 @@ async def _write(
     decide: Any,
     session_id: str,
     once: Once | None = None,
-) -> Written:
+) -> Outcome:
     decided: list[Put] = []
 
     def deciding(reader: Reader) -> Sequence[Operation]:
@@ -140,13 +145,16 @@ async def _write(
         decided.extend(op for op in operations if isinstance(op, Put))
         return operations
 
-    committed, replicated = await write(services, actor, act, deciding, once=once, session=session_id)
+    done = await write(services, actor, act, deciding, once=once, session=session_id)
+    if isinstance(done, Submitted):
+        return done
+    revision = done.committed.revision
     if not decided:
-        return Written(_as_first_made(services, committed.revision, session_id), committed.revision, replicated)
+        return Written(_as_first_made(services, revision, session_id), revision, done.replicated)
     body = decided[-1].body
     # Made from what was decided, not read again: another change may have followed by now.
-    session = Element(KIND, session_id, body, element_hash(KIND, session_id, body), committed.revision)
-    return Written(session, committed.revision, replicated)
+    session = Element(KIND, session_id, body, element_hash(KIND, session_id, body), revision)
+    return Written(session, revision, done.replicated)
 
 
 def _as_first_made(services: Services, revision: int, session_id: str) -> Element:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from hostward.commands.services import Actor, Services
 from hostward.domain.changes import canonical
 from hostward.domain.errors import PreconditionFailed
 from hostward.domain.replicated import Replicated
+from hostward.domain.requests import ChangeRequest
 from hostward.registry.group import Committed, Element
 from hostward.registry.group import Decide as Decide
 
@@ -41,6 +43,26 @@ class Once:
         """The id of the n-th thing that the request makes."""
         return hashlib.sha256(f"{self.seed}/{number}".encode()).hexdigest()[:32]
 
+    @property
+    def request_id(self) -> str:
+        """Of the change request that it becomes on a Slave."""
+        return hashlib.sha256(f"{self.seed}/change-request".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A write that this server made: its outcome, and who has it."""
+
+    committed: Committed
+    replicated: Replicated
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A write on a Slave: the change request that it became."""
+
+    request: ChangeRequest
+
 
 async def write(
     services: Services,
@@ -51,12 +73,46 @@ async def write(
     once: Once | None = None,
     all_servers: bool = False,
     **logged: object,
-) -> tuple[Committed, Replicated]:
+) -> Done | Submitted:
+    """Make a change: committed where this server writes the configuration, else kept as a request to the Master. Raises
+    what `decide` raises, Unavailable where neither is possible now; then nothing was changed."""
+    if once is not None and (known := services.requests.find(once.request_id)) is not None:
+        return Submitted(known.request)  # this server was a Slave when the request first came
+    group = services.replication.submits_to()
+    if group is None:
+        return await commit(services, actor, act, decide, once=once, all_servers=all_servers, **logged)
+    request_id = once.request_id if once else uuid.uuid4().hex
+    request = await services.requests.submit(actor.user, decide, request_id, group)
+    if request is not None:
+        log.info(act, author=actor.user, token=actor.token_id, address=actor.address, request=request.id, **logged)
+        return Submitted(request)
+    revision = services.group.position.revision
+    return Done(Committed(revision, changed=False), await services.replication.acknowledged(revision))
+
+
+async def commit(
+    services: Services,
+    actor: Actor,
+    act: str,
+    decide: Decide,
+    *,
+    once: Once | None = None,
+    all_servers: bool = False,
+    **logged: object,
+) -> Done:
     """Commit what `decide` answers, log it, and wait until one Slave has it (`all_servers`: every one that can be
     reached). Raises what check_writable and decide raise; then nothing was changed. And Conflict "superseded", where
     another server had become the Master before this one could tell."""
     services.replication.check_writable()
-    committed = await services.group.commit(actor.user, decide, idempotency_key=once.seed if once else None)
+    key = once.seed if once else None
+    committed = await services.group.commit(actor.user, decide, idempotency_key=key)
+    return await finish(services, actor, act, committed, all_servers=all_servers, **logged)
+
+
+async def finish(
+    services: Services, actor: Actor, act: str, committed: Committed, *, all_servers: bool = False, **logged: object
+) -> Done:
+    """Log what was committed, and wait for who has it."""
     log.info(
         act,
         author=actor.user,
@@ -69,7 +125,7 @@ async def write(
     )
     replicated = await services.replication.acknowledged(committed.revision, all_servers=all_servers)
     await services.replication.check_stands(committed.revision, committed.hash)
-    return committed, replicated
+    return Done(committed, replicated)
 
 
 def check_etag(element: Element, allowed: Collection[str] | None) -> None:

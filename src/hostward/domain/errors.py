@@ -4,7 +4,8 @@ HostwardError
 ├── InvalidInput        the caller's data can't be used        (422)
 ├── NotFound            no such thing                          (404)
 ├── Conflict            it would contradict what is there      (409)
-│   └── ConfirmationRequired   `confirm: true` is missing      (409)
+│   ├── ConfirmationRequired   `confirm: true` is missing      (409)
+│   └── RequestConflicts       a change request is out of date (409)
 ├── PreconditionFailed  it was changed by somebody else        (412)
 ├── Unauthenticated     no valid login                         (401)
 ├── Forbidden           the login may not do this              (403)
@@ -83,6 +84,16 @@ class ConfirmationRequired(Conflict):
         self.consequences = tuple(consequences)
 
 
+class RequestConflicts(Conflict):
+    """A change request can't be implemented: `conflicts` says of each element why."""
+
+    code = "request-conflicts"
+
+    def __init__(self, message: str, *, remedy: str = "", conflicts: Sequence[str] = ()) -> None:
+        super().__init__(message, remedy=remedy)
+        self.conflicts = tuple(conflicts)
+
+
 class PreconditionFailed(HostwardError):
     """The element was changed since the caller read it (its ETag differs). `current` is the ETag now."""
 
@@ -145,6 +156,8 @@ def fields_of(error: HostwardError) -> Mapping[str, object]:
         ]
     if isinstance(error, ConfirmationRequired):
         shown["consequences"] = list(error.consequences)
+    if isinstance(error, RequestConflicts):
+        shown["conflicts"] = list(error.conflicts)
     if isinstance(error, PreconditionFailed):
         shown["current"] = error.current
     return shown

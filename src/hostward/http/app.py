@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from hostward import __version__
 from hostward.commands.services import Services
-from hostward.http.api import certificates, logins, replication, server, sessions
+from hostward.http.api import certificates, change_requests, logins, replication, server, sessions, settings
 from hostward.http.api.shapes import Problem
 from hostward.http.console.status import page_routes
 from hostward.http.guard import Guard
@@ -22,7 +22,7 @@ API: Final = "api/v1"
 _DESCRIPTION: Final = (
     "Everything that an administrator can do. Log in, then send `Authorization: Bearer TOKEN`. Errors are "
     "application/problem+json with a stable `code` and a `remedy`. A write answers with the revision that it made, and "
-    "how many servers have it."
+    "how many servers have it; on a Slave it answers 202, with the change request that it became."
 )
 
 
@@ -47,6 +47,8 @@ def create_app(services: Services) -> FastAPI:
         logins.open_router,
         logins.router,
         sessions.router,
+        change_requests.router,
+        settings.router,
         replication.router,
         certificates.router,
         server.router,

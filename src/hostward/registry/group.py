@@ -399,7 +399,7 @@ class GroupRegistry:
             if row is not None:
                 return Committed(row[0], bool(row[1]), repeated=True, hash=self._hash_of(row[0]))
         at = self._head.position
-        operations = decide(self._reader)
+        operations = decide(Reader(self._db, at))
         check_canonical(operations)
         effective, digest = write_operations(self._db, operations, at.digest, at.revision + 1)
         if effective:

@@ -43,8 +43,8 @@ class Element:
 class Reader:
     """One consistent view. Given by GroupRegistry.read(), and to what decides in a commit."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    def __init__(self, db: sqlite3.Connection, position: Position | None = None) -> None:
+        self._db, self._position = db, position
 
     def get(self, kind: str, id_: str, /) -> Element | None:
         row = self._db.execute(
@@ -92,6 +92,9 @@ class Reader:
         return [Element(*row) for row in rows]
 
     def position(self) -> Position:
+        """Of what this view shows: in a commit, of the change before it, which may share its transaction."""
+        if self._position is not None:
+            return self._position
         m = self.meta()
         return Position(Epoch.parse(m["epoch"].decode()), int(m["revision"]), m["hash"], m["digest"])
 

@@ -35,7 +35,8 @@ log = structlog.get_logger()
 
 
 class Conversation:
-    """Answers messages. `changed` wakes the coordinator; `database_status` is this server's own."""
+    """Answers messages. `changed` wakes the coordinator; `database_status` is this server's own; `submit` takes in
+    change requests."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Conversation:
         passphrases: PassphraseChanges,
         changed: Callable[[], None],
         database_status: Callable[[], str],
+        submit: Callable[[str, Message], Awaitable[Message]],
     ) -> None:
         self._p, self._claims, self._passphrases = parts, claims, passphrases
         self._changed, self._database_status = changed, database_status
@@ -62,6 +64,7 @@ class Conversation:
             "leave": self._leave,
             "removed": self._removed,
             "passphrase": self._passphrase,
+            "submit": submit,
         }
 
     async def answer(self, sender: str, message: Message) -> Message:

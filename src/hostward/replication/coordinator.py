@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +15,7 @@ from typing import Protocol
 import structlog
 
 from hostward.domain.errors import HostwardError
+from hostward.replication.failpoints import die_at
 from hostward.replication.goals import Decision, Goal, Observed, decide
 from hostward.replication.jobs import Jobs
 
@@ -24,12 +23,6 @@ PASS_EVERY_S = 1.0
 ACT_TIMEOUT_S = 1_800.0
 
 log = structlog.get_logger()
-
-
-def die_where_tests_want(step: str) -> None:
-    """A failpoint: the server kills itself when it first comes to the goal or step that HOSTWARD_FAILPOINT names."""
-    if os.environ.get("HOSTWARD_FAILPOINT") == step:
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Acts(Protocol):
@@ -119,7 +112,7 @@ class Coordinator:
         before = self.last
         if before is None or before.decision.goal != decision.goal:
             log.info("goal", goal=decision.goal.name, role=observed.wanted.value)
-            die_where_tests_want(decision.goal.name)
+            die_at(decision.goal.name)
             self._settle(Pass(decision, decision.waiting))
         try:
             waiting = await self._interruptible(self._acts.act(decision.goal))

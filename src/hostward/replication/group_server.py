@@ -21,6 +21,7 @@ from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
 from hostward.replication.acknowledgements import Acknowledgements, Nudge
 from hostward.replication.acts.server import ServerActs
+from hostward.replication.carrier import Carrier
 from hostward.replication.claims import Claims, Told
 from hostward.replication.content import ContentWatch
 from hostward.replication.conversation import REMOVED_WORDS, Conversation
@@ -39,6 +40,7 @@ from hostward.replication.outbox import Outbox
 from hostward.replication.parts import Parts
 from hostward.replication.passphrase_change import PassphraseChanges
 from hostward.replication.promotion import Promotion
+from hostward.replication.requests import Requests
 from hostward.replication.service import ReplicationService
 from hostward.replication.sources import PeerSources
 from hostward.replication.state import StateStore
@@ -77,6 +79,7 @@ class GroupServer:
         sealer, opener = self._speak(lambda: self._state.now.secrets)
         links = Links(store, sealer, opener, lambda p: self._speak(lambda: [p]), self._own_group)
         sources, s = PeerSources(), configuration.server
+        outbox = Outbox(server, group, identity.server_id, s.name or s.host_name)
         self.parts = Parts(
             data_dir=data_dir,
             configuration=configuration,
@@ -92,8 +95,9 @@ class GroupServer:
             membership=Membership(group, identity.server_id, time.monotonic, self._prepare_ring),
             acknowledgements=Acknowledgements(group, self._send_nudge, self._acknowledged),
             content=ContentWatch(group, self._heal, self._wake, now),
-            outbox=Outbox(server, group, identity.server_id, s.name or s.host_name),
             fence=Fence(time.monotonic),
+            outbox=outbox,
+            requests=Requests(group, outbox, identity.server_id, s.name or s.host_name, now),
             now=now,
             version=version,
             new_id=new_id,
@@ -108,8 +112,15 @@ class GroupServer:
         self.service = ReplicationService(
             self.parts, self._coordinator, self._claims, self._promotion, self._passphrases
         )
+        self._carrier = Carrier(self.parts, self.service.check_writable)
+        outbox.added = self._carrier.wake
         conversation = Conversation(
-            self.parts, self._claims, self._passphrases, self._wake, self.service.database_status
+            self.parts,
+            self._claims,
+            self._passphrases,
+            self._wake,
+            self.service.database_status,
+            self._carrier.receive,
         )
         self._receiver = Receiver(identity, self._instance, sealer, opener, self._own_group, conversation.answer)
         self._tasks: list[asyncio.Task[None]] = []
@@ -131,6 +142,7 @@ class GroupServer:
             "coordinator": self._coordinator.run,
             "follower": p.follower.run,
             "content": p.content.run,
+            "carrier": self._carrier.run,
             "views": self._watch_others,
             "passphrase": self._passphrases.run,
         }

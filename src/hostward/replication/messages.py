@@ -12,6 +12,7 @@ admit      may my database node start?                           Slave to Master
 vouch      the same, while the Master is away                    Slave to Slave
 joined     my node is in the ring and my content is yours        Slave to Master
 leave      I leave the group                                     Slave to Master
+submit     a change request of mine, or its withdrawal          Slave to Master
 removed    you are no longer in the group                        Master to Slave
 passphrase the group's new passphrase                            Master to Slave
 

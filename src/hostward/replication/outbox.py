@@ -31,7 +31,7 @@ from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
 from hostward.replication.members import MEMBERSHIP_KINDS
 
-PREFIX: Final = "outbox:"
+PREFIX: Final = "change-request:"
 MAX_ENTRIES: Final = 1_000
 MAX_BYTES: Final = 64 << 20
 
@@ -41,7 +41,8 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A request that is to reach the Master of `group`, in the order of the numbers. Its state is what the Master shall
-    know: on its way, or withdrawn or replaced by its author. `content` is empty for one that the Master has already."""
+    know: on its way, or withdrawn or replaced by its author; or rejected, where the Master refused even to take it in.
+    `content` is empty for what was taken back."""
 
     number: int
     group: str
@@ -81,8 +82,9 @@ class Outbox:
         """Keep requests with their contents, all in one transaction; one that is there already keeps its place. Raises
         Unavailable where too many are on their way already, RegistryError where the disk refuses."""
         with self._lock:
-            size = sum(len(e.content) for e in self._entries.values()) + sum(len(content) for _, content in requests)
-            if len(self._entries) + len(requests) > MAX_ENTRIES or size > MAX_BYTES:
+            sizes = {i: len(e.content) for i, e in self._entries.items()} | {r.id: len(c) for r, c in requests}
+            grows = not sizes.keys() <= self._entries.keys()
+            if grows and (len(sizes) > MAX_ENTRIES or sum(sizes.values()) > MAX_BYTES):
                 raise Unavailable(
                     f"{len(self._entries):,} change requests are on their way to the Master already.",
                     remedy="Wait until the Master can be reached, or withdraw some of them.",
@@ -96,6 +98,12 @@ class Outbox:
             self._server.update(**{PREFIX + i: None for i in request_ids})
             for request_id in request_ids:
                 self._entries.pop(request_id, None)
+
+    def refused(self, entry: Entry) -> None:
+        """One of these, with the Master's refusal in it."""
+        with self._lock:
+            self._server.put(PREFIX + entry.request.id, entry.to_json())
+            self._entries[entry.request.id] = entry
 
     def set_aside(self, changes: Sequence[Change], start: Position) -> list[str]:
         """Keep changes that a new epoch, which begins at `start`, leaves behind, as change requests; the requests' ids.

@@ -20,6 +20,7 @@ from hostward.replication.membership import Membership
 from hostward.replication.node import Node
 from hostward.replication.outbox import Outbox
 from hostward.replication.publisher import Publisher
+from hostward.replication.requests import Requests
 from hostward.replication.state import StateStore
 from hostward.replication.views import Views
 from hostward.trust.identity import ServerIdentity
@@ -58,6 +59,7 @@ class Parts:
     content: ContentWatch
     outbox: Outbox
     fence: Fence
+    requests: Requests
     now: Callable[[], str]
     version: str
     new_id: Callable[[], str]

@@ -14,8 +14,8 @@ from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import ConfirmationRequired, Conflict, HostwardError, NotFound, Unavailable
 from hostward.domain.replication import Role
 from hostward.replication.claims import Claims
-from hostward.replication.coordinator import die_where_tests_want
 from hostward.replication.epochs import GAP_S, SILENT_S, sign_record
+from hostward.replication.failpoints import die_at
 from hostward.replication.members import JOINED, Member
 from hostward.replication.messages import Message
 from hostward.replication.parts import Parts
@@ -66,7 +66,7 @@ class Promotion:
         try:
             await self._wait_until_at(them, start)
             record = self._record_for(them, start)
-            die_where_tests_want("HAND_OVER")
+            die_at("HAND_OVER")
             job_id = self._claims.follow([record], f"switch-over to {them.name}", author)
         except BaseException:
             await p.group.hold(None)

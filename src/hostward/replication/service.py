@@ -73,6 +73,17 @@ class ReplicationService:
     async def check_stands(self, revision: int, hash_: bytes) -> None:
         await self._promotion.check_stands(revision, hash_)
 
+    def submits_to(self) -> str | None:
+        p, state = self._p, self._p.state.now
+        if state.role is not Role.SLAVE:
+            return None
+        if not p.follower.loaded:
+            raise Unavailable(
+                "This server hasn't loaded the Master's configuration yet, on which a change must be based.",
+                remedy="Try again when the Database Status is Up, or make the change on the Master.",
+            )
+        return state.master_group
+
     async def acknowledged(self, revision: int, *, all_servers: bool = False) -> Replicated:
         return await self._p.acknowledgements.wait(revision, all_servers=all_servers)
 
@@ -136,6 +147,8 @@ class ReplicationService:
             "claim": self._claim(),
             "removed": state.removed,
             "warnings": self._warnings(),
+            "requests_waiting": p.requests.waiting,
+            "requests_on_their_way": p.requests.on_their_way,
             "job": job.to_json() if job else None,
             "version": p.version,
         }
@@ -243,6 +256,7 @@ class ReplicationService:
             found.append(claim["meaning"])
         if state.role is Role.MASTER:
             found += self._p.membership.notices()
+        found += self._p.requests.warnings()
         return found
 
     def _claim(self) -> dict[str, Any] | None:

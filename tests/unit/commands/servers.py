@@ -8,21 +8,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hostward.access.administrators import Administrators, ensure_first_administrator
 from hostward.access.tokens import Tokens
 from hostward.commands.services import Actor, Services
+from hostward.commands.writing import Submitted
 from hostward.configuration import Configuration, load_configuration
 from hostward.domain.errors import ConfirmationRequired, Conflict, NotFound
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Target
+from hostward.domain.requests import ChangeRequest
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
+from hostward.replication.outbox import Outbox
+from hostward.replication.requests import Requests
 from hostward.replication.wanted import Wanted
 from hostward.trust.certificates import STORES, CertificateStore
 from hostward.trust.identity import ServerIdentity, load_or_create
 from hostward.trust.passphrase import Passphrase
+
+T = TypeVar("T")
 
 PASSWORD = "four words of mine"
 ACTOR = Actor("admin", "0123456789abcdef", "192.0.2.1")
@@ -30,7 +36,7 @@ ACTOR = Actor("admin", "0123456789abcdef", "192.0.2.1")
 
 @dataclass(slots=True)
 class StandaloneReplication:
-    """A Standalone's: nobody else has anything. Set `master_url` to make it refuse writes as a Slave does. It remembers
+    """A Standalone's: nobody else has anything. Set `master_url` to make it submit writes as a Slave does. It remembers
     what was asked of it."""
 
     group: GroupRegistry
@@ -49,6 +55,9 @@ class StandaloneReplication:
     async def check_stands(self, revision: int, hash_: bytes) -> None:
         change = self.group.change(revision)
         assert change is None or change.hash == hash_ or not hash_
+
+    def submits_to(self) -> str | None:
+        return self.group.group_id if self.master_url else None
 
     async def acknowledged(self, revision: int, *, all_servers: bool = False) -> Replicated:
         assert self.group.position.revision >= revision, "acknowledgement is asked for after the commit"
@@ -142,6 +151,22 @@ class KeptInServerDb:
         self.server.put(self.key, entries)
 
 
+def now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def done(outcome: T | Submitted) -> T:
+    """A write that this server made itself."""
+    assert not isinstance(outcome, Submitted), f"it was submitted as {outcome.request}"
+    return outcome
+
+
+def submitted(outcome: object) -> ChangeRequest:
+    """The change request that a write on a Slave became."""
+    assert isinstance(outcome, Submitted), f"it was made: {outcome}"
+    return outcome.request
+
+
 @contextmanager
 def open_server(
     data_dir: Path, environment: Mapping[str, str] | None = None
@@ -156,12 +181,14 @@ def open_server(
         data_dir / "group.db",
         server_id=identity.server_id,
         sign=identity.sign,
-        now=lambda: datetime.now(UTC).isoformat(),
+        now=now,
     )
     try:
         administrators = Administrators(server)
         ensure_first_administrator(administrators, PASSWORD)
         replication = StandaloneReplication(group, identity)
+        outbox = Outbox(server, group, identity.server_id, "server.example.com")
+        requests = Requests(group, outbox, identity.server_id, "server.example.com", now)
         stores: dict[str, CertificateStore] = {
             key: CertificateStore(
                 key,
@@ -178,6 +205,7 @@ def open_server(
                 server=server,
                 stores=stores,
                 replication=replication,
+                requests=requests,
                 administrators=administrators,
                 tokens=Tokens(server),
                 identity=identity,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import structlog
-from tests.unit.commands.servers import ACTOR, StandaloneReplication, open_server
+from tests.unit.commands.servers import ACTOR, StandaloneReplication, done, open_server
 
 from hostward.commands import backups, inventory, sessions
 from hostward.commands.services import Services
@@ -45,7 +45,7 @@ def csv_of(*names: str, host: str = "a.example.com") -> bytes:
 
 @pytest.mark.feature("R1")
 async def test_of_two_edits_of_the_same_state_one_is_refused(services: Services) -> None:
-    made = await sessions.create_session(services, ACTOR, {"name": "one", **FIELDS})
+    made = done(await sessions.create_session(services, ACTOR, {"name": "one", **FIELDS}))
     read = (made.session.etag,)
 
     async def edit(comment: str) -> bool:
@@ -75,7 +75,7 @@ async def test_of_twenty_that_want_a_name_one_gets_it(services: Services) -> Non
 
 
 async def test_edits_of_different_fields_at_once_all_count(services: Services) -> None:
-    made = await sessions.create_session(services, ACTOR, {"name": "one", **FIELDS})
+    made = done(await sessions.create_session(services, ACTOR, {"name": "one", **FIELDS}))
     edits: list[dict[str, Any]] = [{"comment": "c"}, {"port": 2023}, {"groups": ["g"]}, {"host": "b"}, {"name": "two"}]
     await asyncio.gather(*(sessions.edit_session(services, ACTOR, made.session.id, e) for e in edits))
     body = sessions.read_session(services, made.session.id).json()
@@ -86,12 +86,12 @@ async def test_a_repeated_request_finds_what_the_first_one_made_over_a_restart(t
     fields = {"name": "one", **FIELDS}
     once = Once.of(ACTOR, "key", "create-session", fields)
     with open_server(tmp_path) as (services, _):
-        first = await sessions.create_session(services, ACTOR, fields, once=once)
+        first = done(await sessions.create_session(services, ACTOR, fields, once=once))
     with open_server(tmp_path) as (services, _):
-        again = await sessions.create_session(services, ACTOR, fields, once=once)
+        again = done(await sessions.create_session(services, ACTOR, fields, once=once))
         assert (again.session, again.revision) == (first.session, first.revision)
         await sessions.delete_session(services, ACTOR, first.session.id)
-        after = await sessions.create_session(services, ACTOR, fields, once=once)
+        after = done(await sessions.create_session(services, ACTOR, fields, once=once))
         assert after.session == first.session
         with pytest.raises(NotFound):
             sessions.read_session(services, first.session.id)
@@ -101,8 +101,8 @@ async def test_a_repeated_request_finds_what_the_first_one_made_over_a_restart(t
 async def test_two_of_the_same_request_at_once_act_once(services: Services) -> None:
     data = csv_of("a", "b", "c")
     once = Once.of(ACTOR, "key", "import", data)
-    done = await asyncio.gather(*(inventory.import_sessions(services, ACTOR, data, once=once) for _ in range(4)))
-    assert {(d.imported, d.updated, d.unchanged, d.revision) for d in done} == {(3, 0, 0, 1)}
+    all_done = await asyncio.gather(*(inventory.import_sessions(services, ACTOR, data, once=once) for _ in range(4)))
+    assert {(d.imported, d.updated, d.unchanged, d.revision) for d in map(done, all_done)} == {(3, 0, 0, 1)}
     assert services.group.position.revision == 1
 
 
@@ -110,7 +110,7 @@ async def test_an_import_that_changed_nothing_says_so_again(services: Services) 
     data = csv_of("a", "b")
     await inventory.import_sessions(services, ACTOR, data)
     once = Once.of(ACTOR, "key", "import", data)
-    first = await inventory.import_sessions(services, ACTOR, data, once=once)
+    first = done(await inventory.import_sessions(services, ACTOR, data, once=once))
     assert (first.imported, first.updated, first.unchanged, first.revision) == (0, 0, 2, 1)
     await sessions.create_session(services, ACTOR, {"name": "x", **FIELDS})
     assert await inventory.import_sessions(services, ACTOR, data, once=once) == first
@@ -135,7 +135,7 @@ async def test_an_import_never_shows_a_part_of_itself(services: Services) -> Non
     while not importing.done():
         page = await sessions.search_sessions(services, None, page=1, per_page=1, sort="name")
         seen.add(page.total)
-    assert (await importing).imported == 2000
+    assert done(await importing).imported == 2000
     assert seen <= {0, 2000}
     exported = b"".join(await inventory.export_sessions(services, Format.CSV))
     assert exported.replace(b"\r\n", b"\n") == csv_of(*sorted(names))
@@ -148,8 +148,8 @@ async def test_an_import_plans_again_what_was_changed_in_between(services: Servi
     while not importing.done():
         await sessions.create_session(services, ACTOR, {"name": f"other {made}", **FIELDS})
         made += 1
-    done = await importing
-    assert (done.imported, done.updated) == (500, 0)
+    imported = done(await importing)
+    assert (imported.imported, imported.updated) == (500, 0)
     assert len(await _all(services)) == 500 + made
 
 
@@ -165,7 +165,7 @@ async def test_imports_wait_for_all_servers_and_single_writes_for_one(
 
 async def test_every_write_is_logged_with_who_and_which_revision(services: Services) -> None:
     with structlog.testing.capture_logs() as logged:
-        made = await sessions.create_session(services, ACTOR, {"name": "one", **FIELDS})
+        made = done(await sessions.create_session(services, ACTOR, {"name": "one", **FIELDS}))
         await sessions.delete_session(services, ACTOR, made.session.id)
         await inventory.import_sessions(services, ACTOR, csv_of("two"))
         await backups.create_backup(services, ACTOR)

@@ -253,19 +253,37 @@ async def test_a_file_that_cannot_be_read_says_why(server: Server, data: bytes, 
     assert refused.json()["remedy"]
 
 
-async def test_a_slave_refuses_writes_and_names_its_master(server: Server) -> None:
+@pytest.mark.feature("R11")
+async def test_writes_on_a_slave_are_submitted_and_change_nothing(server: Server) -> None:
     session = (await server.create("one")).json()["session"]
+    path = f"/sessions/{session['id']}"
     server.replication.master_url = "https://master.example.com:443/mss"
-    for answer in (
+    answers = [
         await server.create("two"),
-        await server.api.delete(f"/sessions/{session['id']}"),
+        await server.api.delete(path),
         await import_(server, CSV.encode()),
-        await server.api.patch(f"/sessions/{session['id']}", json={"port": 24}),
-    ):
-        problem = answer.json()
-        assert (answer.status_code, problem["code"]) == (409, "slave")
-        assert "https://master.example.com:443/mss" in problem["remedy"]
+        await server.api.patch(path, json={"port": 24}),
+        await server.api.put(path, json={"name": "three", "type": "VT", "host": "b"}),
+        await server.api.post(f"{path}/copy", json={"name": "four"}),
+        await server.api.patch("/settings", json={"change-requests": "automatic"}),
+    ]
+    assert [a.status_code for a in answers] == [202] * len(answers)
+    requests = [a.json()["request"] for a in answers]
+    assert {(r["state"], r["author"], r["carrying"]) for r in requests} == {("on-its-way", "admin", "")}
+    assert [r["summary"] for r in requests][:2] == ["Create session “two”", "Delete session “one”"]
+    assert requests[3]["summary"] == "Change session “one”: port"
+    assert [r["class"] for r in requests] == ["configuration"] * 6 + ["security"]
     assert (await server.api.get("/sessions")).json()["items"] == [session]
+    listed = (await server.api.get("/change-requests")).json()
+    assert {r["id"] for r in listed["items"]} == {r["id"] for r in requests}
+    # What is wrong is refused at once, as on the Master.
+    assert (await server.create("one")).status_code == 409
+    assert (await server.create("")).status_code == 422
+    assert (await server.api.patch(path, json={"port": 25}, headers={"If-Match": '"x"'})).status_code == 412
+    assert (await server.api.delete("/sessions/not-there")).status_code == 404
+    unchanged = await server.api.patch(path, json={"port": session["port"]})
+    assert (unchanged.status_code, unchanged.json()["session"]) == (200, session)
+    assert (await server.api.get("/change-requests")).json()["total"] == len(requests)
 
 
 async def test_text_that_is_no_text_is_refused_not_stored(server: Server) -> None:

@@ -24,6 +24,7 @@ def test_64_at_once_get_a_revision_each(tmp_path: Path) -> None:
 
         def decide(n: int, reader: Reader) -> Sequence[Operation]:
             have = reader.list("session")
+            assert reader.position().revision == len(have)
             if n % 16 == 15:
                 raise Conflict(f"{n} is refused")
             return [session(str(n), f"after {len(have)}")]

@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from hostward.commands import inventory, sessions
-from hostward.commands.writing import Once
+from hostward.commands.writing import Once, Submitted
 from hostward.domain.errors import InvalidInput
 from hostward.domain.inventory import Format
 from hostward.domain.sessions import FIELDS
 from hostward.http.api import shapes
-from hostward.http.api.shapes import answers
+from hostward.http.api.change_requests import submitted
+from hostward.http.api.shapes import answers, or_submitted
 from hostward.http.guard import MAX_IMPORT_BYTES
 from hostward.http.requests import IdempotencyKey, IfMatch, Json, Strict, Who, With, administrators_router, etag_header
 from hostward.registry.group import Element
@@ -79,7 +80,7 @@ async def list_sessions(query: Annotated[ListQuery, Query()], who: Who, services
 
 
 @router.post(
-    "", summary="Create a session", status_code=201, responses=answers(shapes.SessionWritten, "It is created", 201)
+    "", summary="Create a session", status_code=201, responses=or_submitted(shapes.SessionWritten, "It is created", 201)
 )
 async def create_session(fields: SessionIn, key: IdempotencyKey, who: Who, services: With) -> Response:
     once = Once.of(who, key, "create-session", fields)
@@ -89,7 +90,7 @@ async def create_session(fields: SessionIn, key: IdempotencyKey, who: Who, servi
 @router.post(
     "/import",
     summary="Import sessions from a file, as one change",
-    responses=answers(shapes.Imported, "What was imported"),
+    responses=or_submitted(shapes.Imported, "What was imported"),
     openapi_extra=_FILE,
 )
 async def import_sessions(
@@ -97,7 +98,8 @@ async def import_sessions(
 ) -> Response:
     """CSV (UTF-8, UTF-16 as Excel writes it; comma, semicolon or tab) or JSON, as the body or as `file` of a form, at
     most 64 MiB. Sessions are matched by name. A file with mistakes is refused as a whole, with all of them, unless
-    skip_invalid. When this answers, every Slave that can be reached has the sessions."""
+    skip_invalid. When this answers, every Slave that can be reached has the sessions. On a Slave the file becomes one
+    change request."""
     data = await _file(request)
     done = await inventory.import_sessions(
         services,
@@ -108,6 +110,8 @@ async def import_sessions(
         dry_run=query.dry_run,
         once=Once.of(who, key, f"import-sessions?skip_invalid={query.skip_invalid}", data),
     )
+    if isinstance(done, Submitted):
+        return submitted(done)
     return Json(
         {
             "imported": done.imported,
@@ -144,23 +148,29 @@ async def read_session(session_id: str, request: Request, who: Who, services: Wi
     return Json(shown(element), headers=headers)
 
 
-@router.put("/{session_id}", summary="Replace a session", responses=answers(shapes.SessionWritten, "It is replaced"))
+@router.put(
+    "/{session_id}", summary="Replace a session", responses=or_submitted(shapes.SessionWritten, "It is replaced")
+)
 async def replace_session(session_id: str, fields: SessionIn, if_match: IfMatch, who: Who, services: With) -> Response:
     """Fields that aren't given are emptied."""
     return _written(await sessions.replace_session(services, who, session_id, fields, if_match=if_match))
 
 
 @router.patch(
-    "/{session_id}", summary="Edit or rename a session", responses=answers(shapes.SessionWritten, "It is changed")
+    "/{session_id}", summary="Edit or rename a session", responses=or_submitted(shapes.SessionWritten, "It is changed")
 )
 async def edit_session(session_id: str, fields: SessionEditIn, if_match: IfMatch, who: Who, services: With) -> Response:
     """Only the fields that are given change."""
     return _written(await sessions.edit_session(services, who, session_id, fields, if_match=if_match))
 
 
-@router.delete("/{session_id}", summary="Delete a session", responses=answers(shapes.SessionDeleted, "It is deleted"))
+@router.delete(
+    "/{session_id}", summary="Delete a session", responses=or_submitted(shapes.SessionDeleted, "It is deleted")
+)
 async def delete_session(session_id: str, if_match: IfMatch, who: Who, services: With) -> Response:
     done = await sessions.delete_session(services, who, session_id, if_match=if_match)
+    if isinstance(done, Submitted):
+        return submitted(done)
     return Json({"id": session_id, "revision": done.revision, "replicated": done.replicated.to_json()})
 
 
@@ -168,7 +178,7 @@ async def delete_session(session_id: str, if_match: IfMatch, who: Who, services:
     "/{session_id}/copy",
     summary="Copy a session under another name",
     status_code=201,
-    responses=answers(shapes.SessionWritten, "The copy", 201),
+    responses=or_submitted(shapes.SessionWritten, "The copy", 201),
 )
 async def copy_session(session_id: str, given: CopyIn, key: IdempotencyKey, who: Who, services: With) -> Response:
     once = Once.of(who, key, f"copy-session/{session_id}", given.name)
@@ -182,7 +192,9 @@ def shown(element: Element) -> dict[str, Any]:
     return {"id": element.id, **fields, "etag": element.etag, "revision": element.revision}
 
 
-def _written(done: sessions.Written, status: int = 200) -> Response:
+def _written(done: sessions.Outcome, status: int = 200) -> Response:
+    if isinstance(done, Submitted):
+        return submitted(done)
     answer = {"session": shown(done.session), "revision": done.revision, "replicated": done.replicated.to_json()}
     return Json(answer, status, etag_header(done.session.etag))
 

@@ -92,6 +92,115 @@ class Imported(Shown):
     mistakes: list[MistakeShown]
 
 
+class ChangeRequest(Shown):
+    id: str
+    summary: str
+    state: str
+    """on-its-way, waiting, implemented, rejected, withdrawn or replaced"""
+    author: str
+    """Who asked for it, as the server where it was made says."""
+    origin: str
+    """The id of the server where it was made; it is proved."""
+    origin_name: str
+    submitted_at: str
+    """As the server where it was made says."""
+    received_at: str
+    """When the Master took it in; empty while it is on its way."""
+    class_: str = Field(alias="class")
+    """own: always implemented; configuration: as the setting change-requests says; security: always waits"""
+    elements: int
+    """How many elements it would change."""
+    size_bytes: int
+    revision: int
+    """Of the registry where it was made."""
+    set_aside: bool
+    """It is a change that a promotion left behind."""
+    replaces: str
+    """The id of the request that it replaces."""
+    decided_by: str
+    decided_at: str
+    decided_revision: int
+    """The revision that implemented it, or 0."""
+    reason: str
+    """Why it was rejected."""
+    carrying: str
+    """What is on its way to the Master: submission, withdrawal, replacement or nothing."""
+    not_carried_because: str
+
+
+class ChangeRequests(Shown):
+    items: list[ChangeRequest]
+    """Newest first."""
+    total: int
+
+
+class FieldShown(Shown):
+    field: str
+    base: Any
+    """Where the request was made."""
+    now: Any
+    wanted: Any
+
+
+class ElementShown(Shown):
+    kind: str
+    id: str
+    label: str
+    wanted: dict[str, Any] | None
+    """As it would be; null where it would be deleted."""
+    fields: list[FieldShown]
+    """Those that the request would change, or that others have changed since."""
+
+
+class ConflictShown(Shown):
+    element: str
+    code: str
+    """changed, gone, there, unknown (these can be forced), refers, name-taken or invalid"""
+    problem: str
+
+
+class ChangeRequestDetail(ChangeRequest):
+    changes: list[ElementShown]
+    """The first 100."""
+    conflicts: list[ConflictShown]
+    """What stands against implementing it at this moment."""
+
+
+class Submitted(Shown):
+    request: ChangeRequest
+
+
+class RequestDecided(Shown):
+    request: ChangeRequest
+    revision: int
+    replicated: Replicated
+
+
+class ChoiceShown(Shown):
+    value: str
+    label: str
+
+
+class SettingShown(Shown):
+    name: str
+    label: str
+    help: str
+    value: str
+    default: str
+    choices: list[ChoiceShown]
+    scope: str
+    """replicated or this server"""
+
+
+class Settings(Shown):
+    items: list[SettingShown]
+
+
+class SettingsWritten(Settings):
+    revision: int
+    replicated: Replicated
+
+
 class LoggedIn(Shown):
     token: str
     """Send it as Authorization: Bearer TOKEN."""
@@ -281,6 +390,10 @@ class Status(Shown):
     """The Master's word that this server isn't in the group any more; empty while it is."""
     warnings: list[str]
     """What an administrator should look at."""
+    requests_waiting: int
+    """Change requests that wait for an administrator of the Master."""
+    requests_on_their_way: int
+    """Change requests of this server that the Master hasn't taken in yet."""
     job: Job | None
     version: str
 
@@ -335,6 +448,8 @@ class Problem(Shown):
     mistakes: list[MistakeShown] | None = None
     consequences: list[str] | None = None
     """What a confirmation would do."""
+    conflicts: list[str] | None = None
+    """What stands against implementing a change request."""
     current: str | None = None
     """The ETag now."""
     reason: str | None = None
@@ -343,6 +458,12 @@ class Problem(Shown):
 def answers(shape: Any, description: str, status: int = 200) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses`."""
     return {status: {"model": shape, "description": description}}
+
+
+def or_submitted(shape: Any, description: str, status: int = 200) -> dict[int | str, dict[str, Any]]:
+    """For the `responses` of a route that changes the replicated configuration."""
+    said = "This server is a Slave: the change is submitted to the Master as this request"
+    return answers(shape, description, status) | answers(Submitted, said, 202)
 
 
 def flat(shape: type[Shown]) -> dict[str, Any]:

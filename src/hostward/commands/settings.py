@@ -1,0 +1,64 @@
+"""Settings: list and set."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hostward.commands.services import Actor, Services
+from hostward.commands.writing import Done, Submitted, write
+from hostward.domain.changes import Delete, Operation, Put, canonical
+from hostward.domain.errors import InvalidInput
+from hostward.domain.settings import KIND, SETTINGS, Scope, Setting, body_of, declared, replicated_value
+from hostward.registry.group import Reader
+
+PREFIX: Final = "setting:"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingNow:
+    """A setting with its value."""
+
+    setting: Setting
+    value: str
+
+
+async def list_settings(services: Services) -> list[SettingNow]:
+    """All, in the order of their declaration."""
+    return await asyncio.to_thread(_list, services)
+
+
+async def set_settings(services: Services, actor: Actor, values: Mapping[str, Any]) -> Done | Submitted:
+    """Set some; None sets one back to its default. Those of this server alone count at once; the replicated ones are
+    one change, on a Slave one change request. Raises NotFound, InvalidInput: then nothing was changed."""
+    if not values:
+        raise InvalidInput("No setting is given.", remedy="Give its name and value; GET settings lists them.")
+    wanted = {declared(name): value for name, value in values.items()}
+    checked = {s: None if value is None else s.check(value) for s, value in wanted.items()}
+
+    def decide(_: Reader) -> Sequence[Operation]:
+        return [_operation(s, value) for s, value in checked.items() if s.scope is Scope.REPLICATED]
+
+    done = await write(services, actor, "settings-changed", decide, settings=sorted(values))
+    own = {PREFIX + s.name: value for s, value in checked.items() if s.scope is Scope.SERVER}
+    await asyncio.to_thread(lambda: services.server.update(**own))
+    return done
+
+
+def _operation(setting: Setting, value: str | None) -> Operation:
+    if value is None or value == setting.default:
+        return Delete(KIND, setting.name)
+    return Put(KIND, setting.name, canonical(body_of(value)))
+
+
+def _list(services: Services) -> list[SettingNow]:
+    with services.group.read() as reader:
+        return [SettingNow(s, _value(services, reader, s)) for s in SETTINGS.values()]
+
+
+def _value(services: Services, reader: Reader, setting: Setting) -> str:
+    if setting.scope is Scope.REPLICATED:
+        return replicated_value(reader, setting)
+    return str(services.server.get(PREFIX + setting.name) or setting.default)

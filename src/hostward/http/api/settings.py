@@ -1,0 +1,61 @@
+"""Settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Body
+from pydantic import WithJsonSchema
+from starlette.responses import Response
+
+from hostward.commands import settings
+from hostward.commands.services import Services
+from hostward.commands.writing import Submitted
+from hostward.domain.settings import SETTINGS
+from hostward.http.api import shapes
+from hostward.http.api.change_requests import submitted
+from hostward.http.api.shapes import answers, or_submitted
+from hostward.http.requests import Json, Who, With, administrators_router
+
+router = administrators_router("Settings", "/settings")
+
+_SCHEMA = {
+    "title": "SettingsIn",
+    "type": "object",
+    "properties": {
+        s.name: {"title": s.label, "description": s.help, "enum": [*(c.value for c in s.choices), None]}
+        for s in SETTINGS.values()
+    },
+    "additionalProperties": False,
+}
+SettingsIn = Annotated[dict[str, Any], WithJsonSchema(_SCHEMA), Body()]
+
+
+@router.get("", summary="List settings", responses=answers(shapes.Settings, "Each with its choices"))
+async def list_settings(who: Who, services: With) -> Response:
+    return Json({"items": await _items(services)})
+
+
+@router.patch("", summary="Change settings", responses=or_submitted(shapes.SettingsWritten, "They are changed"))
+async def change_settings(given: SettingsIn, who: Who, services: With) -> Response:
+    """Only those that are given change; null sets one back to its default."""
+    done = await settings.set_settings(services, who, given)
+    if isinstance(done, Submitted):
+        return submitted(done)
+    replicated = done.replicated.to_json()
+    return Json({"items": await _items(services), "revision": done.committed.revision, "replicated": replicated})
+
+
+async def _items(services: Services) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": s.setting.name,
+            "label": s.setting.label,
+            "help": s.setting.help,
+            "value": s.value,
+            "default": s.setting.default,
+            "choices": [{"value": c.value, "label": c.label} for c in s.setting.choices],
+            "scope": s.setting.scope.value,
+        }
+        for s in await settings.list_settings(services)
+    ]
