@@ -26,7 +26,8 @@ from hostward.access.administrators import Administrators
 from hostward.access.tokens import Tokens
 from hostward.commands.services import Services
 from hostward.configuration import Configuration, load_configuration
-from hostward.domain.errors import HostwardError, RegistryError, Unavailable
+from hostward.domain.errors import HostwardError, InvalidInput, RegistryError, Unavailable
+from hostward.domain.findings import Finding
 from hostward.domain.replication import Role
 from hostward.http.app import create_app
 from hostward.http.peer.endpoint import peer_routes
@@ -75,6 +76,29 @@ def nodetool(data_dir: Path, config: Path | None, arguments: Sequence[str]) -> i
         print("This server is Standalone: its embedded registry has no ring, so nodetool has nothing to show.")
         return 1
     return Node(data_dir, configuration, identity.server_id).nodetool(state.adapter, arguments)
+
+
+def doctor(data_dir: Path, config: Path | None) -> list[Finding]:
+    """Why the server on this data directory doesn't start, or its database. Raises HostwardError where it runs."""
+    from hostward.replication.doctor_offline import examine_files
+
+    data_dir = data_dir.absolute()
+    try:
+        configuration = load_configuration(config)
+    except InvalidInput as error:
+        return [Finding("configuration-wrong", str(config), error.message, error.remedy)]
+    if not (data_dir / "server.db").exists():
+        return examine_files(data_dir, configuration)
+    try:
+        with lock_data_dir(data_dir):
+            return examine_files(data_dir, configuration)
+    except OSError as error:
+        remedy = "Give this user access to it, or name another with --data-dir."
+        return [Finding("data-dir-unusable", str(data_dir), f"{data_dir}: {error.strerror}.", remedy)]
+    except RegistryError as error:
+        if error.code == "data-dir-in-use":
+            error.remedy = "That server runs: ask it, with `hostward doctor --server URL`."
+        raise
 
 
 def make_data_dir(path: Path) -> Path:

@@ -13,6 +13,7 @@ from hostward.cli import (
     certificates,
     change_requests,
     demo,
+    doctor,
     jobs,
     passphrase,
     replication,
@@ -66,3 +67,4 @@ app.add_typer(demo.app, name="demo")
 accounts.register(app)
 passphrase.register(replication.app)
 servers.register(app)
+doctor.register(app)

@@ -189,6 +189,12 @@ def follow_server(
     _show_job(call, call.confirmed("POST", "replication/follow", {"server": server}, yes=yes), wait=wait)
 
 
+@client_command(app, "rebuild-database")
+def rebuild_database(call: Call, yes: YesOption = False, wait: WaitOption = False) -> None:
+    """Make this server's database node anew from the group: its files are removed, nothing is lost."""
+    _show_job(call, call.confirmed("POST", "replication/database/rebuild", {}, yes=yes), wait=wait)
+
+
 @client_command(app, "test-connection")
 def check_connection(
     call: Call,

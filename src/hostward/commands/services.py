@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from hostward.access.administrators import Administrators
 from hostward.access.tokens import Tokens
 from hostward.configuration import Configuration
+from hostward.domain.findings import Finding
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Target
 from hostward.registry.group import GroupRegistry
@@ -91,6 +92,15 @@ class Replication(Protocol):
     async def follow(self, server: str, author: str, *, confirmed: bool) -> str:
         """Follow the server that says it is the Master now; the job's id. Raises NotFound, Conflict, or
         ConfirmationRequired."""
+        ...
+
+    async def examine(self) -> list[Finding]:
+        """What the doctor finds on this server and its group, the worst first."""
+        ...
+
+    def rebuild_database(self, author: str) -> str:
+        """Remove the files of this server's database node and make it anew from the group; the job's id. Raises
+        Conflict."""
         ...
 
     def jobs(self) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hostward.database.algorithms import trust_algorithm
 from hostward.database.jars import Progress, fetch_jars, read_lock
 from hostward.database.java import Java, find_java, install_java
 from hostward.domain.errors import DatabaseError
@@ -27,12 +28,13 @@ LOCK_POLL_S = 0.2
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """An installed Cassandra. `jars` is the class path, sorted; `archive` is where the class data sharing archive of
-    this Java and these jars is, or would be."""
+    this Java and these jars is, or would be; `trust_algorithm` what cassandra.yaml must name, if anything."""
 
     java: Java
     jars: tuple[Path, ...]
     agent: Path
     archive: Path
+    trust_algorithm: str = ""
 
 
 def default_runtime_dir() -> Path:
@@ -73,11 +75,13 @@ def _ensure(directory: Path, java_path: Path | None, repository: str | None, pro
             complete.touch()
     agent = next(jar.name for jar in locked if "jolokia" in jar.name)
     build = hashlib.sha256(f"{java.path}\n{java.build}\n{lock_hash}".encode()).hexdigest()
+    jars = tuple(jars_dir / jar.name for jar in locked if jar.name != agent)
     return Runtime(
         java=java,
-        jars=tuple(jars_dir / jar.name for jar in locked if jar.name != agent),
+        jars=jars,
         agent=jars_dir / agent,
         archive=directory / f"classes-{build[:16]}.jsa",
+        trust_algorithm=trust_algorithm(java, jars, directory),
     )
 
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.resources
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
+from hostward.database.compiled import compiled
 from hostward.database.install import Runtime
 from hostward.database.jvm import class_path, module_options
 from hostward.database.settings import JMX_ADDRESS, NodeSettings
 from hostward.database.yaml import MANAGEMENT_USER
 from hostward.domain.errors import DatabaseError
 
-COMPILE_TIMEOUT_S = 60
-
-_LOOKUP_SOURCE = "rmiURLContextFactory.java"
-_COMPILER = "org.eclipse.jdt.internal.compiler.batch.Main"
+_LOOKUP_SOURCE = "rmiURLContextFactory.java"  # looks up nodetool's rmi: address; the packaged Java has no module for it
 
 
 def nodetool_command(runtime: Runtime, settings: NodeSettings, arguments: Sequence[str]) -> list[str]:
@@ -32,7 +25,8 @@ def nodetool_command(runtime: Runtime, settings: NodeSettings, arguments: Sequen
     command += [*module_options(runtime), f"-Duser.home={settings.conf_dir}"]
     command.append(f"-Dlogback.configurationFile={(settings.conf_dir / 'logback-tools.xml').as_uri()}")
     command.append("-Djava.naming.factory.url.pkgs=hostward")
-    command += ["-cp", f"{class_path(runtime)}:{_lookup_classes(runtime)}", "org.apache.cassandra.tools.NodeTool"]
+    lookup = compiled(runtime.java.path, runtime.jars, _LOOKUP_SOURCE, runtime.archive.parent)
+    command += ["-cp", f"{class_path(runtime)}:{lookup}", "org.apache.cassandra.tools.NodeTool"]
     command += ["-h", JMX_ADDRESS, "-p", str(settings.jmx_port)]
     command += ["-u", MANAGEMENT_USER, "-pwf", str(settings.jmx_password_path)]
     return [*command, *arguments]
@@ -51,39 +45,3 @@ def run_nodetool(runtime: Runtime, settings: NodeSettings, arguments: Sequence[s
         return subprocess.run(nodetool_command(runtime, settings, arguments), check=False).returncode
     except (OSError, subprocess.SubprocessError) as error:
         raise DatabaseError(f"nodetool can't be run: {error}.", remedy="Apply again.", code="no-java") from error
-
-
-def _lookup_classes(runtime: Runtime) -> Path:
-    """Where the class is that looks up nodetool's rmi: address. The packaged Java has no module for that, so it is
-    compiled once, with the compiler that Cassandra brings along. Raises DatabaseError "no-java"."""
-    source = importlib.resources.files(__package__) / _LOOKUP_SOURCE
-    classes = runtime.archive.parent / f"lookup-{hashlib.sha256(source.read_bytes()).hexdigest()[:16]}"
-    if classes.exists():
-        return classes
-    compiler = next(jar for jar in runtime.jars if jar.name.startswith("ecj-"))
-    part = Path(tempfile.mkdtemp(prefix="lookup.", dir=classes.parent))
-    with importlib.resources.as_file(source) as path:
-        command = [
-            str(runtime.java.path),
-            "-cp",
-            str(compiler),
-            _COMPILER,
-            "-17",
-            "-proc:none",
-            "-d",
-            str(part),
-            str(path),
-        ]
-        done = subprocess.run(command, capture_output=True, timeout=COMPILE_TIMEOUT_S, check=False)
-    if done.returncode != 0:
-        shutil.rmtree(part, ignore_errors=True)
-        raise DatabaseError(
-            "nodetool can't be prepared: this Java does not run the compiler.",
-            remedy="Name a Java 17 or 21 with java in [database].",
-            code="no-java",
-        )
-    try:
-        part.rename(classes)
-    except OSError:  # another process was first
-        shutil.rmtree(part, ignore_errors=True)
-    return classes

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -27,16 +28,20 @@ from hostward.database.identity import write_private
 from hostward.database.install import Runtime
 from hostward.database.jvm import node_command
 from hostward.database.settings import NodeSettings
-from hostward.database.yaml import write_configuration
+from hostward.database.yaml import Hand, write_configuration
 from hostward.domain.errors import DatabaseError
 
 READY_TIMEOUT_S = 180.0
+ROOM_BYTES = 64 << 20
+"""The commit log's limit: what a node may write at once."""
+
 STOP_TIMEOUT_S = 30.0
 POLL_S = 0.05
 MAX_LOG_READ_BYTES = 4 << 20
 CONSOLE_MAX_BYTES = 1 << 20
 
 _READY = "Starting listening for CQL clients on"
+_JOIN_FAILED = re.compile("Some data streaming failed|Error during bootstrap|Could not perform bootstrap")
 _PHASES = (
     ("Starting listening for CQL clients on", "answering"),
     ("Bootstrap completed", "finishing to join"),
@@ -62,6 +67,8 @@ class NodeProcess:
         """`on_exit` is called from the event loop with the return code whenever the JVM has ended, wanted or not.
         `make_archive` is for archive.py."""
         self.settings = settings
+        self.hand = Hand()
+        """What the last start found of cassandra.yaml to have been changed by hand."""
         self._runtime = runtime
         self._on_exit = on_exit
         self._make_archive = make_archive
@@ -90,6 +97,16 @@ class NodeProcess:
         return self.running and self._log is not None and _READY in self._log.read()
 
     @property
+    def log_bytes(self) -> int:
+        """How much it has logged since its start: a start that gets on says something now and then."""
+        return len(self._log.read()) if self._log is not None else 0
+
+    @property
+    def join_failed(self) -> bool:
+        """Whether a joining node has given up: its process stays, and would wait for somebody to resume it."""
+        return self._log is not None and bool(_JOIN_FAILED.search(self._log.read()))
+
+    @property
     def phase(self) -> str:
         """What the node is doing, as the end of the sentence "the database is …"."""
         if not self.running:
@@ -106,7 +123,8 @@ class NodeProcess:
         if self.running:
             return
         await end_left_over(self.settings)
-        await asyncio.to_thread(write_configuration, self.settings)
+        self.hand = await asyncio.to_thread(write_configuration, self.settings)
+        check_room(self.settings)
         check_ports(self.settings)
         self._log = _LogTail(self.settings.log_path)
         command = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid())]
@@ -192,6 +210,18 @@ class NodeProcess:
         self.settings.pid_path.unlink(missing_ok=True)
         if self._on_exit is not None:
             self._on_exit(returncode)
+
+
+def check_room(settings: NodeSettings) -> None:
+    """Raise DatabaseError "disk-full" where a start could not go well: a node that runs out of room in the middle of a
+    write ends, and would be started again and again."""
+    free_bytes = shutil.disk_usage(settings.storage_dir).free
+    if free_bytes < ROOM_BYTES:
+        raise DatabaseError(
+            f"There is no room for the replication database: {free_bytes >> 20} MB are free in {settings.storage_dir}.",
+            remedy=f"Free at least {ROOM_BYTES >> 20} MB there; it is then started by itself, and nothing was lost.",
+            code="disk-full",
+        )
 
 
 def check_ports(settings: NodeSettings) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 import httpx
@@ -17,9 +18,11 @@ from hostward.database.yaml import MANAGEMENT_USER, management_password
 from hostward.domain.errors import DatabaseError
 
 CALL_TIMEOUT_S = 10.0
+PICTURE_TIMEOUT_S = 5.0
 OPERATION_TIMEOUT_S = 600.0
 REPAIR_POLL_S = 0.5
 
+_AT_WORK = ("NORMAL", "JOINING", "STARTING", "MOVING")
 _STORAGE = "org.apache.cassandra.db:type=StorageService"
 _GOSSIPER = "org.apache.cassandra.net:type=Gossiper"
 _MESSAGING = "org.apache.cassandra.net:type=MessagingService"
@@ -41,12 +44,27 @@ class RingNode:
     owns_percent: Mapping[str, float] = field(default_factory=dict)
 
 
+class Standing(Enum):
+    """How this node stands in its ring once it runs. Hostward itself never makes a node leave: what isn't a MEMBER was
+    done by hand, with nodetool.
+
+    LEAVING: a decommission is under way. LEFT: it has ended, and the node won't come back with its data. MUTE:
+    drained, or its gossip or CQL was turned off.
+    """
+
+    MEMBER = "member"
+    LEAVING = "leaving"
+    LEFT = "left"
+    MUTE = "mute"
+
+
 @dataclass(frozen=True, slots=True)
 class RingPicture:
     """The ring at one moment, seen from this node. `operation_mode` is the node's own: STARTING, JOINING, NORMAL,
-    LEAVING, DECOMMISSIONED, DRAINED…; sizes in bytes."""
+    LEAVING, DECOMMISSIONED, DRAINED…; `speaks`: both gossip and CQL are on; sizes in bytes."""
 
     operation_mode: str
+    speaks: bool
     own_host_id: str
     own_address: str
     nodes: tuple[RingNode, ...]
@@ -57,6 +75,15 @@ class RingPicture:
     def node(self, host_id: str) -> RingNode | None:
         """The node with this host id."""
         return next((node for node in self.nodes if node.host_id == host_id), None)
+
+    @property
+    def standing(self) -> Standing:
+        """How this node stands."""
+        if self.operation_mode == "DECOMMISSIONED":
+            return Standing.LEFT
+        if self.operation_mode == "LEAVING":
+            return Standing.LEAVING
+        return Standing.MEMBER if self.speaks and self.operation_mode in _AT_WORK else Standing.MUTE
 
     @property
     def own(self) -> RingNode | None:
@@ -93,14 +120,15 @@ class Ring:
         names = ("LiveNodes", "UnreachableNodes", "JoiningNodes", "LeavingNodes", "MovingNodes")
         attributes = [f"{name}WithPort" for name in names]
         attributes += ["TokenToEndpointWithPortMap", "EndpointWithPortToHostId", "OperationMode", "LocalHostId"]
-        attributes += ["ReleaseVersion"]
+        attributes += ["ReleaseVersion", "GossipRunning", "NativeTransportRunning"]
         answers = await self._bulk(
             [
                 {"type": "read", "mbean": _STORAGE, "attribute": attributes},
                 {"type": "read", "mbean": _MEMORY, "attribute": "HeapMemoryUsage"},
                 {"type": "read", "mbean": _LOAD, "attribute": "Count"},
                 *(_call(_STORAGE, "effectiveOwnershipWithPort(java.lang.String)", name) for name in keyspaces),
-            ]
+            ],
+            PICTURE_TIMEOUT_S,
         )
         seen, memory, load = (_value(answer) for answer in answers[:3])
         owns = {
@@ -255,6 +283,7 @@ def _picture(
     own = next((endpoint for endpoint, host_id in host_ids.items() if host_id == own_id), "")
     return RingPicture(
         operation_mode=seen["OperationMode"],
+        speaks=bool(seen["GossipRunning"] and seen["NativeTransportRunning"]),
         own_host_id=own_id,
         own_address=_split(own)[0] if own else "",
         nodes=tuple(nodes),

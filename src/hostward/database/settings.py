@@ -34,11 +34,23 @@ class NodeSettings:
     ring_delay_ms: int = 2000
     """How long it tries to meet the seeds, and waits for the ring to settle. Cassandra's own default is 30000; 250 is
     too short."""
+    trust_algorithm: str = ""
+    """Java's TrustManagerFactory and KeyManagerFactory; empty for Java's own default."""
 
     @property
     def conf_dir(self) -> Path:
         """Files rendered at each start, and the management password. Private (0700)."""
         return self.data_dir / "conf"
+
+    @property
+    def yaml_path(self) -> Path:
+        """cassandra.yaml, as the node reads it and an administrator may edit it."""
+        return self.conf_dir / "cassandra.yaml"
+
+    @property
+    def rendered_path(self) -> Path:
+        """cassandra.yaml as Hostward last made it, before any edit: what edits are told from."""
+        return self.conf_dir / "cassandra.rendered.yaml"
 
     @property
     def storage_dir(self) -> Path:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import yaml
 
+from hostward.database.edits import NO_EDITS, Edits, apply_edits, find_edits
 from hostward.database.identity import write_private
 from hostward.database.settings import NodeSettings
 from hostward.domain.errors import DatabaseError
@@ -16,6 +20,17 @@ DATACENTER = "dc1"
 MANAGEMENT_USER = "hostward"
 LOG_FILE_MB = 10
 LOG_FILES = 3
+MAX_YAML_BYTES = 1 << 20
+
+_HEADER = """\
+# Written by Hostward at each start of the database. The administrator's guide (cassandra.yaml) lists the keys that may
+# be changed here: they are kept. A change of any other key is named in Database Status and left out.
+#
+# Java's trust manager is chosen from what this Java offers. To name another, add to both *_encryption_options:
+#   algorithm: SunX509
+"""
+
+_FIRST_AND_LAST = ("cluster_name", "client_encryption_options")
 
 _LOGBACK = """<configuration>
   <appender name="FILE" class="ch.qos.logback.core.rolling.RollingFileAppender">
@@ -85,6 +100,9 @@ def cassandra_yaml(settings: NodeSettings) -> dict[str, Any]:
         "hinted_handoff_throttle": "65536KiB",
         "phi_convict_threshold": 6,
         "auto_snapshot": False,
+        # A node that can't read or write its files ends, with the reason in its log: it would go on without a voice.
+        "disk_failure_policy": "die",
+        "commit_failure_policy": "die",
         "block_for_peers_timeout_in_secs": -1,  # a Master starts without its Slaves, which wait for it
         "server_encryption_options": {
             "internode_encryption": "all",
@@ -107,16 +125,68 @@ def _pem_stores(settings: NodeSettings, truststore: str) -> dict[str, Any]:
         "ssl_context_factory": {"class_name": "org.apache.cassandra.security.PEMBasedSslContextFactory"},
         "keystore": str(settings.conf_dir / "keystore.pem"),
         "truststore": str(settings.conf_dir / truststore),
+        **({"algorithm": settings.trust_algorithm} if settings.trust_algorithm else {}),
     }
 
 
-def write_configuration(settings: NodeSettings) -> None:
-    """Write all files for a start into `settings.conf_dir` (0700, files 0600). Raises DatabaseError."""
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """What was found to have been done to cassandra.yaml by hand. `set_aside` is where a file is that could not be read
+    as YAML, with `problem` as the reason."""
+
+    edits: Edits = NO_EDITS
+    set_aside: Path | None = None
+    problem: str = ""
+
+
+def look_for_edits(settings: NodeSettings) -> Hand:
+    """Compare cassandra.yaml with what Hostward last rendered; changes nothing. `set_aside` is where the file would
+    go."""
+    try:
+        rendered = yaml.safe_load(settings.rendered_path.read_text(encoding="utf-8"))
+        found = _read_yaml(settings.yaml_path)
+    except FileNotFoundError:
+        return Hand()
+    except (yaml.YAMLError, ValueError) as error:
+        where = settings.yaml_path.with_name(f"cassandra.yaml.unreadable-{time.strftime('%Y%m%dT%H%M%S')}")
+        return Hand(set_aside=where, problem=" ".join(str(error).split()))
+    return Hand(find_edits(found, rendered))
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    """Raises YAMLError, or ValueError where it isn't a document of keys and values."""
+    with path.open("rb") as file:
+        data = file.read(MAX_YAML_BYTES + 1)
+    if len(data) > MAX_YAML_BYTES:
+        raise ValueError("it is larger than 1 MiB")
+    found = yaml.safe_load(data.decode("utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError("it has no keys")
+    if missing := [key for key in _FIRST_AND_LAST if key not in found]:
+        raise ValueError(f"it isn't whole, {missing[0]} is missing")
+    return found
+
+
+def _write_yaml(settings: NodeSettings) -> Hand:
+    """Render cassandra.yaml with the honoured edits of the one that is there; an unreadable one is set aside."""
+    hand = look_for_edits(settings)
+    if hand.set_aside is not None:
+        settings.yaml_path.replace(hand.set_aside)
+    rendered = cassandra_yaml(settings)
+    edited = apply_edits(rendered, hand.edits)
+    write_private(settings.rendered_path, yaml.safe_dump(rendered, sort_keys=False).encode())
+    write_private(settings.yaml_path, (_HEADER + yaml.safe_dump(edited, sort_keys=False)).encode())
+    return hand
+
+
+def write_configuration(settings: NodeSettings) -> Hand:
+    """Write all files for a start into `settings.conf_dir` (0700, files 0600); answers what was found to have been
+    changed by hand. Raises DatabaseError."""
     try:
         for directory in (settings.data_dir, settings.conf_dir, settings.storage_dir, settings.log_dir):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         own = settings.certificate_path.read_bytes()
-        write_private(settings.conf_dir / "cassandra.yaml", yaml.safe_dump(cassandra_yaml(settings)).encode())
+        hand = _write_yaml(settings)
         write_private(settings.conf_dir / "rackdc.properties", f"dc={DATACENTER}\nrack=rack1\n".encode())
         write_private(settings.conf_dir / "logback.xml", logback_xml(settings).encode())
         write_private(settings.conf_dir / "logback-tools.xml", _LOGBACK_TOOLS.encode())
@@ -125,6 +195,7 @@ def write_configuration(settings: NodeSettings) -> None:
         write_private(settings.conf_dir / "client-truststore.pem", own)
         write_trust(settings)
         _write_management(settings)
+        return hand
     except OSError as error:
         raise DatabaseError(
             f"The database's files can't be written: {error}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,6 +42,24 @@ def list_adapters(configured: str | None = None) -> list[Adapter]:
         name = next((a.name for a in found if a.loopback), "lo")
         found.append(Adapter(name, configured, True, True))
     return sorted(found, key=lambda a: (a.loopback, a.address != configured, ":" in a.address, a.name))
+
+
+def find_again(address: str, name: str, configured: str | None, adapters: Sequence[Adapter]) -> Adapter | None:
+    """The adapter that `address` was one of, `name` its name, when DHCP has given it another address: that of the
+    configuration ([database] address) where it is there, else the only one of the same adapter, else the only one that
+    this machine has. None where it could be more than one, or there is none. Pure."""
+    old = ipaddress.ip_address(address)
+    usable = [
+        a
+        for a in adapters
+        if a.up and ipaddress.ip_address(a.address).version == old.version and a.loopback == old.is_loopback
+    ]
+    chosen = [a for a in usable if a.address == configured]
+    same = [a for a in usable if name and a.name == name]
+    for candidates in (chosen, same, usable):
+        if candidates:
+            return candidates[0] if len(candidates) == 1 else None
+    return None
 
 
 def refuse_mixed_loopback(mine: str, master: str) -> None:

@@ -64,7 +64,8 @@ class Applying:
         adapter = self._choose_adapter(wanted.adapter or state.adapter)
         protocol = wanted.protocol or state.protocol
         self._check_protocol(protocol, state, wanted)
-        fields: dict[str, Any] = {"role": wanted.role, "adapter": adapter, "protocol": protocol}
+        fields: dict[str, Any] = {"role": wanted.role, "protocol": protocol}
+        fields |= {"adapter": adapter.address, "adapter_name": adapter.name}
         if wanted.passphrase is not None and (wanted.passphrase != state.secret or state.passphrase_lost):
             fields |= settled_passphrase(wanted.passphrase.reveal())
         if wanted.role is Role.SLAVE:
@@ -177,6 +178,7 @@ class Applying:
         self._p.life.asks_again_at, self._p.life.farewell_said = 0.0, False
         self._p.life.admitted = None if role is not Role.MASTER else self._p.life.admitted
         self._p.state.update(**fields, removed="")
+        self._p.node.forgive()
         self._coordinator.interrupt()
         return job.id
 
@@ -206,13 +208,13 @@ class Applying:
                         code="slaves-configured",
                     )
 
-    def _choose_adapter(self, wanted: str) -> str:
+    def _choose_adapter(self, wanted: str) -> Adapter:
         adapters = self.adapters()
         if not wanted:
             wanted = self._p.configuration.database.address or ""
         for a in adapters:
             if wanted in (a.address, a.name):
-                return a.address
+                return a
         offered = ", ".join(f"{a.name} ({a.address})" for a in adapters)
         problem = f"There is no adapter {wanted}." if wanted else "No Database Network Adapter is chosen."
         raise _invalid("adapter", problem, f"Choose one of: {offered}.")

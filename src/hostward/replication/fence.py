@@ -20,12 +20,15 @@ REPEAT_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class RingNode:
-    """A node as the ring sees it. `joining`: it hasn't all of its data yet."""
+    """A node as the ring sees it. `joining`: it hasn't all of its data yet; `leaving`: it is being removed;
+    `owns_percent` is None where it isn't known."""
 
     host_id: str
     address: str
     up: bool
     joining: bool = False
+    leaving: bool = False
+    owns_percent: float | None = None
 
 
 def strangers(ring: Sequence[RingNode], members: Sequence[Member], joining: Sequence[str]) -> list[RingNode]:

@@ -5,14 +5,16 @@ that isn't met. So a crash anywhere resumes, and what was undone from outside is
 
     Standalone ──Apply──► Master        Standalone ──Apply──► Slave          any ──Apply──► Standalone
       EPOCH      ◄─ promoted              ADOPTED    ◄─ another is promoted    FAREWELL
-      CAUGHT_UP                           ADMISSION  ◄─────────┐               STOPPED
-      OWN_MEMBER                          BACKUP               │ a new         WIPED
-      RUNTIME                             RUNTIME              │ generation,   OWN_HISTORY
+      CAUGHT_UP                           ADDRESS    ◄─ DHCP                   STOPPED
+      ADDRESS    ◄─ DHCP                  ADMISSION  ◄─────────┐               WIPED
+      OWN_MEMBER                          BACKUP               │ a new         OWN_HISTORY
+      RUNTIME                             RUNTIME              │ generation,
       GENERATION ◄─ data lost             CLEAN_NODE           │ or wiped
-      NODE       ◄─ died                  NODE ◄─ died ────────┘
+      NODE       ◄─ died, left            NODE ◄─ died, left ──┘
       KEYSPACES                           CONTENT
       LOG                                 IN_STEP ◄─ behind, altered
       RING       ◄─ servers come and go   CONFIRMED
+                                          OWNS ◄─ replication factor lowered by hand
 
 A promotion makes a Slave a Master and the Master a Slave, each at its role's first goal.
 """
@@ -33,6 +35,7 @@ class Goal(StrEnum):
     ADOPTED = "Go over to the new Master's epoch"
     OWN_MEMBER = "Enter this server as the group's Master"
     CAUGHT_UP = "Catch up with what the Slaves have"
+    ADDRESS = "Find the address of the Database Network Adapter"
     ADMISSION = "Be admitted by the Master"
     BACKUP = "Keep a backup of this server's own configuration"
     RUNTIME = "Install Java and Cassandra"
@@ -45,6 +48,7 @@ class Goal(StrEnum):
     CONTENT = "Load the Master's configuration"
     IN_STEP = "Follow the change log"
     CONFIRMED = "Report to the Master"
+    OWNS = "Own all of the data"
     FAREWELL = "Tell the other servers"
     STOPPED = "Stop the database node"
     WIPED = "Remove the database's files"
@@ -90,7 +94,10 @@ class Observed:
     runtime: bool
     marker: Marker | None
     process: Process
+    address_here: bool
     address_fits: bool
+    node_in_ring: bool
+    owns_all: bool
     keyspaces_ready: bool
     log_published: bool
     ring_tidy: bool
@@ -130,12 +137,16 @@ def _generation_chosen(o: Observed) -> bool:
 
 
 def _node_up(o: Observed) -> bool:
-    return o.process is Process.READY and o.marker is not None and o.address_fits
+    return o.process is Process.READY and o.marker is not None and o.address_fits and o.node_in_ring
+
+
+_ADDRESS = Rule(Goal.ADDRESS, lambda o: o.address_here, "The Database Network Adapter's address is looked for.")
 
 
 MASTER = (
     Rule(Goal.EPOCH, lambda o: o.epoch_begun, "Beginning a new epoch as the group's Master."),
     Rule(Goal.CAUGHT_UP, lambda o: o.caught_up, "Asking the Slaves whether one of them has newer changes."),
+    _ADDRESS,
     Rule(Goal.OWN_MEMBER, lambda o: o.own_member_current, "Entering this server as the group's Master."),
     Rule(Goal.RUNTIME, lambda o: o.runtime, "Installing Java and Cassandra."),
     Rule(
@@ -149,6 +160,7 @@ MASTER = (
 
 SLAVE = (
     Rule(Goal.ADOPTED, lambda o: o.epoch_adopted, "Going over to the new Master's epoch."),
+    _ADDRESS,
     Rule(Goal.ADMISSION, lambda o: o.admission is not None, "Asking the Master for admission."),
     Rule(Goal.BACKUP, lambda o: o.backup_kept, "Keeping a backup of this server's own configuration."),
     Rule(Goal.RUNTIME, lambda o: o.runtime, "Installing Java and Cassandra."),
@@ -157,6 +169,7 @@ SLAVE = (
     Rule(Goal.CONTENT, lambda o: o.content_loaded, "Loading the Master's configuration."),
     Rule(Goal.IN_STEP, lambda o: o.in_step, "Following the change log up to the Master's revision."),
     Rule(Goal.CONFIRMED, lambda o: o.confirmed, "Reporting to the Master."),
+    Rule(Goal.OWNS, lambda o: o.owns_all, "Waiting until this server's database owns 100 % of the data."),
 )
 
 STANDALONE = (

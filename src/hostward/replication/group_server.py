@@ -89,6 +89,7 @@ class GroupServer:
             state=self._state,
             jobs=Jobs(server, now),
             node=Node(data_dir, configuration, identity.server_id),
+            store=store,
             links=links,
             views=Views(group, self._ask_status, self._answered, now),
             follower=Follower(group, sources),

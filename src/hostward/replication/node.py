@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +20,51 @@ from hostward.database.jars import Progress
 from hostward.database.log_store import LogStore
 from hostward.database.nodetool import run_nodetool
 from hostward.database.process import NodeProcess, wipe
-from hostward.database.ring import Ring, RingPicture
+from hostward.database.ring import Ring, RingPicture, Standing
+from hostward.database.session import KEYSPACE
 from hostward.database.settings import NodeSettings
-from hostward.database.yaml import write_trust
+from hostward.database.yaml import Hand, write_trust
 from hostward.domain.errors import DatabaseError
+from hostward.replication.failures import Cure, Failures
 from hostward.replication.fence import RingNode
 from hostward.replication.goals import Marker, Process
 from hostward.replication.members import cluster_name
 
 MARKER = "hostward.json"
 REMOVE_TIMEOUT_S = 60.0
-BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-STEADY_AFTER_S = 60.0
 RING_DELAYS_MS = (2_000, 4_000, 8_000, 16_000, 30_000)
 """At the first start, and after each that failed: on a slow link or a busy machine 2 s are too short to meet others."""
+
 RING_FRESH_S = 0.8
+STALLED_S = 180.0
+"""A start that says nothing for so long will not end by itself."""
+
+REPAIR_TIMEOUT_S = 300.0
+HUNG_S = 45.0
+"""A running node that answers nobody for so long is ended and started again."""
 
 log = structlog.get_logger()
 
 
+@dataclass(slots=True)
+class HandWork:
+    """What was found in this life of the server to have been changed by hand in cassandra.yaml."""
+
+    honoured: Mapping[str, Any] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    set_aside: str = ""
+    problem: str = ""
+
+    def note(self, hand: Hand) -> None:
+        """Add what one more start found. What isn't used stays named though the file no longer shows it."""
+        self.honoured = hand.edits.honoured
+        self.refused.update({r.key: r.why for r in hand.edits.refused})
+        if hand.set_aside is not None:
+            self.set_aside, self.problem = str(hand.set_aside), hand.problem
+
+
 class Node:
-    """All methods belong to the server's event loop. `error` is why the node isn't running, one sentence with its
-    remedy, empty while it is well."""
+    """All methods belong to the server's event loop."""
 
     def __init__(self, data_dir: Path, configuration: Configuration, server_id: str) -> None:
         self._configuration = configuration.database
@@ -56,9 +80,9 @@ class Node:
         self._picture: RingPicture | None = None
         self._picture_at = 0.0
         self._was_ready = False
-        self._failures = 0
-        self._not_before = 0.0
-        self._started_at = 0.0
+        self._failures = Failures(time.monotonic)
+        self._log_bytes = 0
+        self._heard_at = 0.0
         self._stopping = False
         self._opening = asyncio.Lock()
         self._archiving: asyncio.Task[bool] | None = None
@@ -66,9 +90,46 @@ class Node:
         self.host_id = ""
         self.replication_factor = 0
         self.install_progress = ""
-        self.error = ""
+        self.hand = HandWork()
 
     # What is
+
+    @property
+    def error(self) -> str:
+        """Why the node isn't running, with the remedy; empty while it is well."""
+        return self._failures.message
+
+    @property
+    def problem(self) -> DatabaseError | None:
+        """The same for programs."""
+        return self._failures.error
+
+    @property
+    def down(self) -> bool:
+        """Whether the node counts as Down: also while a start is repeated that is likely to fail as the last one
+        did."""
+        return self._failures.down(starting=self.process is Process.STARTING)
+
+    @property
+    def cure(self) -> Cure:
+        """What a node that can't be started needs."""
+        return self._failures.cure()
+
+    @property
+    def may_start(self) -> bool:
+        """Whether the back-off of earlier failures is over."""
+        return self._failures.may_start
+
+    def asked(self) -> None:
+        """The Master was asked about the failure: the cure has been tried."""
+        self._failures.asked = True
+
+    @property
+    def standing(self) -> Standing:
+        """How the running node stands in its ring, as it was last seen."""
+        if self._picture is None or self.process is not Process.READY:
+            return Standing.MEMBER
+        return self._picture.standing
 
     @property
     def certificate_pem(self) -> str:
@@ -148,7 +209,17 @@ class Node:
         picture = await self._look()
         if picture is None:
             return None
-        return [RingNode(n.host_id, n.address, n.status == "UP", n.state == "JOINING") for n in picture.nodes]
+        return [
+            RingNode(
+                n.host_id,
+                n.address,
+                n.status == "UP",
+                joining=n.state == "JOINING",
+                leaving=n.state == "LEAVING",
+                owns_percent=n.owns_percent.get(KEYSPACE),
+            )
+            for n in picture.nodes
+        ]
 
     async def rows(self) -> list[dict[str, Any]]:
         """nodetool's rows at this moment: address, status, state, owns_percent, host_id. Empty while not ready."""
@@ -169,25 +240,40 @@ class Node:
             share = f"{100 * done // total} % of {total >> 20} MB" if total else ""
             self.install_progress = f"Installing {what} {share}".strip()
 
-        self._runtime = await self._ensure_runtime(progress)
-        self.install_progress = ""
+        self.check_back_off()
+        self._failures.started()
+        try:
+            self._runtime = await self._ensure_runtime(progress)
+        except DatabaseError as error:
+            self._failures.failed(error, was_ready=False)
+            raise
+        finally:
+            self.install_progress = ""
+        self._failures.clear()
         return ""
+
+    def check_back_off(self) -> None:
+        """Raises DatabaseError where the node ended a moment ago: it isn't started again at once."""
+        if not self._failures.may_start:
+            raise self._failures.error or DatabaseError(
+                "The database node ended; it is started again in a moment.", code="back-off"
+            )
 
     async def start(self, *, marker: Marker, address: str, seeds: Sequence[str], trusted: Sequence[str]) -> None:
         """Start the process, after the back-off that earlier failures ask for; doesn't wait until it is ready. Raises
         DatabaseError."""
         assert self._runtime is not None
-        loop = asyncio.get_running_loop()
         self.check_back_off()
         await self._close_store()
         self._trusted = tuple(dict.fromkeys(trusted))
-        patience_ms = RING_DELAYS_MS[min(self._failures, len(RING_DELAYS_MS) - 1)]
+        patience_ms = RING_DELAYS_MS[min(self._failures.count, len(RING_DELAYS_MS) - 1)]
         settings = replace(self._settings(marker, address, seeds), ring_delay_ms=patience_ms)
         self._storage.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._write_marker(marker, joined=self.has_joined and self.marker() == marker)
         self._stopping, self._was_ready, self.host_id = False, False, ""
         self._node = NodeProcess(settings, self._runtime, on_exit=self._exited)
-        self._started_at = loop.time()
+        self._failures.started()
+        self._heard_at, self._log_bytes = time.monotonic(), 0
         # Not interrupted by a new Apply: a process that nobody knows of would be a second one.
         self._starting = asyncio.ensure_future(self._node.start())
         try:
@@ -195,13 +281,8 @@ class Node:
         except DatabaseError as error:
             self._failed(error)
             raise
-
-    def check_back_off(self) -> None:
-        """Raises DatabaseError where the node ended a moment ago: it isn't started again at once."""
-        if asyncio.get_running_loop().time() < self._not_before:
-            raise DatabaseError(
-                self.error or "The database node ended; it is started again in a moment.", code="back-off"
-            )
+        finally:
+            self.hand.note(self._node.hand)
 
     async def become_ready(self) -> bool:
         """Look whether a started node answers by now."""
@@ -214,10 +295,36 @@ class Node:
                 log.warning("ring-not-answering", reason=error.message)
             marker = self.marker()
             if self.host_id and marker is not None:  # None: its data vanished under it
-                self._was_ready, self.error = True, ""
+                self._was_ready, self._heard_at = True, time.monotonic()
+                self._failures.well()
                 if not self.has_joined:
                     self._write_marker(marker, joined=True)
         return self.process is Process.READY
+
+    async def watch(self) -> None:
+        """End a node that has stopped getting anywhere: halted, hung, or waiting for somebody to resume its joining."""
+        node, now = self._node, time.monotonic()
+        if node is None or self.process is Process.NONE:
+            return
+        if self.process is Process.READY:
+            if await self._look() is not None:
+                self._heard_at = now
+            elif now - self._heard_at > HUNG_S:
+                await self._give_up(f"The database node runs, but has not answered for {HUNG_S:.0f} s.", "hung")
+        elif node.join_failed:
+            await self._give_up("The database node could not get all of its data from the other nodes.", "join-failed")
+        elif node.log_bytes != self._log_bytes:
+            self._log_bytes, self._heard_at = node.log_bytes, now
+        elif now - self._heard_at > STALLED_S:
+            words = f"The database node has got no further for {STALLED_S:.0f} s: it is {node.phase}."
+            await self._give_up(words, "start-timeout")
+
+    async def _give_up(self, words: str, code: str) -> None:
+        assert self._node is not None
+        log.error("database-node-given-up", reason=words)
+        self._stopping = True
+        await self._node.kill()
+        self._failed(DatabaseError(words, remedy="It is ended and started again by itself.", code=code))
 
     async def open_store(self, *, replication_factor: int | None, lower: bool = True) -> None:
         """Open the log store; with a replication factor, create the keyspace or bring it there (only the Master's may),
@@ -256,13 +363,28 @@ class Node:
     async def remove(self, host_id: str) -> None:
         """Remove a dead node from the ring; finished by force where other nodes don't answer. Raises DatabaseError."""
         assert self._ring is not None
-        self._picture = None
+        self._picture_at = 0.0
         try:
             await self._ring.remove_node(host_id, timeout_s=REMOVE_TIMEOUT_S)
         except DatabaseError as error:
             if error.code != "management-silent":
                 raise
-            await self._ring.force_remove()
+            await self.force_removals()
+
+    async def force_removals(self) -> None:
+        """End every removal that is under way, without the nodes that don't answer. Raises DatabaseError."""
+        assert self._ring is not None
+        self._picture_at = 0.0
+        await self._ring.force_remove()
+
+    async def replicate_anew(self, factor: int) -> None:
+        """Bring the replication factor there whatever it is now, then have every node get what it lacks. Raises
+        DatabaseError."""
+        assert self._ring is not None
+        self.replication_factor = 0
+        await self.open_store(replication_factor=factor)
+        self._picture_at = 0.0
+        await self._ring.repair(timeout_s=REPAIR_TIMEOUT_S)
 
     def speed_up_starts(self) -> None:
         """Make the shared archive of Cassandra's classes in the background, where this machine has none yet: each start
@@ -294,7 +416,11 @@ class Node:
         await self._close_store()
         if self._node is not None:
             await self._node.stop()
-        self._node, self._was_ready, self.error, self._failures, self._not_before = None, False, "", 0, 0.0
+        self._node, self._was_ready = None, False
+
+    def forgive(self) -> None:
+        """What made it fail is gone, or may be: the next start needn't wait."""
+        self._failures.clear()
 
     async def wipe(self) -> None:
         """Remove the node's data: it can then only start as a new node."""
@@ -325,18 +451,20 @@ class Node:
             jmx_port=c.jmx_port,
             loopback=c.loopback,
             heap_mib=c.heap_mib,
+            trust_algorithm=self._runtime.trust_algorithm if self._runtime else "",
         )
 
     async def _look(self) -> RingPicture | None:
         now = asyncio.get_running_loop().time()
         if self._ring is None or self.process is not Process.READY:
             return None
-        if self._picture is None or now - self._picture_at > RING_FRESH_S:
+        if now - self._picture_at > RING_FRESH_S:
             try:
-                self._picture, self._picture_at = await self._ring.ring(), now
+                self._picture = await self._ring.ring()
             except DatabaseError as error:
                 log.warning("ring-not-answering", reason=error.message)
-                return None
+                self._picture = None
+            self._picture_at = asyncio.get_running_loop().time()
         return self._picture
 
     def _exited(self, returncode: int) -> None:
@@ -346,17 +474,18 @@ class Node:
         log.error("database-node-ended", returncode=returncode, reason=self.error)
 
     def _failed(self, error: DatabaseError) -> None:
-        loop = asyncio.get_running_loop()
-        if self._was_ready and loop.time() - self._started_at > STEADY_AFTER_S:
-            self._failures = 0
+        if error.code == "bad-yaml" and self._node is not None and self._node.hand.edits.honoured:
+            keys = ", ".join(self._node.hand.edits.honoured)
+            where = self._node.settings.yaml_path
+            error = DatabaseError(
+                error.message, remedy=f"Mend or take back your change of {keys} in {where}.", code=error.code
+            )
+        self._failures.failed(error, was_ready=self._was_ready)
         self._was_ready = False
-        self.error = str(error)
-        self._not_before = loop.time() + BACK_OFF_S[min(self._failures, len(BACK_OFF_S) - 1)]
-        self._failures += 1
 
     async def _close_store(self) -> None:
         store, self._store, self._session = self._store, None, None
-        self._picture, self.replication_factor = None, 0
+        self._picture, self._picture_at, self.replication_factor = None, 0.0, 0
         if store is not None:
             await store.close()
         if self._ring is not None:

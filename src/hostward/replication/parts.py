@@ -23,6 +23,7 @@ from hostward.replication.publisher import Publisher
 from hostward.replication.requests import Requests
 from hostward.replication.state import StateStore
 from hostward.replication.views import Views
+from hostward.trust.certificates import CertificateStore
 from hostward.trust.identity import ServerIdentity
 
 
@@ -36,6 +37,7 @@ class Life:
     admitted: tuple[str, int] | None = None
     admitted_members: tuple[Member, ...] = ()
     farewell_said: bool = False
+    rebuild: bool = False
     informing: bool = False
 
 
@@ -51,6 +53,7 @@ class Parts:
     state: StateStore
     jobs: Jobs
     node: Node
+    store: CertificateStore
     links: Links
     views: Views
     follower: Follower

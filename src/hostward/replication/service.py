@@ -7,13 +7,16 @@ from typing import Any
 import structlog
 
 from hostward.domain.errors import Conflict, HostwardError, Unavailable
+from hostward.domain.findings import Finding
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Role, Target
 from hostward.replication.applying import Applying
 from hostward.replication.claims import Claims
 from hostward.replication.coordinator import Coordinator
 from hostward.replication.details import Details
-from hostward.replication.goals import Goal, Process
+from hostward.replication.doctor import examine
+from hostward.replication.doctor_eyes import Eyes
+from hostward.replication.goals import Goal, Process, goal_names
 from hostward.replication.members import JOINED, slave_rows
 from hostward.replication.parts import Parts
 from hostward.replication.passphrase_change import PassphraseChanges
@@ -41,6 +44,7 @@ class ReplicationService:
         self._p, self._coordinator = parts, coordinator
         self._claims, self._promotion, self._passphrases = claims, promotion, passphrases
         self._details = Details(parts, passphrases)
+        self._eyes = Eyes(parts, coordinator)
         self._applying = Applying(parts, coordinator, lambda: (self.database_status(), self.reason()))
         self._since, self._last_status = parts.now(), ""
 
@@ -95,7 +99,7 @@ class ReplicationService:
             status = INFORMING
         elif last is not None and last.settled and not last.blocked:
             status = UP if self._p.content.ok else INITIALIZING
-        elif self._p.node.error and self._p.node.process is Process.NONE and last and last.decision.goal is Goal.NODE:
+        elif self._p.state.now.role is not Role.STANDALONE and (self._p.node.down or self._cant_start()):
             status = DOWN
         else:
             status = INITIALIZING
@@ -103,11 +107,18 @@ class ReplicationService:
             self._last_status, self._since = status, self._p.now()
         return status
 
+    def _cant_start(self) -> bool:
+        """Whether the node isn't even tried, for a reason that has been said."""
+        last = self._coordinator.last
+        goals = (Goal.ADDRESS, Goal.RUNTIME, Goal.NODE)
+        blocked = last is not None and last.blocked and last.decision.goal in goals
+        return blocked and self._p.node.process is Process.NONE
+
     def reason(self) -> str:
         last = self._coordinator.last
         if last is None:
             return "The server is looking at its state."
-        if self._p.node.error and last.decision.goal is Goal.NODE:
+        if self._p.node.down and last.decision.goal in (Goal.NODE, Goal.RUNTIME):
             return self._p.node.error
         return f"{last.reason} {last.remedy}".strip() or "Everything is as it should be."
 
@@ -157,7 +168,22 @@ class ReplicationService:
         """Details: a row for each server. What the ring says (status, state, Owns) is asked at this moment."""
         return await self._details.rows()
 
+    async def examine(self) -> list[Finding]:
+        """The doctor's findings, the worst first."""
+        return examine(await self._eyes.look(self.database_status(), self.reason(), await self.nodes()))
+
     # What shall be
+
+    def rebuild_database(self, author: str) -> str:
+        """Have this server's database node made anew from the group; the job's id. Raises Conflict."""
+        role = self._p.state.now.role
+        if role is Role.STANDALONE:
+            raise Conflict("This server is Standalone: it has no database node.", remedy="Nothing need be done.")
+        job = self._p.jobs.start("make the database node anew", author, goal_names(role))
+        self._p.life.rebuild = True
+        self._p.node.forgive()
+        self._coordinator.interrupt()
+        return job.id
 
     def consequences(self, wanted: Wanted) -> list[str]:
         return self._applying.consequences(wanted)

@@ -37,6 +37,9 @@ class State:
     `ring_formed`: the newest "group/generation" of which this node has been a working part.
     `epochs`: the records (JSON) of the epochs that this server is about to enter, the last one naming its Master.
     `refused`: servers whose claim to be the Master was seen to be needless here.
+    `adapter_name`: the adapter that `adapter` was an address of, so that a changed address is found again.
+    `repair_due`: the replication factor was brought back, and the nodes don't all have all of the data yet.
+    `healed`, `healed_at`: what this server last mended by itself without being asked, and when.
     """
 
     role: Role = Role.STANDALONE
@@ -62,6 +65,11 @@ class State:
     def coming(self) -> tuple[EpochRecord, ...]:
         """The epochs that this server is about to enter, in order."""
         return tuple(EpochRecord.from_json(value) for value in self.epochs)
+
+    adapter_name: str = ""
+    repair_due: bool = False
+    healed: str = ""
+    healed_at: str = ""
 
     @property
     def secret(self) -> Passphrase:

@@ -16,6 +16,7 @@ from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Submitted
 from hostward.configuration import Configuration, load_configuration
 from hostward.domain.errors import ConfirmationRequired, Conflict, NotFound
+from hostward.domain.findings import Act, Finding
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Target
 from hostward.domain.requests import ChangeRequest
@@ -47,6 +48,8 @@ class StandaloneReplication:
     tested: list[tuple[Target, str | None, Passphrase | None]] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     promoted: list[str] = field(default_factory=list)
+
+    rebuilt: list[str] = field(default_factory=list)
 
     def check_writable(self) -> None:
         if self.master_url:
@@ -117,6 +120,14 @@ class StandaloneReplication:
         if not confirmed:
             raise ConfirmationRequired("Are you sure?", remedy="Say yes.", consequences=[what])
         self.promoted.append(what)
+        return "job1"
+
+    async def examine(self) -> list[Finding]:
+        act = Act("Remove it", "DELETE", "replication/nodes/there", {})
+        return [Finding("node-down", "south", "Its node is down.", "Start it.", act)]
+
+    def rebuild_database(self, author: str) -> str:
+        self.rebuilt.append(author)
         return "job1"
 
     def jobs(self) -> list[dict[str, Any]]:

@@ -417,6 +417,35 @@ class Node(Shown):
     """False while the passphrase is being changed and this server doesn't have the new one yet."""
 
 
+class ActShown(Shown):
+    label: str
+    method: str
+    path: str
+    """Below /<context>/api/v1/."""
+    body: dict[str, Any]
+    """What to send; acts that ask for the confirmation need `confirm: true` as well."""
+
+
+class FindingShown(Shown):
+    code: str
+    """Stable; the administrator's guide lists them all."""
+    severity: str
+    """error, warning or note"""
+    subject: str
+    """The server or file that it is about."""
+    cause: str
+    remedy: str
+    act: ActShown | None
+    """The call that heals it; null where it heals by itself or needs hands."""
+
+
+class Examined(Shown):
+    ok: bool
+    """No errors and no warnings."""
+    findings: list[FindingShown]
+    """The worst first."""
+
+
 class CheckShown(Shown):
     name: str
     ok: bool | None

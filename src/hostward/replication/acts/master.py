@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,11 +14,15 @@ from hostward.domain.replication import Role
 from hostward.registry.group import Reader
 from hostward.replication.acts.node import NodeActs
 from hostward.replication.claims import Claims
+from hostward.replication.fence import RingNode
 from hostward.replication.follower import Following
 from hostward.replication.goals import Process
 from hostward.replication.members import Member, member, put_ring_generation, slave_table_changes
 from hostward.replication.parts import Parts
+from hostward.replication.ring_health import all_own_everything, stuck_leaving
 from hostward.replication.survey import survey
+
+LEAVING_PATIENCE_S = 30.0
 
 log = structlog.get_logger()
 
@@ -27,6 +32,7 @@ class MasterActs:
 
     def __init__(self, parts: Parts, node: NodeActs, claims: Claims) -> None:
         self._p, self._node, self._claims = parts, node, claims
+        self._leaving: dict[str, float] = {}
 
     async def enter_self(self) -> str:
         """Its member, and the Slave table as it is for this Master: every other member, and not itself."""
@@ -90,6 +96,9 @@ class MasterActs:
         ring = await p.node.ring()
         if ring is None:
             return "The database's management doesn't answer at the moment."
+        waiting = await self._end_leaving(stuck_leaving(ring))
+        if waiting:
+            return waiting
         strangers = p.membership.strangers(ring)
         for stranger in strangers:
             if stranger.up:
@@ -101,8 +110,32 @@ class MasterActs:
                 return f"Waiting until the ring has forgotten the node at {stranger.address}, which hadn't joined."
             await p.node.remove(stranger.host_id)
         if not strangers:
-            await p.node.open_store(replication_factor=max(1, len(everyone)))
+            await self._fill(ring, max(1, len(everyone)))
         return ""
+
+    async def _end_leaving(self, leaving: Sequence[RingNode]) -> str:
+        """A removal that waits for a node which has died would wait for ever: it is ended by force, as nodetool's
+        removenode force does. Nothing lives only in the database."""
+        now = time.monotonic()
+        self._leaving = {n.host_id: self._leaving.get(n.host_id, now) for n in leaving}
+        for node in leaving:
+            if now - self._leaving[node.host_id] < LEAVING_PATIENCE_S:
+                return f"The node at {node.address} is Leaving: the others take over its data."
+        if leaving:
+            log.warning("removal-ended-by-force", nodes=[n.address for n in leaving])
+            await self._p.node.force_removals()
+        return ""
+
+    async def _fill(self, ring: Sequence[RingNode], factor: int) -> None:
+        """The replication factor of the members' number; where it had been lowered by hand, every node then gets what
+        it lacks."""
+        p = self._p
+        if not all_own_everything(ring):
+            p.state.update(repair_due=True)
+        if p.state.now.repair_due:
+            await p.node.replicate_anew(factor)
+            p.state.update(repair_due=False)
+        await p.node.open_store(replication_factor=factor)
 
     async def prepare_ring(self, everyone: Sequence[Member]) -> None:
         """Before one more node starts: all members' certificates trusted, and the replication factor raised."""

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
+import structlog
+
+from hostward.database.ring import Standing
 from hostward.domain.errors import DatabaseError
 from hostward.domain.replication import Role
+from hostward.replication.adapters import Adapter, find_again, list_adapters
+from hostward.replication.failures import Cure
 from hostward.replication.goals import Marker, Process
 from hostward.replication.loops import keep_running
 from hostward.replication.members import Member
@@ -14,6 +20,10 @@ from hostward.replication.parts import Parts
 from hostward.replication.publisher import Publisher
 
 SEED_TIMEOUT_S = 1.0
+LEAVING_PATIENCE_S = 45.0
+ADDRESS_PATIENCE_S = 5.0
+
+log = structlog.get_logger()
 
 
 class NodeActs:
@@ -22,6 +32,8 @@ class NodeActs:
     def __init__(self, parts: Parts) -> None:
         self._p = parts
         self._publishing: asyncio.Task[None] | None = None
+        self._left_since: float | None = None
+        self._gone_since: float | None = None
 
     async def install(self) -> str:
         return await self._p.node.install()
@@ -31,12 +43,22 @@ class NodeActs:
         p, node = self._p, self._p.node
         moved = node.process is Process.READY and node.address != p.state.now.adapter
         if node.process is not Process.NONE and (node.marker() is None or moved):
-            await self.stop_publishing()
-            await node.stop()
+            await self._end()
+            node.forgive()
+            return ""
+        if p.life.rebuild:
+            return await self._make_anew("An administrator had the database's node made anew.")
+        if node.process is Process.READY and node.standing is not Standing.MEMBER:
+            return await self._bring_back(node.standing)
+        self._left_since = None
+        if node.process is not Process.NONE:
+            return self._starting_words()
+        if node.cure is Cure.WIPE:
+            return await self._make_anew(node.problem.message if node.problem else "")
+        if node.cure is Cure.ASK_MASTER and p.state.now.role is Role.SLAVE and node.may_start:
+            node.asked()
             p.life.admitted = None
             return ""
-        if node.process is not Process.NONE:
-            return f"The database node is starting: it is {node.phase}."
         await self.stop_publishing()
         state, everyone = p.state.now, p.everyone()
         if state.role is Role.SLAVE and node.marker() is not None and not node.has_joined:
@@ -67,6 +89,89 @@ class NodeActs:
             trusted=[*[m.internode_certificate for m in everyone], me.internode_certificate],
         )
         return "The database node is starting."
+
+    def _starting_words(self) -> str:
+        node = self._p.node
+        words = f"The database node is starting: it is {node.phase}."
+        return f"{words} Before that: {node.error}" if node.error else words
+
+    async def _end(self) -> None:
+        """Stop the node; a Slave asks again before it starts it."""
+        await self.stop_publishing()
+        await self._p.node.stop()
+        self._p.life.admitted = None
+
+    async def _bring_back(self, standing: Standing) -> str:
+        """Somebody had the node leave its ring, or fall silent, by hand: the role is still what an administrator
+        applied."""
+        p, now = self._p, time.monotonic()
+        if standing is Standing.LEAVING:
+            self._left_since = self._left_since or now
+            if now - self._left_since < LEAVING_PATIENCE_S:
+                return (
+                    "The database node is leaving its ring, as if by nodetool decommission; it joins again after that."
+                )
+        self._left_since = None
+        await self._end()
+        if standing is Standing.LEFT:
+            await p.node.wipe()
+            self._say("The database node had left its ring (nodetool decommission); it joins again with no data.")
+        elif standing is Standing.LEAVING:
+            self._say("The database node couldn't end leaving its ring; it was started again as a member.")
+        else:
+            self._say("The database node had been silenced (nodetool drain, or the like); it was started again.")
+        return ""
+
+    async def _make_anew(self, why: str) -> str:
+        """The node will never start with the files that it has, or they aren't wanted; everything in them comes from
+        the registries again."""
+        node = self._p.node
+        self._p.life.rebuild = False
+        await self._end()
+        await node.wipe()
+        node.forgive()
+        self._say(f"{why} The database's files were removed; it is made anew from the group.")
+        return ""
+
+    def _say(self, words: str) -> None:
+        log.warning("healed-by-itself", what=words)
+        self._p.state.update(healed=words.strip(), healed_at=self._p.now())
+
+    def address_here(self) -> bool:
+        """Whether the adapter's address is (still) one of this machine's; true for a moment after it has vanished, as
+        it does while a lease is renewed."""
+        p, state = self._p, self._p.state.now
+        if state.role is Role.STANDALONE or not state.adapter:
+            return True
+        name = next((a.name for a in self._adapters() if a.address == state.adapter), None)
+        if name is not None:
+            self._gone_since = None
+            if name != state.adapter_name:
+                p.state.update(adapter_name=name)
+            return True
+        self._gone_since = self._gone_since or time.monotonic()
+        return p.node.process is Process.READY and time.monotonic() - self._gone_since < ADDRESS_PATIENCE_S
+
+    async def find_address(self) -> str:
+        """The adapter's address is gone: DHCP gave it another. Where there is only one that it can be, this server
+        moves there. Raises DatabaseError "address-missing"."""
+        p, state, adapters = self._p, self._p.state.now, self._adapters()
+        found = find_again(state.adapter, state.adapter_name, p.configuration.database.address, adapters)
+        if found is None:
+            offered = ", ".join(f"{a.name} ({a.address})" for a in adapters) or "none"
+            raise DatabaseError(
+                f"The Database Network Adapter's address, {state.adapter}, is no longer one of this machine's.",
+                remedy=f"Choose another adapter and apply again; there are: {offered}.",
+                code="address-missing",
+            )
+        self._say(f"The adapter's address changed from {state.adapter} to {found.address} ({found.name}).")
+        p.state.update(adapter=found.address, adapter_name=found.name)
+        p.node.forgive()
+        p.life.admitted = None
+        return ""
+
+    def _adapters(self) -> list[Adapter]:
+        return list_adapters(self._p.configuration.database.address)
 
     async def publish(self) -> str:
         p = self._p

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
+from hostward.database.ring import Standing
 from hostward.domain.errors import DatabaseError
 from hostward.domain.replication import Role
 from hostward.replication.acts.epochs import EpochActs
@@ -24,6 +25,7 @@ from hostward.replication.members import (
     slave_table_changes,
 )
 from hostward.replication.parts import Parts
+from hostward.replication.ring_health import all_own_everything, stuck_leaving
 
 
 class ServerActs:
@@ -38,6 +40,7 @@ class ServerActs:
         self._acts: dict[Goal, Callable[[], Awaitable[str]]] = {
             Goal.EPOCH: epochs.begin,
             Goal.ADOPTED: epochs.adopt,
+            Goal.ADDRESS: self._node.find_address,
             Goal.OWN_MEMBER: self.master.enter_self,
             Goal.CAUGHT_UP: self.master.catch_up_with_slaves,
             Goal.RUNTIME: self._node.install,
@@ -52,6 +55,7 @@ class ServerActs:
             Goal.CONTENT: slave.load_content,
             Goal.IN_STEP: slave.wait_in_step,
             Goal.CONFIRMED: slave.confirm,
+            Goal.OWNS: slave.wait_owning,
             Goal.FAREWELL: standalone.say_farewell,
             Goal.STOPPED: self._node.stop,
             Goal.WIPED: self._node.wipe,
@@ -64,17 +68,19 @@ class ServerActs:
             everyone, generation = members(reader), ring_generation(reader)
             me, membership_left = member(reader, p.server_id), bool(forget_membership(reader))
             table_right = not slave_table_changes(reader, p.server_id)
-        master = state.role is Role.MASTER
         await node.become_ready()
+        await node.watch()
         process = node.process
         if state.role is Role.SLAVE and process is Process.READY and node.store() is None:
             # Also after the node was started again: the log must be there to read when nobody else is.
             with contextlib.suppress(DatabaseError):
                 await node.open_store(replication_factor=None)
         ring = await node.ring() if state.role is not Role.STANDALONE else []
-        if master or p.follower.recently_in_step:
+        if state.role is Role.MASTER or p.follower.recently_in_step:
             p.fence.look(strangers(ring or [], everyone, [m.address for m in everyone]), self._turn(everyone))
-        untidy = ring is None or bool(p.membership.strangers(ring))
+        nodes = ring or []
+        unwell = not all_own_everything(nodes) or bool(stuck_leaving(nodes)) or state.repair_due
+        untidy = unwell or ring is None or bool(p.membership.strangers(ring))
         formed_group, _, formed = state.ring_formed.partition("/")
         admitted = p.life.admitted
         if admitted and p.follower.loaded and (generation != admitted[1] or me is None):
@@ -90,7 +96,10 @@ class ServerActs:
             runtime=node.installed,
             marker=node.marker(),
             process=process,
+            address_here=self._node.address_here(),
             address_fits=node.address in ("", state.adapter),
+            node_in_ring=node.standing is Standing.MEMBER and not p.life.rebuild,
+            owns_all=all_own_everything([n for n in nodes if n.host_id == node.host_id]),
             keyspaces_ready=node.store() is not None and me is not None and me.host_id == node.host_id,
             log_published=p.publisher is not None and p.publisher.published is not None and not p.publisher.problem,
             ring_tidy=not untidy and node.replication_factor == max(1, len(everyone)),

@@ -112,6 +112,9 @@ class SlaveActs:
             return "Waiting for the Master to say which revision it has."
         return p.follower.reason or f"Following the change log: {max(0, behind)} changes to go."
 
+    async def wait_owning(self) -> str:
+        return "This server's database owns less than 100 % of the data; the Master raises the replication factor."
+
     async def confirm(self) -> str:
         p = self._p
         master = p.find(p.state.now.master_id)

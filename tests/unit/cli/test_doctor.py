@@ -1,0 +1,106 @@
+"""`hostward doctor --data-dir`: why a server that doesn't run would not start."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from tests.unit.commands.servers import open_server
+from typer.testing import CliRunner
+
+from hostward.cli.app import app
+from hostward.domain.replication import Role
+from hostward.registry.lock import lock_data_dir
+from hostward.registry.server import ServerRegistry
+from hostward.replication.state import StateStore
+from hostward.trust.vault import Vault
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    with open_server(directory):
+        pass
+    return directory
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        ports = one.getsockname()[1], two.getsockname()[1]
+    file = tmp_path / "hostward.toml"
+    file.write_text(f'[server]\nlisten = "127.0.0.1"\nhttps_port = {ports[0]}\nhttp_port = {ports[1]}\n')
+    return file
+
+
+def codes(data_dir: Path, config: Path, *, exit_code: int = 1) -> dict[str, str]:
+    done = CliRunner().invoke(app, ["doctor", "--json", "--data-dir", str(data_dir), "--config", str(config)])
+    assert done.exit_code == exit_code, done.output
+    return {f["code"]: f["cause"] for f in json.loads(done.stdout)["findings"]}
+
+
+@pytest.mark.feature("R31")
+def test_a_server_that_is_only_stopped(data_dir: Path, config: Path) -> None:
+    assert set(codes(data_dir, config)) == {"server-not-running"}
+
+
+@pytest.mark.feature("R31")
+def test_a_port_that_another_process_has(data_dir: Path, config: Path) -> None:
+    port = int(config.read_text().split("https_port = ")[1].split()[0])
+    with socket.create_server(("127.0.0.1", port)):
+        assert str(port) in codes(data_dir, config)["port-in-use"]
+
+
+@pytest.mark.feature("R31")
+@pytest.mark.parametrize("name", ["group.db", "server.db"])
+def test_a_damaged_registry_file(data_dir: Path, config: Path, name: str) -> None:
+    (data_dir / name).write_bytes(b"\xa5" * 8192)
+    assert name in codes(data_dir, config)["registry-damaged"]
+
+
+@pytest.mark.feature("R31")
+def test_an_identity_that_is_gone_or_cut(data_dir: Path, config: Path) -> None:
+    file = data_dir / "identity" / "servletcontainer.cer"
+    good = file.read_bytes()
+    file.write_bytes(good[:100])
+    assert "identity-damaged" in codes(data_dir, config)
+    file.unlink()
+    (data_dir / "identity" / "servletcontainer.key").unlink()
+    assert "missing" in codes(data_dir, config)["identity-damaged"]
+    assert not file.exists()
+
+
+@pytest.mark.feature("R31")
+def test_a_configuration_with_a_mistake(data_dir: Path, config: Path) -> None:
+    config.write_text("[server]\nhtps_port = 1\n")
+    assert "htps_port" in codes(data_dir, config)["configuration-wrong"]
+
+
+def test_a_directory_that_is_none(tmp_path: Path, config: Path) -> None:
+    assert set(codes(tmp_path / "nowhere", config)) == {"data-dir-unusable"}
+
+
+def test_a_server_that_runs_is_asked_instead(data_dir: Path, config: Path) -> None:
+    with lock_data_dir(data_dir):
+        done = CliRunner().invoke(app, ["doctor", "--data-dir", str(data_dir), "--config", str(config)])
+    assert done.exit_code != 0
+    assert "hostward doctor --server" in str(getattr(done.exception, "remedy", done.output))
+
+
+@pytest.mark.feature("R18")
+@pytest.mark.feature("R31")
+def test_what_a_members_database_would_meet(data_dir: Path, config: Path) -> None:
+    server = ServerRegistry.open(data_dir / "server.db")
+    StateStore(server, Vault.open(data_dir / "identity")).update(role=Role.SLAVE, adapter="192.0.2.99")
+    server.close()
+    log = data_dir / "logs" / "cassandra.log"
+    log.parent.mkdir()
+    log.write_text("ERROR OutOfMemory of old\nConfiguration location: here\nERROR No space left on device\n")
+    config.write_text(config.read_text() + '[database]\njava = "/bin/false"\n')
+    found = codes(data_dir, config)
+    assert "192.0.2.99" in found["address-gone"]
+    assert "/bin/false" in found["java-unusable"]
+    assert "no room" in found["database-ended"]
