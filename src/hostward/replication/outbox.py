@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from hostward.domain.changes import Change, Delete, Operation, Position, Put, element_hash
+from hostward.domain.changes import EMPTY_DIGEST, Change, Delete, Operation, Position, Put, element_hash
 from hostward.domain.errors import Unavailable
 from hostward.domain.requests import (
     CONTENT_KIND,
@@ -157,7 +157,8 @@ def set_aside(
     found: dict[str, tuple[ChangeRequest, bytes]] = {}
     left_as: dict[tuple[str, str], Touched] = {}
     contents: dict[str, bytes] = {}
-    digest = start.digest
+    # Before the oldest change that a registry keeps, its digest isn't known.
+    digest = start.digest if start.revision == 0 or start.digest != EMPTY_DIGEST else None
     for change in changes:
         operations = change.operations()
         contents.update(
@@ -170,8 +171,9 @@ def set_aside(
                 found[request.id] = (replace(request, origin=server_id, origin_name=server_name), content)
         rest = [op for op in operations if op.kind not in (*MEMBERSHIP_KINDS, KIND, CONTENT_KIND)]
         if rest and not implemented:
-            whole = len(rest) == len(operations)
-            touched = _touched_by(rest, left_as, _removed(operations, digest, change.digest) if whole else None)
+            # With other operations among them, what they replaced can't be told from what those did.
+            removed = _removed(operations, digest, change.digest) if len(rest) == len(operations) else None
+            touched = _touched_by(rest, left_as, removed)
             left_as.update({(t.kind, t.id): t for t in touched})
             content = pack(touched, limited=False)
             found[change.hash.hex()] = (
@@ -205,8 +207,11 @@ def _requests_in(operations: Sequence[Operation]) -> tuple[list[ChangeRequest], 
     return again, any(r.state is State.IMPLEMENTED for r in back)
 
 
-def _removed(operations: Sequence[Operation], before: bytes, after: bytes) -> int:
-    """The sum of the hashes of the elements that a change replaced or deleted, from the content's digests around it."""
+def _removed(operations: Sequence[Operation], before: bytes | None, after: bytes) -> int | None:
+    """The sum of the hashes of the elements that a change replaced or deleted, from the content's digests around it;
+    None where the one before it isn't known."""
+    if before is None:
+        return None
     added = sum(int.from_bytes(element_hash(op.kind, op.id, op.body)) for op in operations if isinstance(op, Put))
     return (int.from_bytes(before) + added - int.from_bytes(after)) % (1 << 256)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.unit.registry.support import opened, session
 
-from hostward.domain.changes import Delete, Put, canonical
+from hostward.domain.changes import EMPTY_DIGEST, Delete, Position, Put, canonical
 from hostward.domain.errors import InvalidInput, Unavailable
 from hostward.domain.requests import (
     CONTENT_KIND,
@@ -95,7 +95,7 @@ async def leave_behind(group: GroupRegistry, server: ServerRegistry, after: int)
     """Set aside all changes after a revision: what each of the kept requests touches, where that is one element."""
     start_change = group.change(after)
     assert start_change is not None
-    start = group.position.__class__(start_change.epoch, after, start_change.hash, start_change.digest)
+    start = Position(start_change.epoch, after, start_change.hash, start_change.digest)
     changes = group.changes_after(after, max_bytes=1 << 30, max_count=1000)
     assert changes is not None
     box = Outbox(server, group, "a", "north")
@@ -139,6 +139,20 @@ async def test_changes_left_behind_become_requests_that_know_their_base(
         ("somebody", 1, True, Class.CONFIGURATION)
     }
     assert {e.request.submitted for e in entries} == {"2026-01-01T00:00:00Z"}
+
+
+async def test_before_the_oldest_change_that_is_kept_the_base_is_what_it_was_then(
+    group: GroupRegistry, server: ServerRegistry
+) -> None:
+    await group.commit("admin", lambda _: [session("1", "one")])
+    await group.commit("somebody", lambda _: [session("1", "one", comment="x")])
+    await group.commit("somebody", lambda _: [session("2", "two")])
+    changes = group.changes_after(1, max_bytes=1 << 30, max_count=10)
+    assert changes is not None
+    start = Position(changes[0].epoch, 1, changes[0].previous, EMPTY_DIGEST)
+    box = Outbox(server, group, "a", "north")
+    box.set_aside(changes, start)
+    assert [unpack(e.content)[0].base_hash for e in box.entries()] == [None, ""]
 
 
 @pytest.mark.feature("R27")
