@@ -147,11 +147,14 @@ def delete_master(call: Call, yes: YesOption = False, wait: WaitOption = False) 
 @client_command(app, "remove")
 def remove(
     call: Call,
-    host_id: Annotated[str, typer.Argument(metavar="HOST_ID", help="From `hostward replication nodes`.")],
+    host_id: Annotated[
+        str,
+        typer.Argument(metavar="HOST_ID", help="From `hostward replication nodes`; the server's id while it joins."),
+    ],
     yes: YesOption = False,
     wait: WaitOption = False,
 ) -> None:
-    """On a Master: remove a server, running or down, from the group's database."""
+    """On a Master: remove a server, running, down or joining, or a node that belongs to none, from the group."""
     path = f"replication/nodes/{quote(host_id, safe='')}"
     _show_job(call, call.confirmed("DELETE", path, {}, yes=yes), wait=wait)
 
@@ -302,7 +305,7 @@ def _nodes_table(items: Iterable[Mapping[str, Any]]) -> RenderableType:
                 f"{node.get('role')}\nv{node.get('version')}",
                 f"{node.get('status')}\n{node.get('state') or ''}",
                 "" if owns is None else f"{owns:g} %",
-                f"{node.get('host_id') or ''}\n{'this server' if node.get('local_instance') else ''}",
+                f"{node.get('host_id') or node.get('server') or ''}\n{'this server' if node.get('local_instance') else ''}",
                 f"{node.get('revision')}\n{'' if lag is None else f'lag {lag}'}",
                 f"{synced}\n{_clock(node.get('compared_at'))}",
             )

@@ -150,7 +150,8 @@ async def remove_node(
             "Removing a server from the group: are you sure?",
             remedy=_CONFIRM,
             consequences=[
-                "It no longer receives changes, and can't come back by itself; it keeps its data.",
+                "It no longer receives changes; it keeps its data, stops its database, and says that it was removed.",
+                "It comes back only after it has been added to the Slave table again.",
                 "Its database's data is taken over by the other servers.",
             ],
         )
