@@ -37,10 +37,11 @@ from hostward.registry.lock import lock_data_dir
 from hostward.registry.server import ServerRegistry
 from hostward.replication.group_server import GroupServer
 from hostward.replication.node import Node
+from hostward.replication.rotation import signer_for
 from hostward.replication.state import StateStore
 from hostward.trust.certificates import STORES, CertificateStore
 from hostward.trust.identity import ServerIdentity, load_or_create
-from hostward.trust.tls import server_context
+from hostward.trust.tls import reload, server_context
 from hostward.trust.vault import Vault
 
 DIRECTORIES = ("certificates", "deploy/packages", "logs", "backups", "database")
@@ -187,14 +188,17 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
     identity = load_or_create(data_dir, s.host_name, _addresses(configuration), datetime.now(UTC))
     server = ServerRegistry.open(data_dir / "server.db")
     group = GroupRegistry.open(data_dir / "group.db", server_id=identity.server_id, sign=identity.sign, now=now)
-    stores = _stores(data_dir, server, identity)
+    group.signer = signer_for(identity)
+    stores, tls = _stores(data_dir, server, identity), server_context(identity)
     replication = GroupServer(
         data_dir=data_dir, configuration=configuration, identity=identity, group=group, server=server,
         store=stores["mss"], now=now, version=__version__, new_id=lambda: uuid.uuid4().hex,
+        reload_tls=lambda: reload(tls, identity),
     )  # fmt: skip
     services = Services(
         group=group, server=server, stores=stores, replication=replication.service,
         requests=replication.parts.requests,
+        welcoming=replication.welcoming, joining=replication.joining, rotation=replication.rotation,
         administrators=Administrators(server), tokens=Tokens(server), identity=identity,
         configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC),
     )  # fmt: skip
@@ -202,7 +206,7 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
     peers = Mount(f"/{s.context}/peer", app=replication.peer_app(peer_routes))
     # The servers' own conversation comes first: it is the busiest, and needs nothing of the API's machinery.
     app = Router([peers, Mount("/", app=create_app(services))], redirect_slashes=False)
-    listeners = _listeners(app, identity, sockets)
+    listeners = _listeners(app, tls, sockets)
     await replication.start()
     serving = [asyncio.create_task(u.serve(sockets=[sock])) for u, sock in listeners]
     log.info("ready", server=identity.server_id, version=__version__, data_dir=str(data_dir))
@@ -221,9 +225,9 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
     return 0
 
 
-def _listeners(app: object, identity: ServerIdentity, sockets: _Sockets) -> list[tuple[_Embedded, socket.socket]]:
+def _listeners(app: object, tls: ssl.SSLContext, sockets: _Sockets) -> list[tuple[_Embedded, socket.socket]]:
     found = []
-    for sock, context in ((sockets.https, server_context(identity)), (sockets.http, None)):
+    for sock, context in ((sockets.https, tls), (sockets.http, None)):
         if sock is None:
             continue
         config = uvicorn.Config(

@@ -14,6 +14,7 @@ from hostward.cli import (
     change_requests,
     demo,
     doctor,
+    group,
     jobs,
     passphrase,
     replication,
@@ -59,6 +60,7 @@ app.add_typer(change_requests.app, name="request")
 app.add_typer(settings.app, name="settings")
 app.add_typer(replication.app, name="replication")
 app.add_typer(certificates.app, name="certificate")
+app.add_typer(group.app, name="group")
 app.add_typer(jobs.app, name="job")
 app.add_typer(backups.app, name="backup")
 app.add_typer(accounts.token_app, name="token")

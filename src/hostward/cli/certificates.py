@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from urllib.parse import quote
 import typer
 
 from hostward.cli.options import Call, YesOption, client_command
+from hostward.cli.wanted import parse_server
 from hostward.domain.errors import InvalidInput
 
 app = typer.Typer(help="Trusted Certificates.", no_args_is_help=True)
@@ -84,6 +86,79 @@ def show_own(call: Call) -> None:
     answer = call.api.get("server")
     own = {key: answer.get(key) for key in ("server_name", "fingerprint", "certificate_pem")}
     call.show(own, str(answer.get("certificate_pem", "")).rstrip())
+
+
+@client_command(app, "own")
+def own(call: Call) -> None:
+    """Show the server's own certificate: until when it is valid, and who has confirmed it since its last renewal."""
+    _show_own(call, call.api.get("server/certificate"))
+
+
+@client_command(app, "renew")
+def renew(call: Call, yes: YesOption = False) -> None:
+    """Give the server a new key and certificate; the group's other servers take it over by themselves."""
+    _show_own(call, call.confirmed("POST", "server/certificate/renew", {}, yes=yes))
+
+
+@client_command(app, "request")
+def request(call: Call) -> None:
+    """Print a certificate signing request, for an authority."""
+    answer = call.api.post("server/certificate/request")
+    call.show(answer, str(answer.get("request_pem", "")).rstrip())
+
+
+@client_command(app, "install")
+def install(
+    call: Call,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="PEM: the server's certificate, then its chain.")],
+    yes: YesOption = False,
+) -> None:
+    """Install the certificate that an authority has issued for the server's request."""
+    _show_own(call, call.confirmed("PUT", "server/certificate", {"pem": _read_pem(file)}, yes=yes))
+
+
+@client_command(app, "fetch")
+def fetch(
+    call: Call,
+    address: Annotated[
+        str, typer.Argument(metavar="HOST[:PORT]", help="The other server's HTTPS port; 443 unless given.")
+    ],
+    friendly_name: Annotated[str | None, typer.Option("--name", "-n", help="Friendly name; HOST unless given.")] = None,
+    confirm: Annotated[
+        str | None, typer.Option("--fingerprint", help="Import it if its SHA-256 fingerprint is this one.")
+    ] = None,
+    store: StoreOption = Store.mss,
+) -> None:
+    """Look at another server's certificate by its address; trust it after comparing the fingerprint."""
+    place = parse_server(address, "https")
+    body: dict[str, Any] = {"host": place["host"], "port": place["port"]}
+    path = f"trusted-certificates/{store.value}/fetch"
+    found = call.api.post(path, body) if confirm is None else {}
+    if confirm is None and os.isatty(0) and os.isatty(2):
+        typer.echo(f"{found['subject']}\nSHA-256 {found['fingerprint']}", err=True)
+        if typer.confirm("Is that the fingerprint that `certificate show-own` shows on that server?", err=True):
+            confirm = str(found["fingerprint"])
+    if confirm is not None:
+        body |= {"confirm_fingerprint": confirm, "friendly_name": friendly_name or place["host"]}
+        found = call.api.post(path, body)
+    lines = [
+        f"{found['subject']}",
+        f"Valid until {str(found['not_after'])[:10]}. Fingerprint (SHA-256): {found['fingerprint']}",
+    ]
+    lines.append("It is trusted." if found["imported"] else "Nothing was imported: give --fingerprint to trust it.")
+    call.show(found, *lines)
+
+
+def _show_own(call: Call, answer: Mapping[str, Any]) -> None:
+    lines = [
+        f"{answer['subject']}",
+        f"Fingerprint (SHA-256): {answer['fingerprint']}",
+        f"Valid until {str(answer['not_after'])[:10]}{' EXPIRED' if answer['expired'] else ''}, "
+        f"issued by {answer['issuer']}",
+    ]
+    for member in answer.get("members") or []:
+        lines.append(f"{member['server_name']}: {'confirmed' if member['confirmed'] else 'not yet confirmed'}")
+    call.show(answer, *lines)
 
 
 def _read_pem(path: Path) -> str:

@@ -156,7 +156,7 @@ def remove(
 ) -> None:
     """On a Master: remove a server, running, down or joining, or a node that belongs to none, from the group."""
     path = f"replication/nodes/{quote(host_id, safe='')}"
-    _show_job(call, call.confirmed("DELETE", path, {}, yes=yes), wait=wait)
+    show_job(call, call.confirmed("DELETE", path, {}, yes=yes), wait=wait)
 
 
 @client_command(app, "switch-over")
@@ -167,7 +167,7 @@ def switch_over(
     wait: WaitOption = False,
 ) -> None:
     """On the Master: hand over to a Slave, which becomes the Master; nothing is lost."""
-    _show_job(call, call.confirmed("POST", "replication/switch-over", {"to": to}, yes=yes), wait=wait)
+    show_job(call, call.confirmed("POST", "replication/switch-over", {"to": to}, yes=yes), wait=wait)
 
 
 @client_command(app, "promote")
@@ -178,7 +178,7 @@ def promote(
     wait: WaitOption = False,
 ) -> None:
     """On a Slave whose Master is dead: make it the Master."""
-    _show_job(call, call.confirmed("POST", "replication/promote", {"insist": insist}, yes=yes), wait=wait)
+    show_job(call, call.confirmed("POST", "replication/promote", {"insist": insist}, yes=yes), wait=wait)
 
 
 @client_command(app, "follow")
@@ -189,7 +189,7 @@ def follow_server(
     wait: WaitOption = False,
 ) -> None:
     """Follow a server that was promoted by force."""
-    _show_job(call, call.confirmed("POST", "replication/follow", {"server": server}, yes=yes), wait=wait)
+    show_job(call, call.confirmed("POST", "replication/follow", {"server": server}, yes=yes), wait=wait)
 
 
 @client_command(app, "rebuild-database")
@@ -225,10 +225,11 @@ def check_connection(
 
 def apply(call: Call, wanted: Wanted, *, yes: bool, wait: bool) -> None:
     """Send the wanted settings with the "Settings update" confirmation, and show or follow the job."""
-    _show_job(call, call.confirmed("PUT", "replication", wanted, yes=yes), wait=wait)
+    show_job(call, call.confirmed("PUT", "replication", wanted, yes=yes), wait=wait)
 
 
-def _show_job(call: Call, answer: Mapping[str, Any], *, wait: bool) -> None:
+def show_job(call: Call, answer: Mapping[str, Any], *, wait: bool) -> None:
+    """Say that a job has begun, or follow it."""
     job = answer.get("job")
     job_id = job.get("id") if isinstance(job, Mapping) else job
     if not job_id:

@@ -1,18 +1,42 @@
-"""Trusted Certificates: list, import, delete. They are this server's own and aren't replicated, so a Slave's can be
-changed too (guide, 5.13.3 and 5.13.4)."""
+"""Trusted Certificates: list, import, fetch, delete; and this server's own certificate. They are this server's own and
+aren't replicated, so a Slave's can be changed too (guide, 5.13.3 and 5.13.4)."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
 from hostward.commands.services import Actor, Services
-from hostward.domain.errors import InvalidInput, NotFound
+from hostward.domain.errors import Conflict, InvalidInput, NotFound, TrustError
+from hostward.domain.replication import Target
 from hostward.domain.suggestions import shown
+from hostward.replication.rotation import NewCertificate
+from hostward.trust.certificate_files import only_certificate, shown_name
 from hostward.trust.certificates import CertificateStore, TrustedCertificate
+from hostward.trust.identity import fingerprint, parse_certificate, server_id_of, to_pem
+from hostward.trust.issued import forget_request, make_request, read_issued
+from hostward.trust.tls import fetch_certificate
+
+FETCH_TIMEOUT_S = 5.0
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCertificate:
+    """What a server shows at its TLS port. Nothing is trusted yet."""
+
+    fingerprint: str
+    subject: str
+    issuer: str
+    server_id: str
+    not_before: datetime
+    not_after: datetime
+    pem: str
 
 
 def list_certificates(services: Services, store: str) -> Sequence[TrustedCertificate]:
@@ -41,6 +65,79 @@ def delete_certificate(services: Services, actor: Actor, store: str, friendly_na
     """Trust it no longer. Raises NotFound, or Conflict for the server's own."""
     _store(services, store).delete(friendly_name)
     log.info("certificate-deleted", author=actor.user, store=store, name=friendly_name)
+
+
+async def fetch_certificate_at(services: Services, store: str, host: str, port: int) -> FoundCertificate:
+    """The certificate that the server at an address shows, for a person to compare. Only a TLS handshake is made;
+    nothing is sent, and nothing else of that server is shown. Raises InvalidInput, PeerError."""
+    _store(services, store)
+    target = Target(host, port)
+    der = only_certificate(await fetch_certificate(target.host, target.port, FETCH_TIMEOUT_S))
+    certificate = parse_certificate(der)
+    return FoundCertificate(
+        fingerprint=fingerprint(der),
+        subject=shown_name(certificate.subject),
+        issuer=shown_name(certificate.issuer),
+        server_id=server_id_of(der),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        pem=to_pem(der),
+    )
+
+
+async def import_fetched(
+    services: Services, actor: Actor, store: str, host: str, port: int, *, friendly_name: str, confirmed: str
+) -> TrustedCertificate:
+    """Fetch the certificate again and trust it, if it has the fingerprint that a person has compared. Raises
+    InvalidInput, PeerError, Conflict where it is another one."""
+    found = await fetch_certificate_at(services, store, host, port)
+    if _bare(found.fingerprint) != _bare(confirmed):
+        raise Conflict(
+            f"The server at {host}:{port} shows a certificate with another SHA-256 fingerprint, {found.fingerprint}; "
+            "nothing was imported.",
+            remedy="Compare it with the one that `hostward certificate show-own` prints on that server.",
+            code="fingerprint-differs",
+        )
+    return import_certificate(services, actor, store, friendly_name=friendly_name, file_name=None, pem=found.pem)
+
+
+def _bare(mark: str) -> str:
+    return "".join(c for c in mark.upper() if c in "0123456789ABCDEF")
+
+
+async def renew_certificate(services: Services, actor: Actor) -> None:
+    """A new key and a self-signed certificate. Raises Conflict, TrustError: then the old one stays."""
+    await services.rotation.renew(actor.user)
+
+
+async def request_certificate(services: Services, actor: Actor) -> str:
+    """A certificate signing request (PEM), for an authority. Raises InvalidInput."""
+    s = services.configuration
+    addresses = [a for a in (s.database.address,) if a]
+    try:
+        request = await asyncio.to_thread(
+            make_request, services.data_dir, services.identity.server_id, s.server.host_name, addresses
+        )
+    except OSError as error:
+        raise TrustError(
+            f"The new key can't be written: {error.strerror or error}.",
+            remedy="Check the free space and the permissions of the data directory.",
+            code="identity-unwritable",
+        ) from error
+    log.info("certificate-requested", author=actor.user)
+    return request
+
+
+async def install_certificate(services: Services, actor: Actor, pem: str) -> None:
+    """Put a certificate that an authority has issued in force, with its chain. Raises InvalidInput, Conflict,
+    TrustError: then the old one stays."""
+    key, certificate, chain = await asyncio.to_thread(
+        read_issued, services.data_dir, services.identity, pem, services.clock()
+    )
+    if fingerprint(certificate) == services.identity.fingerprint:
+        raise Conflict("That certificate is in force already.", remedy="Nothing needs to be done.")
+    await services.rotation.renew(actor.user, NewCertificate(key, certificate, chain))
+    await asyncio.to_thread(forget_request, services.data_dir)
 
 
 def _store(services: Services, store: str) -> CertificateStore:

@@ -12,11 +12,14 @@ from hostward.access.administrators import Administrators
 from hostward.access.tokens import Tokens
 from hostward.configuration import Configuration
 from hostward.domain.findings import Finding
+from hostward.domain.join_code import JoinCode
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Target
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
+from hostward.replication.invites import Invite
 from hostward.replication.requests import Requests
+from hostward.replication.rotation import NewCertificate
 from hostward.replication.wanted import Wanted
 from hostward.trust.certificates import CertificateStore
 from hostward.trust.identity import ServerIdentity
@@ -124,6 +127,47 @@ class Replication(Protocol):
         ...
 
 
+class Welcoming(Protocol):
+    """Join codes as a Master gives them out; implemented by hostward.replication.welcoming.Welcoming."""
+
+    def invite(self, author: str, minutes: int) -> tuple[Invite, JoinCode]:
+        """A new join code, shown this once. Raises InvalidInput, Conflict."""
+        ...
+
+    def invites(self) -> list[dict[str, Any]]:
+        """Those that were given out, without their secrets; the newest first."""
+        ...
+
+    def revoke(self, author: str, invite_id: str) -> None:
+        """The code no longer works. Raises NotFound."""
+        ...
+
+
+class Joining(Protocol):
+    """Becoming a Slave by a join code; implemented by hostward.replication.joining.Joining."""
+
+    def consequences(self, code: JoinCode) -> list[str]:
+        """What Yes would do, in sentences. Raises Conflict where this server can't join."""
+        ...
+
+    async def join(self, code: JoinCode, author: str, *, adapter: str | None, passphrase: Passphrase | None) -> str:
+        """Exchange certificates and begin to join; the job's id. Raises PeerError, InvalidInput, Conflict."""
+        ...
+
+
+class Rotation(Protocol):
+    """This server's own certificate; implemented by hostward.replication.rotation.Rotation."""
+
+    async def renew(self, author: str, new: NewCertificate | None = None) -> None:
+        """Put a new certificate in force and tell the other servers. Raises Conflict, TrustError: then the old one
+        stays."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """How often it was renewed, and who has confirmed the present one."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """The parts of one server. `stores` are by their key (mss, security-proxy); `clock` gives aware times."""
@@ -133,6 +177,9 @@ class Services:
     stores: Mapping[str, CertificateStore]
     replication: Replication
     requests: Requests
+    welcoming: Welcoming
+    joining: Joining
+    rotation: Rotation
     administrators: Administrators
     tokens: Tokens
     identity: ServerIdentity

@@ -12,7 +12,17 @@ from starlette.responses import RedirectResponse, Response
 
 from hostward import __version__
 from hostward.commands.services import Services
-from hostward.http.api import certificates, change_requests, doctor, logins, replication, server, sessions, settings
+from hostward.http.api import (
+    certificates,
+    change_requests,
+    doctor,
+    group,
+    logins,
+    replication,
+    server,
+    sessions,
+    settings,
+)
 from hostward.http.api.shapes import Problem
 from hostward.http.console.status import page_routes
 from hostward.http.guard import Guard
@@ -52,6 +62,8 @@ def create_app(services: Services) -> FastAPI:
         replication.router,
         certificates.router,
         doctor.router,
+        certificates.own_router,
+        group.router,
         server.router,
         server.health_router,
     ):

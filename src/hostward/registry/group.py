@@ -47,6 +47,7 @@ ANSWERED_FOR_S = 24 * 3600
 T = TypeVar("T")
 Decide = Callable[[Reader], Sequence[Operation]]
 Check = Callable[[Change, Reader], None]
+Sign = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,10 @@ class _Job:
 class GroupRegistry:
     """The registry's replicated file. Coroutines belong to one event loop; reads to any thread."""
 
-    def __init__(self, path: Path, server_id: str, sign: Callable[[bytes], bytes], now: Callable[[], str]) -> None:
-        self._path, self._server_id, self._sign, self._now = path, server_id, sign, now
+    def __init__(self, path: Path, server_id: str, sign: Sign, now: Callable[[], str]) -> None:
+        self._path, self._server_id, self._now = path, server_id, now
+        # Chooses what a change is signed with, seeing the state before it.
+        self.signer: Callable[[Reader], Sign] = lambda _: sign
         self._db = open_writer(path, GROUP_TABLES, LATER_GROUP_TABLES)
         self._reader = Reader(self._db)
         if not self._reader.meta():
@@ -107,9 +110,7 @@ class GroupRegistry:
         self._thread.start()
 
     @classmethod
-    def open(
-        cls, path: Path, *, server_id: str, sign: Callable[[bytes], bytes], now: Callable[[], str]
-    ) -> GroupRegistry:
+    def open(cls, path: Path, *, server_id: str, sign: Sign, now: Callable[[], str]) -> GroupRegistry:
         """Made with a group id of its own when it is missing. `sign` signs each change's hash. Raises RegistryError:
         "registry-damaged" (naming the newest backup), "registry-newer", "unwritable", "disk-full"."""
         return cls(path, server_id, sign, now)
@@ -401,9 +402,10 @@ class GroupRegistry:
         at = self._head.position
         operations = decide(Reader(self._db, at))
         check_canonical(operations)
+        sign = self.signer(self._reader)
         effective, digest = write_operations(self._db, operations, at.digest, at.revision + 1)
         if effective:
-            self._append(author, origin, effective, digest)
+            self._append(author, origin, effective, digest, sign)
         if key is not None:
             self._db.execute(
                 "INSERT OR REPLACE INTO answered VALUES (?, ?, ?, ?)",
@@ -415,7 +417,7 @@ class GroupRegistry:
         row = self._db.execute("SELECT hash FROM change WHERE revision = ?", (revision,)).fetchone()
         return bytes(row[0]) if row else b""
 
-    def _append(self, author: str, origin: str, operations: Sequence[Operation], digest: bytes) -> None:
+    def _append(self, author: str, origin: str, operations: Sequence[Operation], digest: bytes, sign: Sign) -> None:
         at = self._head.position
         ops = encode_operations(operations)
         header = make_header(
@@ -430,7 +432,7 @@ class GroupRegistry:
             ops=ops,
         )
         change = change_from_parts(header, ops, b"")
-        self._keep(change, self._sign(change.hash))
+        self._keep(change, sign(change.hash))
 
     def _keep(self, change: Change, signature: bytes) -> None:
         self._db.execute(

@@ -54,6 +54,12 @@ class Applying:
             return ["Nothing changes: this server is Standalone."]
         return ["This server leaves its group and keeps all its data.", "It no longer receives or sends changes."]
 
+    def check_settings(self, wanted: Wanted) -> None:
+        """Whether what Apply needs of this server itself is there. Raises InvalidInput, Conflict."""
+        state = self._p.state.now
+        self._choose_adapter(wanted.adapter or state.adapter)
+        self._check_protocol(wanted.protocol or state.protocol, state, wanted)
+
     async def apply(self, wanted: Wanted, author: str) -> str:
         """Store the wanted state and start a job that brings it about. Raises InvalidInput or Conflict: then nothing
         was changed."""

@@ -207,4 +207,5 @@ class Claims:
         known = [found.certificate] if found else []
         if server_id == state.master_id and state.master_certificate not in known:
             known.append(state.master_certificate)
-        return known
+        # One that has just been renewed isn't in the replicated entry yet.
+        return known + [e.pem for e in p.store.of_server(server_id) if e.pem not in known]

@@ -25,6 +25,7 @@ NAMES = (
     "database-port",
 )
 TIMEOUT_S = 5.0
+ALIASES = {"certificate-expired": "certificate-there"}
 TROUBLE = ("instance", "timeout", "peer", "replay", "busy")
 
 Ask = Callable[[], Awaitable[dict[str, Any]]]
@@ -56,7 +57,8 @@ async def run_checks(target: Target, *, version: str, ask: Ask, database_down_is
         _compare_versions(version, str(said.get("version", "")), done)
         await _reach_database(said, database_down_is_wrong and said.get("role") == Role.MASTER, done)
     except HostwardError as error:
-        code = error.code if error.code in NAMES else "context" if error.code not in TROUBLE else "port"
+        code = ALIASES.get(error.code, error.code)
+        code = code if code in NAMES else "context" if code not in TROUBLE else "port"
         for name in NAMES[: NAMES.index(code)]:
             done.setdefault(name, Check(name, True, _FINE.get(name, ""), ""))
         done[code] = Check(code, False, error.message, error.remedy)

@@ -23,8 +23,10 @@ from hostward.replication.membership import Asking
 from hostward.replication.messages import Message, error_message
 from hostward.replication.parts import Parts
 from hostward.replication.passphrase_change import PassphraseChanges
+from hostward.replication.rotation import RENEWED, Rotation
 from hostward.replication.snapshots import sign_snapshot
 from hostward.replication.try_back import reach
+from hostward.trust.identity import fingerprint
 
 NOT_REACHED = ("name", "port", "timeout", "context", "certificate")
 REMOVED_WORDS = "This server was removed from the group by its Master."
@@ -43,11 +45,12 @@ class Conversation:
         parts: Parts,
         claims: Claims,
         passphrases: PassphraseChanges,
+        rotation: Rotation,
         changed: Callable[[], None],
         database_status: Callable[[], str],
         submit: Callable[[str, Message], Awaitable[Message]],
     ) -> None:
-        self._p, self._claims, self._passphrases = parts, claims, passphrases
+        self._p, self._claims, self._passphrases, self._rotation = parts, claims, passphrases, rotation
         self._changed, self._database_status = changed, database_status
         self._answers: dict[str, Callable[[str, Message], Awaitable[Message]]] = {
             "status": self._status,
@@ -65,6 +68,7 @@ class Conversation:
             "removed": self._removed,
             "passphrase": self._passphrase,
             "submit": submit,
+            RENEWED: self._renewed,
         }
 
     async def answer(self, sender: str, message: Message) -> Message:
@@ -230,6 +234,9 @@ class Conversation:
             raise PeerError("The Master's database isn't Up yet.", code="busy")
         asking = Asking.from_json(message.data)
         check_described(asking.member, sender)
+        if not p.store.trusted(fingerprint(asking.member.certificate)):
+            # The other members will trust what this entry says: it must be what was proved here.
+            raise PeerError("A server can only name the certificate that it is trusted by.", code="certificate")
         try:
             ring = await p.node.ring()
             if ring is None:
@@ -269,6 +276,10 @@ class Conversation:
 
     async def _passphrase(self, sender: str, message: Message) -> Message:
         await self._passphrases.receive(sender, message.data)
+        return Message("ok")
+
+    async def _renewed(self, sender: str, message: Message) -> Message:
+        await self._rotation.told(sender, message.data["statements"])
         return Message("ok")
 
     def _require_member(self, sender: str) -> Member:

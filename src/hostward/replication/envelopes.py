@@ -38,7 +38,8 @@ log = structlog.get_logger()
 
 
 class Receiver:
-    """`answer` gets the sender's server id and its message. `group_id` is this server's group, whatever it is."""
+    """`answer` gets the sender's server id and its message. `group_id` is this server's group, whatever it is.
+    `renewals` are this server's own, as they are told; `seen` gets the certificate of each sender."""
 
     def __init__(
         self,
@@ -48,15 +49,20 @@ class Receiver:
         opener: Opener,
         group_id: Callable[[], str],
         answer: Callable[[str, Message], Awaitable[Message]],
+        renewals: Callable[[], list[dict[str, Any]]],
+        seen: Callable[[str], None],
     ) -> None:
+        self._renewals, self._seen = renewals, seen
         self._identity, self._instance = identity, instance
         self._sealer, self._opener = sealer, opener
         self._group_id, self._answer = group_id, answer
         self._heads, self._large = 0, asyncio.Semaphore(MAX_LARGE)
 
     def hello(self) -> dict[str, Any]:
-        """What anyone may know: the certificate that TLS shows too, and the name of this life of the server."""
-        return {"certificate": self._identity.certificate_pem, "instance": self._instance.id}
+        """What anyone may know: the certificate that TLS shows too, how it came to be, and the name of this life of the
+        server."""
+        certificate = self._identity.certificate_pem
+        return {"certificate": certificate, "instance": self._instance.id, "renewals": self._renewals()}
 
     async def receive(self, chunks: AsyncIterator[bytes]) -> bytes:
         """The answer to a request's envelope. Raises TrustError where the sender isn't trusted: it is then told
@@ -117,6 +123,7 @@ class Receiver:
             return await asyncio.to_thread(self._opener.complete, head, memoryview(data))
 
     async def _answered(self, request: Opened) -> Message:
+        self._seen(request.sender_certificate)
         try:
             message = Message.from_bytes(request.body)
         except PeerError as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -124,6 +124,11 @@ class Follower:
         if following != self.following:
             self.target, self._in_step_at, self._behind_since = None, None, None
         self.following = following
+
+    def recertify(self, certificate: str) -> None:
+        """The Master followed has a new certificate (PEM): what is known of its position stays."""
+        if self.following is not None:
+            self.following = replace(self.following, certificate=certificate)
 
     def master_is_at(self, position: Position) -> None:
         """What the Master says of itself; a position older than the one known is ignored."""
@@ -335,17 +340,28 @@ class Follower:
                 position, [c for c in new if c.revision > position.revision], reader.epoch_records(position.epoch)
             )
 
+        earlier: tuple[Change, str] | None = None
+
         def check(change: Change, reader: Elements) -> None:
+            nonlocal earlier
+            certificate = self._signer_of(change, reader)
+            if earlier is not None and earlier[0].epoch == change.epoch and earlier[1] != certificate:
+                # The change before made another key the Master's: nothing signed with that can vouch for it.
+                verify(earlier[1], earlier[0].hash, earlier[0].signature)
+            earlier = change, certificate
             if change.revision == last:
-                master = member(reader, change.epoch.server)
-                certificate = master.certificate if master else None
-                if certificate is None and self.following is not None:
-                    certificate = self.following.certificate
-                if certificate is None:
-                    raise RegistryError("A change was signed by a server that isn't a member.", code="gap")
                 verify(certificate, change.hash, change.signature)
 
         await self._group.apply(new, check)
+
+    def _signer_of(self, change: Change, reader: Elements) -> str:
+        """The certificate by which the change must be signed: its Master's, before the change."""
+        master = member(reader, change.epoch.server)
+        if master is not None:
+            return master.certificate
+        if self.following is None:
+            raise RegistryError("A change was signed by a server that isn't a member.", code="gap")
+        return self.following.certificate
 
     def _say(self, reason: str) -> None:
         if reason != self.reason:

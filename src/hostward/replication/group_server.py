@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from hostward.replication.envelopes import Receiver
 from hostward.replication.fence import Fence
 from hostward.replication.follower import BEFORE_ALL, Follower, Following
 from hostward.replication.jobs import Jobs
+from hostward.replication.joining import Joining
 from hostward.replication.links import Links
 from hostward.replication.loops import keep_running
 from hostward.replication.members import JOINED, Member, has_left
@@ -41,10 +43,13 @@ from hostward.replication.parts import Parts
 from hostward.replication.passphrase_change import PassphraseChanges
 from hostward.replication.promotion import Promotion
 from hostward.replication.requests import Requests
+from hostward.replication.rotation import Rotation
 from hostward.replication.service import ReplicationService
 from hostward.replication.sources import PeerSources
 from hostward.replication.state import StateStore
+from hostward.replication.trusting import Trusting
 from hostward.replication.views import POLL_S, View, Views
+from hostward.replication.welcoming import Welcoming
 from hostward.trust.certificates import CertificateStore
 from hostward.trust.envelope import Instance, Opener, Sealer
 from hostward.trust.identity import ServerIdentity
@@ -72,18 +77,20 @@ class GroupServer:
         now: Callable[[], str],
         version: str,
         new_id: Callable[[], str],
+        reload_tls: Callable[[], None],
     ) -> None:
         self._group, self._identity, self._store = group, identity, store
         self._state = StateStore(server, Vault.open(identity.key_path.parent))
         self._instance = Instance(os.urandom)
         sealer, opener = self._speak(lambda: self._state.now.secrets)
-        links = Links(store, sealer, opener, lambda p: self._speak(lambda: [p]), self._own_group)
+        links = Links(store, sealer, opener, lambda p: self._speak(lambda: [p]), self._own_group, self._met)
         sources, s = PeerSources(), configuration.server
         outbox = Outbox(server, group, identity.server_id, s.name or s.host_name)
         self.parts = Parts(
             data_dir=data_dir,
             configuration=configuration,
             identity=identity,
+            store=store,
             group=group,
             server=server,
             state=self._state,
@@ -104,6 +111,7 @@ class GroupServer:
             new_id=new_id,
         )
         sources.parts = self.parts
+        self.rotation = Rotation(self.parts, reload_tls)
         self._claims = Claims(self.parts)
         self._promotion = Promotion(self.parts, self._claims)
         self._acts = ServerActs(self.parts, self._claims)
@@ -119,16 +127,22 @@ class GroupServer:
             self.parts,
             self._claims,
             self._passphrases,
+            self.rotation,
             self._wake,
             self.service.database_status,
             self._carrier.receive,
         )
-        self._receiver = Receiver(identity, self._instance, sealer, opener, self._own_group, conversation.answer)
+        self._receiver = Receiver(
+            identity, self._instance, sealer, opener, self._own_group, conversation.answer,
+            lambda: [asdict(s) for s in self.rotation.statements], self.rotation.seen,
+        )  # fmt: skip
+        self.welcoming = Welcoming(self.parts, self._instance)
+        self.joining = Joining(self.parts, self.service.applying, self._instance)
         self._tasks: list[asyncio.Task[None]] = []
 
-    def peer_app(self, routes: Callable[[Receiver], list[Route]]) -> Starlette:
+    def peer_app(self, routes: Callable[[Receiver, Welcoming], list[Route]]) -> Starlette:
         """What is served under /<context>/peer/."""
-        return Starlette(routes=routes(self._receiver))
+        return Starlette(routes=routes(self._receiver, self.welcoming))
 
     async def start(self) -> None:
         """Start the loops. What the server knew of its Master before is taken up again."""
@@ -146,6 +160,8 @@ class GroupServer:
             "carrier": self._carrier.run,
             "views": self._watch_others,
             "passphrase": self._passphrases.run,
+            "trusting": Trusting(p).run,
+            "rotation": self.rotation.run,
         }
         self._tasks = [asyncio.create_task(keep_running(loop), name=name) for name, loop in loops.items()]
 
@@ -171,6 +187,9 @@ class GroupServer:
         """The group that this server speaks for: a Slave's is its Master's, also before it has the Master's content."""
         state = self._state.now
         return state.master_group if state.role is Role.SLAVE and state.master_group else self._group.group_id
+
+    def _met(self, certificate: str, renewals: Any) -> bool:
+        return self.rotation.met(certificate, renewals)
 
     def _registry_changed(self) -> None:
         p = self.parts
@@ -225,6 +244,7 @@ class GroupServer:
         self._claims.heard_member(view.server_id, view.position.epoch)
         self._claims.hear(view.status.get("records", ()), Told(view.server_id, view.position.epoch))
         state = self._state.now
+        self.rotation.heard(view.server_id)
         if state.role is Role.SLAVE and view.server_id == state.master_id:
             p.life.confirmed_master = True
             p.follower.master_is_at(view.position)

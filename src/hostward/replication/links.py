@@ -24,7 +24,7 @@ from hostward.trust.certificates import CertificateStore
 from hostward.trust.envelope import Opener, Sealer
 from hostward.trust.identity import fingerprint, server_id_of
 from hostward.trust.passphrase import Passphrase
-from hostward.trust.tls import client_context
+from hostward.trust.tls import client_context, stranger_context
 
 TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 3.0
@@ -36,14 +36,17 @@ KEEP_ALIVE_S = 50.0
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A server's public answer: its certificate (PEM), and which life of it this is."""
+    """A server's public answer: its certificate (PEM), which life of it this is, and how it came by that certificate
+    (trust.renewals; not looked at yet)."""
 
     certificate: str
     instance: str
+    renewals: Any = ()
 
 
 class Links:
-    """One for a server. `seal_with` makes a Sealer for another passphrase than the current one (Test Connection)."""
+    """One for a server. `other_passphrase` gives a Sealer and an Opener for another passphrase than the current one
+    (Test Connection). `met` is asked about a certificate that isn't trusted, with its renewals: whether it is now."""
 
     def __init__(
         self,
@@ -52,12 +55,15 @@ class Links:
         opener: Opener,
         other_passphrase: Callable[[Passphrase], tuple[Sealer, Opener]],
         group_id: Callable[[], str],
+        met: Callable[[str, Any], bool],
     ) -> None:
+        self._met = met
         self._store, self._sealer, self._opener = store, sealer, opener
         self._other_passphrase, self._group_id = other_passphrase, group_id
         self._hellos: dict[str, Hello] = {}
         self._keys: dict[str, bytes] = {}
         self._client: aiohttp.ClientSession | None = None
+        self._stranger: aiohttp.ClientSession | None = None
         self._retired: list[aiohttp.ClientSession] = []
         self._trusted: list[str] = []
 
@@ -88,11 +94,36 @@ class Links:
         answer, certificate = await self._converse(_url(target, protocol), message, timeout_s, sealer, opener, group)
         return _checked(answer), server_id_of(certificate), certificate
 
+    async def greet_stranger(self, target: Target, protocol: str) -> Hello:
+        """The public answer of whatever server is at an address, trusted or not: nothing private is sent. Raises
+        PeerError."""
+        return await self._hello(_url(target, protocol))
+
+    async def post_to_stranger(
+        self, target: Target, protocol: str, path: str, envelope: bytes, certificate: str
+    ) -> bytes:
+        """Send an envelope to a server that isn't in the store yet, but has this certificate (PEM); its answer. Raises
+        PeerError: "join-code" where it is told nothing."""
+        url = f"{_url(target, protocol)}{path}"
+        async with _session(client_context([certificate])) as client:
+            status, body = await self._request("POST", url, envelope, TIMEOUT_S, client)
+        if status == 200:
+            return body
+        if status == 429:
+            raise PeerError("The Master had too many wrong attempts.", remedy="Wait a minute.", code="busy")
+        if status == 403:
+            raise PeerError(
+                "The Master doesn't know this join code: it was revoked, or is older than a day.",
+                remedy="Make a new one on the Master: hostward group invite.",
+                code="join-code",
+            )
+        raise _wrong_context(url)
+
     async def close(self) -> None:
-        for client in (self._client, *self._retired):
+        for client in (self._client, self._stranger, *self._retired):
             if client is not None:
                 await client.close()
-        self._client, self._retired = None, []
+        self._client, self._stranger, self._retired = None, None, []
 
     async def _converse(
         self, url: str, message: Message, timeout_s: float, sealer: Sealer, opener: Opener, group: str
@@ -116,9 +147,11 @@ class Links:
     async def _exchange(
         self, url: str, message: Message, timeout_s: float, sealer: Sealer, opener: Opener, group: str, key: bytes
     ) -> tuple[Message, str]:
-        """One question and answer; once more where the other server has a new life since it was last asked."""
+        """One question and answer; once more where the other server has a new life, or one of the two a new
+        certificate, since it was last asked."""
         body = message.to_bytes()
         for attempt in (1, 2):
+            greeted_before = url in self._hellos
             hello = self._hellos.get(url) or await self._greet(url)
             nonce = sealer.new_nonce()
 
@@ -128,8 +161,9 @@ class Links:
                 )
 
             def open_(data: bytes, hello: Hello = hello, nonce: str = nonce) -> Message:
-                mark = fingerprint(hello.certificate)
-                opened = opener.open(data, group=self._group_id(), in_reply_to=nonce, sender=mark)
+                opened = opener.open(data, group=self._group_id(), in_reply_to=nonce)
+                if opened.claims.sender != server_id_of(hello.certificate):
+                    raise TrustError("Another server has answered.", code="untrusted")
                 answer = Message.from_bytes(opened.body)
                 if opened.claims.group != group and answer.act != "error":
                     raise PeerError("The answer is of another group than the question.", code="group")
@@ -139,7 +173,12 @@ class Links:
                 envelope = await asyncio.to_thread(seal) if len(body) > IN_THREAD_BYTES else seal()
             except InvalidInput as error:
                 raise PeerError(error.message, code="peer") from error
-            data = await self._post(url, envelope, timeout_s)
+            try:
+                data = await self._post(url, envelope, timeout_s)
+            except PeerError as error:
+                if attempt == 1 and greeted_before and error.code in ("certificate", "certificate-there"):
+                    continue
+                raise
             try:
                 answer = await asyncio.to_thread(open_, data) if len(data) > IN_THREAD_BYTES else open_(data)
             except TrustError as error:
@@ -151,23 +190,38 @@ class Links:
             return answer, hello.certificate
         raise AssertionError("unreachable")
 
-    async def _greet(self, url: str) -> Hello:
-        status, body = await self._request("GET", url, None, TIMEOUT_S)
+    async def _hello(self, url: str) -> Hello:
+        # Without looking at its TLS certificate, which may be a new one: the hello tells how it came to be.
+        if self._stranger is None:
+            self._stranger = _session(stranger_context())
+        status, body = await self._request("GET", url, None, TIMEOUT_S, self._stranger)
         if status != 200:
             raise _wrong_context(url)
         try:
             value: dict[str, Any] = orjson.loads(body)
-            hello = Hello(str(value["certificate"]), str(value["instance"]))
-            mark = fingerprint(hello.certificate)
+            hello = Hello(str(value["certificate"]), str(value["instance"]), value.get("renewals", []))
+            fingerprint(hello.certificate)
         except (ValueError, KeyError, TypeError, TrustError) as error:
             raise _wrong_context(url) from error
-        if not self._store.trusted(mark):
+        return hello
+
+    async def _greet(self, url: str) -> Hello:
+        hello = await self._hello(url)
+        mark = fingerprint(hello.certificate)
+        if not self._store.trusted(mark) and not self._met(hello.certificate, hello.renewals):
             raise _not_trusted(f"It has the SHA-256 fingerprint {mark}.")
+        entry = self._store.find(mark)
+        if entry is not None and entry.expired:
+            raise PeerError(
+                f"The other server's certificate expired on {entry.not_after:%Y-%m-%d}.",
+                remedy="Renew it there: hostward certificate renew. This server then takes the new one over by itself.",
+                code="certificate",
+            )
         self._hellos[url] = hello
         return hello
 
     async def _post(self, url: str, envelope: bytes, timeout_s: float) -> bytes:
-        status, body = await self._request("POST", url, envelope, timeout_s)
+        status, body = await self._request("POST", url, envelope, timeout_s, self._open_client())
         if status == 403:
             self._hellos.pop(url, None)
             raise PeerError(
@@ -181,14 +235,14 @@ class Links:
             raise _wrong_context(url)
         return body
 
-    async def _request(self, method: str, url: str, body: bytes | None, timeout_s: float) -> tuple[int, bytes]:
+    async def _request(
+        self, method: str, url: str, body: bytes | None, timeout_s: float, client: aiohttp.ClientSession
+    ) -> tuple[int, bytes]:
         """The answer's status and body."""
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_TIMEOUT_S, timeout_s))
         limit = HELLO_BYTES if method == "GET" else MAX_BYTES + (1 << 20)
         try:
-            async with self._open_client().request(
-                method, url, data=body, timeout=timeout, allow_redirects=False
-            ) as response:
+            async with client.request(method, url, data=body, timeout=timeout, allow_redirects=False) as response:
                 parts, size = [], 0
                 async for part in response.content.iter_any():
                     size += len(part)
@@ -207,13 +261,17 @@ class Links:
             if self._client is not None:
                 self._retired.append(self._client)
             self._trusted = trusted
-            connector = aiohttp.TCPConnector(
-                ssl=client_context(trusted), limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S, use_dns_cache=False
-            )
-            self._client = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
-            )
+            self._client = _session(client_context(trusted))
         return self._client
+
+
+def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(
+        ssl=context, limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S, use_dns_cache=False
+    )
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
+    )
 
 
 def _url(target: Target, protocol: str) -> str:

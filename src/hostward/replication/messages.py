@@ -15,6 +15,7 @@ leave      I leave the group                                     Slave to Master
 submit     a change request of mine, or its withdrawal          Slave to Master
 removed    you are no longer in the group                        Master to Slave
 passphrase the group's new passphrase                            Master to Slave
+renewed    I will have this certificate, by these statements     any trusted server
 
 Between members each message is of their group; WITHOUT_GROUP are those that a server may send before it belongs to it.
 """

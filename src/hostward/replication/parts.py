@@ -48,6 +48,7 @@ class Parts:
     data_dir: Path
     configuration: Configuration
     identity: ServerIdentity
+    store: CertificateStore
     group: GroupRegistry
     server: ServerRegistry
     state: StateStore

@@ -44,6 +44,7 @@ class Publisher:
         self._published: int | None = kept["published"] if mine else None
         self._row_end: int | None = kept.get("row_end") if mine else None
         self._snapshot_revision: int = kept.get("snapshot", 0) if mine else 0
+        self._signed_by: str = kept.get("signed_by", "")
         self._bytes_since_snapshot = 0
         self._wake = asyncio.Event()
         self._wake.set()
@@ -76,8 +77,8 @@ class Publisher:
                 self._wake.set()
 
     async def _publish(self) -> None:
-        if self._published is None:
-            await self._snapshot()
+        if self._published is None or self._signed_by != self._identity.fingerprint:
+            await self._snapshot()  # a new Slave knows this server's present certificate only
         while self._published is not None and self._published < self._group.position.revision:
             changes = self._next_row(self._published)
             if changes is None:  # the registry no longer holds what comes next: it was loaded from a snapshot
@@ -109,6 +110,7 @@ class Publisher:
         """Store a snapshot. The log goes on where it was, so that no follower needs a snapshot that has the log; only
         where the registry can't give what comes next does it go on after the snapshot."""
         content = await asyncio.to_thread(self._group.snapshot)
+        self._signed_by = self._identity.fingerprint
         await store_snapshot(self._store, content, self._identity)
         revision = content.position.revision
         held = self._published is not None and self._next_row(self._published) is not None
@@ -127,5 +129,6 @@ class Publisher:
                 "published": self._published,
                 "row_end": self._row_end,
                 "snapshot": self._snapshot_revision,
+                "signed_by": self._signed_by,
             },
         )

@@ -22,6 +22,7 @@ from hostward.replication.parts import Parts
 from hostward.replication.passphrase_change import PassphraseChanges
 from hostward.replication.promotion import Promotion
 from hostward.replication.wanted import Wanted
+from hostward.trust.certificates import certificate_warnings
 from hostward.trust.passphrase import Passphrase
 
 log = structlog.get_logger()
@@ -45,7 +46,7 @@ class ReplicationService:
         self._claims, self._promotion, self._passphrases = claims, promotion, passphrases
         self._details = Details(parts, passphrases)
         self._eyes = Eyes(parts, coordinator)
-        self._applying = Applying(parts, coordinator, lambda: (self.database_status(), self.reason()))
+        self.applying = Applying(parts, coordinator, lambda: (self.database_status(), self.reason()))
         self._since, self._last_status = parts.now(), ""
 
     # Writing
@@ -146,7 +147,7 @@ class ReplicationService:
             "content_verified_at": p.content.verified_at,
             "protocol": state.protocol,
             "adapter": state.adapter,
-            "adapters": [a.to_json() for a in self._applying.adapters()],
+            "adapters": [a.to_json() for a in self.applying.adapters()],
             "local_instance_address": self._local_address(),
             "master": _target_json(state.master),
             "slaves": [
@@ -186,18 +187,18 @@ class ReplicationService:
         return job.id
 
     def consequences(self, wanted: Wanted) -> list[str]:
-        return self._applying.consequences(wanted)
+        return self.applying.consequences(wanted)
 
     async def apply(self, wanted: Wanted, author: str) -> str:
-        return await self._applying.apply(wanted, author)
+        return await self.applying.apply(wanted, author)
 
     async def test_connection(
         self, target: Target, *, protocol: str | None, passphrase: Passphrase | None
     ) -> list[Check]:
-        return await self._applying.test_connection(target, protocol=protocol, passphrase=passphrase)
+        return await self.applying.test_connection(target, protocol=protocol, passphrase=passphrase)
 
     async def remove_node(self, host_id: str, author: str) -> str:
-        return await self._applying.remove_node(host_id, author)
+        return await self.applying.remove_node(host_id, author)
 
     def passphrase_consequences(self) -> list[str]:
         return self._passphrases.consequences()
@@ -266,7 +267,7 @@ class ReplicationService:
 
     def _warnings(self) -> list[str]:
         state = self._p.state.now
-        found = []
+        found = certificate_warnings(self._p.store.entries())
         if state.role is not Role.STANDALONE and state.passphrase_is_default:
             found.append(
                 "The default passphrase is in use: change it on the Master (hostward replication change-passphrase)."

@@ -1,30 +1,24 @@
 """Trusted Certificates: which certificates this server believes, in two stores (guide, 5.13.3 and 5.13.4).
 
-A certificate is imported from a file in <data_dir>/certificates, or from text, under a friendly name. Trust is in
-the exact certificate, by its fingerprint; nothing is inferred from an issuer.
+A certificate is imported from a file in <data_dir>/certificates, or from text, under a friendly name; by a join code;
+or because the group's Master has made its server a member. Trust is in the exact certificate, by its fingerprint;
+nothing is inferred from an issuer. A server that renews its certificate keeps its line (rotation.py).
 
 What it does not do: keep anything itself (a CertificateStorage does), or decide who is a member of the group.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import errno
-import os
-import re
-import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
 
 from hostward.domain.errors import Conflict, InvalidInput, NotFound
+from hostward.trust.certificate_files import only_certificate, public_key_bytes, read_file, some
 from hostward.trust.identity import (
     CERTIFICATE_FILE,
     ServerIdentity,
@@ -38,12 +32,12 @@ StoreKey = Literal["mss", "security-proxy"]
 STORES: Final[dict[StoreKey, str]] = {"mss": "Management and Security Server", "security-proxy": "Security Proxy"}
 
 DIRECTORY: Final = "certificates"
-MAX_FILE_BYTES: Final = 64 << 10
 MAX_CERTIFICATES: Final = 1000
 MAX_NAME_CHARACTERS: Final = 100
 SOON: Final = timedelta(days=60)
-_MAX_SHOWN = 20
-_PEM_CERTIFICATE = re.compile(r"-----BEGIN (?:X509 )?CERTIFICATE-----.+?-----END[^-]+-----", re.DOTALL)
+
+BY_HAND, BY_CODE, BY_GROUP, OWN = "administrator", "join code", "group", "own"
+"""Who brought a certificate in. What the group brought in goes when its server is removed from the group."""
 
 
 class CertificateStorage(Protocol):
@@ -59,7 +53,7 @@ class CertificateStorage(Protocol):
 class TrustedCertificate:
     """One line of a store's list. Times are aware; `server_id` is empty for what isn't a Hostward server's; `own`
     marks this server's certificate, which can't be deleted; `expired` and `expiring_soon` (within 60 days) are as of
-    the moment of listing."""
+    the moment of listing; `source` says who brought it in."""
 
     friendly_name: str
     fingerprint: str
@@ -71,7 +65,31 @@ class TrustedCertificate:
     expired: bool
     expiring_soon: bool
     own: bool
+    source: str
     pem: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A line as it is kept. `previous` (PEM) is the certificate before a renewal, still good until the new one has been
+    seen in use; a `declined` one was deleted by an administrator, so the group doesn't bring it in again."""
+
+    name: str
+    pem: str
+    source: str = BY_HAND
+    previous: str = ""
+    declined: bool = False
+
+    def to_json(self) -> dict[str, str]:
+        value = {"friendly_name": self.name, "pem": self.pem, "source": self.source, "previous": self.previous}
+        return value | {"declined": "yes" if self.declined else ""}
+
+    @staticmethod
+    def from_json(value: dict[str, str]) -> _Kept:
+        source = value.get("source", BY_HAND)
+        return _Kept(
+            value["friendly_name"], value["pem"], source, value.get("previous", ""), bool(value.get("declined"))
+        )
 
 
 class CertificateStore:
@@ -91,54 +109,64 @@ class CertificateStore:
         assert (own is not None) == (key == "mss"), "the server's own certificate is in the store mss, and only there"
         self.key, self.title = key, STORES[key]
         self._storage, self._directory, self._clock = storage, directory, clock
-        self._own = (own_name, own.certificate_pem) if own else None
-        self._set({entry["friendly_name"]: entry["pem"] for entry in storage.load()})
+        self._own, self._own_name = own, own_name
+        self._set([_Kept.from_json(entry) for entry in storage.load()])
+
+    # Who is trusted
 
     def entries(self) -> list[TrustedCertificate]:
         """The server's own certificate, then the imported ones by friendly name."""
-        imported = sorted(self._imported.items(), key=lambda item: item[0].casefold())
-        own = [self._entry(*self._own, own=True)] if self._own else []
-        return own + [self._entry(name, pem) for name, pem in imported]
+        own = [self._entry(_Kept(self._own_name, self._own.certificate_pem, OWN))] if self._own else []
+        return own + [self._entry(kept) for kept in sorted(self._kept, key=lambda kept: kept.name.casefold())]
 
     def pems(self) -> list[str]:
         """All the store's certificates, for TLS."""
-        return list(self._by_fingerprint.values())
+        own = {self._own.fingerprint: self._own.certificate_pem} if self._own else {}
+        return list((own | self._by_fingerprint).values())
 
     def trusted(self, fingerprint: str) -> bool:
         """Whether the store holds the certificate with this fingerprint. It may have expired: see `entries`."""
-        return fingerprint in self._by_fingerprint
+        return fingerprint in self._by_fingerprint or (self._own is not None and fingerprint == self._own.fingerprint)
 
     def find(self, fingerprint: str) -> TrustedCertificate | None:
         """The certificate with this fingerprint."""
         return next((entry for entry in self.entries() if entry.fingerprint == fingerprint), None)
 
+    def of_server(self, server_id: str) -> list[TrustedCertificate]:
+        """The imported certificates of the server with this id."""
+        return [entry for entry in self.entries() if entry.server_id == server_id and not entry.own]
+
     def find_by_public_key(self, certificate: str | bytes) -> TrustedCertificate | None:
         """The certificate whose key is the one in `certificate` (PEM or DER): a renewed certificate keeps its key.
         Raises TrustError "certificate" if that isn't a certificate."""
-        wanted = _public_key(parse_certificate(certificate))
-        return next((e for e in self.entries() if _public_key(parse_certificate(e.pem)) == wanted), None)
+        wanted = public_key_bytes(parse_certificate(certificate))
+        return next((e for e in self.entries() if public_key_bytes(parse_certificate(e.pem)) == wanted), None)
+
+    # By hand
 
     def import_file(self, file_name: str, friendly_name: str) -> TrustedCertificate:
         """Trust the certificate in the file of that name in <data_dir>/certificates. Raises InvalidInput."""
-        return self.import_text(_read(self._directory, file_name), friendly_name)
+        return self.import_text(read_file(self._directory, file_name), friendly_name)
 
-    def import_text(self, certificate: str | bytes, friendly_name: str) -> TrustedCertificate:
+    def import_text(self, certificate: str | bytes, friendly_name: str, *, source: str = BY_HAND) -> TrustedCertificate:
         """Trust a certificate given as PEM, DER, or DER in base64. Raises InvalidInput, with what is wrong: no or more
-        than one certificate, a private key, expired, already there, a name that is taken or can't be one."""
+        than one certificate, a private key, a CA's, expired, already there, a name that is taken or can't be one."""
         name = _checked_name(friendly_name)
-        pem = to_pem(_only_certificate(certificate))
-        entry = self._entry(name, pem)
+        kept = _Kept(name, to_pem(only_certificate(certificate)), source)
+        entry = self._entry(kept)
+        self._check_kind(entry)
         self._check_dates(entry)
         self._check_new(entry)
-        self._save({**self._imported, name: pem})
+        self._save([*self._kept, kept])
         return entry
 
     def delete(self, friendly_name: str) -> None:
         """Trust it no longer. Raises NotFound, or Conflict for the server's own certificate."""
-        if friendly_name in self._imported:
-            self._save({name: pem for name, pem in self._imported.items() if name != friendly_name})
-            return
-        if self._own and friendly_name == self._own[0]:
+        for kept in self._kept:
+            if kept.name == friendly_name:
+                self._save([k for k in self._kept if k is not kept], declining=kept)
+                return
+        if self._own and friendly_name == self._own_name:
             raise Conflict(
                 "This server's own certificate can't be deleted from its Trusted Certificates.",
                 remedy="Delete another server's certificate, by its friendly name.",
@@ -146,25 +174,91 @@ class CertificateStore:
             )
         raise NotFound(
             f"No certificate in {self.title} has the friendly name {friendly_name!r}.",
-            remedy=f"There are: {_some(entry.friendly_name for entry in self.entries())}.",
+            remedy=f"There are: {some(entry.friendly_name for entry in self.entries())}.",
         )
 
-    def _entry(self, name: str, pem: str, *, own: bool = False) -> TrustedCertificate:
-        certificate, now = parse_certificate(pem), datetime.fromtimestamp(self._clock(), UTC)
+    # By the group
+
+    def welcome(self, certificate: str, name: str, source: str) -> TrustedCertificate | None:
+        """Trust a server's certificate that a join code or the group's Master vouches for, under its server's name or
+        one like it. None where it is left out: it is there already, an administrator has deleted it here, it can't be
+        used, or another certificate is trusted for the same server (only that server itself can renew its own)."""
+        mark, server_id = fingerprint(certificate), server_id_of(certificate)
+        declined = source == BY_GROUP and any(fingerprint(kept.pem) == mark for kept in self._declined)
+        own = self._own is not None and server_id == self._own.server_id
+        if not server_id or own or declined or self.trusted(mark) or self.of_server(server_id):
+            return None
+        try:
+            return self.import_text(certificate, self._free_name(name, server_id), source=source)
+        except InvalidInput:
+            return None
+
+    def dismiss(self, server_id: str) -> list[str]:
+        """Trust no longer what the group alone had brought in for this server; the friendly names."""
+        gone = [k for k in self._kept if k.source == BY_GROUP and server_id_of(k.pem) == server_id]
+        if gone:
+            self._save([k for k in self._kept if k not in gone])
+        return [k.name for k in gone]
+
+    def _free_name(self, name: str, server_id: str) -> str:
+        try:
+            name = _checked_name(name)
+        except InvalidInput:
+            name = server_id
+        taken = {entry.friendly_name.casefold() for entry in self.entries()}
+        number, found = 1, name
+        while found.casefold() in taken:
+            number += 1
+            found = f"{name[: MAX_NAME_CHARACTERS - 6]} ({number})"
+        return found
+
+    # Renewals
+
+    def renewed(self, old: str, new: str, *, overlap: bool) -> str | None:
+        """The server with the certificate `old` (a fingerprint) has the certificate `new` (PEM) from now on, under the
+        same friendly name: that. With `overlap` the old one stays good until `settle`. None where `old` isn't there."""
+        for kept in self._kept:
+            if fingerprint(kept.pem) == old:
+                line = replace(kept, pem=new, previous=kept.pem if overlap else "")
+                self._save([line if k is kept else k for k in self._kept])
+                return kept.name
+        return None
+
+    def settle(self, certificate: str) -> None:
+        """This certificate (PEM) was seen in use: the one before it is no longer good."""
+        for kept in self._kept:
+            if kept.previous and kept.pem == certificate:
+                self._save([replace(kept, previous="") if k is kept else k for k in self._kept])
+                return
+
+    # Below: helpers
+
+    def _entry(self, kept: _Kept) -> TrustedCertificate:
+        certificate, now = parse_certificate(kept.pem), datetime.fromtimestamp(self._clock(), UTC)
         end = certificate.not_valid_after_utc
         return TrustedCertificate(
-            friendly_name=name,
-            fingerprint=fingerprint(pem),
+            friendly_name=kept.name,
+            fingerprint=fingerprint(kept.pem),
             subject=certificate.subject.rfc4514_string(),
             issuer=certificate.issuer.rfc4514_string(),
-            server_id=server_id_of(pem),
+            server_id=server_id_of(kept.pem),
             not_before=certificate.not_valid_before_utc,
             not_after=end,
             expired=end < now,
             expiring_soon=now <= end < now + SOON,
-            own=own,
-            pem=pem,
+            own=kept.source == OWN,
+            source=kept.source,
+            pem=kept.pem,
         )
+
+    def _check_kind(self, entry: TrustedCertificate) -> None:
+        if self.key == "mss" and is_authority(parse_certificate(entry.pem)):
+            raise InvalidInput(
+                f"The certificate of {entry.subject} is an authority's: trusting it would not make the servers trusted "
+                "to which it gives certificates.",
+                remedy=f"Import each server's own {CERTIFICATE_FILE}; also one that an authority has issued.",
+                code="authority-certificate",
+            )
 
     def _check_dates(self, entry: TrustedCertificate) -> None:
         now = datetime.fromtimestamp(self._clock(), UTC)
@@ -199,26 +293,50 @@ class CertificateStore:
                     remedy="Choose another one, or delete that certificate first.",
                     code="duplicate-name",
                 )
-        if len(self._imported) >= MAX_CERTIFICATES:
+        if len(self._kept) >= MAX_CERTIFICATES:
             raise InvalidInput(
                 f"{self.title} holds {MAX_CERTIFICATES} certificates, as many as it can.",
                 remedy="Delete those that are no longer needed.",
             )
 
-    def _save(self, imported: dict[str, str]) -> None:
-        self._storage.save([{"friendly_name": name, "pem": pem} for name, pem in imported.items()])
-        self._set(imported)
+    def _save(self, kept: Iterable[_Kept], *, declining: _Kept | None = None) -> None:
+        now = list(kept)
+        there = {k.pem for k in now}
+        declined = [k for k in self._declined if k.pem not in there]
+        if declining is not None:
+            declined.append(replace(declining, declined=True, previous=""))
+        every = [*now, *declined[-MAX_CERTIFICATES:]]
+        self._storage.save([k.to_json() for k in every])
+        self._set(every)
 
-    def _set(self, imported: dict[str, str]) -> None:
-        own = [self._own[1]] if self._own else []
-        self._imported = imported
-        self._by_fingerprint = {fingerprint(pem): pem for pem in (*own, *imported.values())}
+    def _set(self, every: Iterable[_Kept]) -> None:
+        kept: list[_Kept] = []
+        declined: list[_Kept] = []
+        for one in every:
+            (declined if one.declined else kept).append(one)
+        self._kept, self._declined = kept, declined
+        self._by_fingerprint = {fingerprint(pem): pem for k in kept for pem in (k.pem, k.previous) if pem}
 
 
-def _public_key(certificate: x509.Certificate) -> bytes:
-    return certificate.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+def certificate_warnings(entries: Iterable[TrustedCertificate]) -> list[str]:
+    """A sentence for each certificate that has expired, or will within 60 days."""
+    found = []
+    for entry in entries:
+        if not (entry.expired or entry.expiring_soon):
+            continue
+        whose = "This server's own certificate" if entry.own else f"The certificate of {entry.friendly_name}"
+        when = f"{'expired' if entry.expired else 'expires'} on {entry.not_after:%Y-%m-%d}"
+        where = "here" if entry.own else "on that server; this one takes the new one over by itself"
+        found.append(f"{whose} {when}: renew it {where} (hostward certificate renew).")
+    return found
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether it may issue certificates to others."""
+    try:
+        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
+    except (x509.ExtensionNotFound, ValueError):
+        return False
 
 
 def _checked_name(friendly_name: str) -> str:
@@ -230,119 +348,3 @@ def _checked_name(friendly_name: str) -> str:
             code="friendly-name",
         )
     return name
-
-
-def _read(directory: Path, file_name: str) -> bytes:
-    """A file's content, only if the file itself is in the directory: no path, no link, no device, no surprise."""
-    if file_name in ("", ".", "..") or any(c in "/\\\0" for c in file_name) or not file_name.isprintable():
-        raise InvalidInput(
-            f"{file_name!r} is not the name of a file.",
-            remedy=f"Copy the certificate to {directory} and give its name there, without a path.",
-            code="file-name",
-        )
-    try:
-        # Never follows a link, and never waits for a pipe's other end.
-        descriptor = os.open(directory / file_name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError as error:
-        raise InvalidInput(
-            f"There is no file {file_name!r} in {directory}.",
-            remedy=f"Copy the certificate there first. There are: {_some(_files(directory))}.",
-            code="file-missing",
-        ) from error
-    except OSError as error:
-        why = "is a link" if error.errno == errno.ELOOP else f"can't be read: {error.strerror}"
-        raise InvalidInput(
-            f"{file_name!r} in {directory} {why}.",
-            remedy="Put a copy of the file itself there.",
-            code="file-unreadable",
-        ) from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InvalidInput(
-                f"{file_name!r} in {directory} is not a file.",
-                remedy="Put the certificate's file there.",
-                code="file-unreadable",
-            )
-        return os.read(descriptor, MAX_FILE_BYTES + 1)
-    finally:
-        os.close(descriptor)
-
-
-def _files(directory: Path) -> list[str]:
-    try:
-        return sorted(e.name for e in os.scandir(directory) if e.is_file(follow_symlinks=False))
-    except OSError:  # it is told as empty; the file that was asked for is missing all the same
-        return []
-
-
-def _some(names: Iterator[str] | list[str]) -> str:
-    all_names = list(names)
-    more = len(all_names) - _MAX_SHOWN
-    return ", ".join(all_names[:_MAX_SHOWN]) + (f" and {more} more" if more > 0 else "") or "none"
-
-
-def _only_certificate(given: str | bytes) -> bytes:
-    """The DER of the one certificate given. A chain is refused rather than its first certificate taken: files don't
-    agree on their order, and trusting the wrong one would be silent."""
-    data = given.encode(errors="replace") if isinstance(given, str) else given
-    if len(data) > MAX_FILE_BYTES:
-        raise _not_a_certificate(f"is larger than {MAX_FILE_BYTES >> 10} KiB")
-    text = data.decode("latin-1")  # PEM is ASCII, and whatever surrounds it doesn't matter
-    found = _PEM_CERTIFICATE.findall(text)
-    if "PRIVATE KEY-----" in text or (not found and _is_private_key(data)):
-        raise InvalidInput(
-            "This holds a private key. It must never leave its server; nothing was imported.",
-            remedy=f"Delete this copy, and import the {CERTIFICATE_FILE} of that server instead.",
-            code="private-key",
-        )
-    if len(found) > 1:
-        raise InvalidInput(
-            f"This holds {len(found)} certificates: {_some([_subject(pem) for pem in found])}.",
-            remedy="Import the server's own certificate alone, from a file of its own.",
-            code="several-certificates",
-        )
-    if found:
-        return _checked_der(x509.load_pem_x509_certificate, found[0].encode())
-    try:
-        der = base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        der = data
-    return _checked_der(x509.load_der_x509_certificate, der)
-
-
-def _checked_der(load: Callable[[bytes], x509.Certificate], data: bytes) -> bytes:
-    """The certificate's DER, once everything that will be asked of it has been read: parsing is lazy."""
-    try:
-        certificate = load(data)
-        certificate.subject.rfc4514_string()
-        certificate.issuer.rfc4514_string()
-        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        _public_key(certificate)
-        return certificate.public_bytes(serialization.Encoding.DER)
-    except (ValueError, TypeError, OverflowError, x509.InvalidVersion, UnsupportedAlgorithm) as error:
-        raise _not_a_certificate("is not an X.509 certificate that can be read") from error
-
-
-def _not_a_certificate(what: str) -> InvalidInput:
-    return InvalidInput(
-        f"What was given {what}; nothing was imported.",
-        remedy=f"Import the {CERTIFICATE_FILE} of the other server: PEM (BEGIN CERTIFICATE) or DER.",
-        code="not-a-certificate",
-    )
-
-
-def _subject(pem: str) -> str:
-    try:
-        return x509.load_pem_x509_certificate(pem.encode()).subject.rfc4514_string()
-    except (ValueError, x509.InvalidVersion):
-        return "(unreadable)"
-
-
-def _is_private_key(data: bytes) -> bool:
-    try:
-        serialization.load_der_private_key(data, None)
-    except TypeError:  # an encrypted one
-        return True
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    return True

@@ -36,6 +36,7 @@ from joserfc.jwk import ECKey
 from hostward.domain.changes import canonical
 from hostward.domain.errors import InvalidInput, TrustError
 from hostward.trust.identity import (
+    KeyPair,
     ServerIdentity,
     fingerprint,
     parse_certificate,
@@ -148,6 +149,21 @@ class Instance:
         self.id = self._random(16).hex()
 
 
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """What a server signs with, made ready once for each pair."""
+
+    pair: KeyPair
+    key: ECKey
+    header: dict[str, Any]
+
+    @staticmethod
+    def of(pair: KeyPair) -> _Voice:
+        # RFC 7515, 4.1.6: DER in base64, not base64url.
+        certificate = base64.b64encode(to_der(pair.certificate_pem)).decode()
+        return _Voice(pair, ECKey(pair.private_key, None), {"alg": "ES256", "x5c": [certificate]})
+
+
 class Sealer:
     """Makes envelopes in this server's name. `keys` gives the passphrases' keys (passphrase.passphrase_key), the newest
     first, and is asked each time; `clock` gives Unix seconds, `random` n random bytes. Any thread."""
@@ -162,9 +178,7 @@ class Sealer:
     ) -> None:
         self._identity, self._instance = identity, instance
         self._keys, self._clock, self._random = keys, clock, random
-        self._key = ECKey(identity.private_key, None)
-        # RFC 7515, 4.1.6: DER in base64, not base64url.
-        self._header = {"alg": "ES256", "x5c": [base64.b64encode(to_der(identity.certificate_pem)).decode()]}
+        self._voice = _Voice.of(identity.pair)
 
     def keys(self) -> Sequence[bytes]:
         """The passphrases' keys that another server may know this one by, the newest first."""
@@ -212,7 +226,10 @@ class Sealer:
         body_key = self._random(32)
         signed = asdict(claims) | {"body_key": body_key.hex(), "body_sha256": hashlib.sha256(body).hexdigest()}
         signed["proof"] = proof(key or self._keys()[0], canonical(signed)).hex()
-        token = jws.serialize_compact(dict(self._header), canonical(signed), self._key, registry=_JWS)
+        if self._voice.pair is not self._identity.pair:  # the certificate was renewed
+            self._voice = _Voice.of(self._identity.pair)
+        voice = self._voice
+        token = jws.serialize_compact(dict(voice.header), canonical(signed), voice.key, registry=_JWS)
         token = jwe.encrypt_compact(dict(_JWE_HEADER), token, receiver_key, registry=_JWE)
         assert len(token) <= MAX_TOKEN_BYTES, "the limits on certificate and claims keep the token small"
         sealed_body = AESGCM(body_key).encrypt(_GCM_NONCE, body, None)
@@ -278,8 +295,6 @@ class Opener:
     ) -> None:
         self._identity, self._instance = identity, instance
         self._trusted, self._keys, self._clock = trusted, keys, clock
-        self._key = ECKey(identity.private_key, None)
-        self._names = (identity.server_id, identity.fingerprint)
         self._nonces = Nonces(SKEW_S)
 
     def open(self, envelope: bytes, *, group: str = "", in_reply_to: str = "", sender: str = "") -> Opened:
@@ -296,7 +311,8 @@ class Opener:
     def recognise(self, head: bytes, *, group: str = "", in_reply_to: str = "", sender: str = "") -> Recognised:
         """Everything that an envelope's first `head_size` bytes tell: whose it is, and that it would be accepted, but
         for its body and for replay. Parameters and errors are those of `open`."""
-        signed = self._authenticate(head)
+        # The answer to a request that was sent before the certificate was renewed comes for the one before.
+        signed = self._authenticate(head, self._identity.earlier if in_reply_to else None)
         if in_reply_to != signed.claims.in_reply_to or (sender and fingerprint(signed.certificate) != sender):
             raise _untrusted("it isn't what was waited for")
         signed = replace(
@@ -321,12 +337,12 @@ class Opener:
             self._remember(signed, head.at_s)
         return Opened(signed.claims, body, signed.certificate, signed.key)
 
-    def _authenticate(self, head: bytes) -> _Signed:
+    def _authenticate(self, head: bytes, earlier: KeyPair | None) -> _Signed:
         """Everything up to a good signature by a trusted certificate. Raises TrustError "untrusted" only."""
         if len(head) != head_size(head):
             raise _untrusted("it is cut off")
         try:
-            token = self._decrypt(head[_PREFIX.size :])
+            token = self._decrypt(head[_PREFIX.size :], earlier)
             certificate_der = _certificate_in(token)
         except _MALFORMED as error:
             raise _untrusted("it isn't for this server, or was altered") from error
@@ -337,16 +353,21 @@ class Opener:
             signed = _verified(token, to_pem(certificate_der))
         except _MALFORMED as error:
             raise _untrusted(f"its signature isn't by the certificate {mark}, or its claims are wrong") from error
-        if signed.claims.receiver not in self._names:
+        if signed.claims.receiver not in (self._identity.server_id, self._identity.fingerprint):
             raise _untrusted(f"the server {signed.claims.sender} sealed it for another server")
         return signed
 
-    def _decrypt(self, token: bytes) -> bytes:
+    def _decrypt(self, token: bytes, earlier: KeyPair | None) -> bytes:
         header = _header(token)
         key = header.get("epk")
         if header != _JWE_HEADER | {"epk": key} or not isinstance(key, dict) or set(key) != _EPK_FIELDS:
             raise ValueError("another algorithm")
-        plaintext = jwe.decrypt_compact(token, self._key, registry=_JWE).plaintext
+        try:
+            plaintext = jwe.decrypt_compact(token, ECKey(self._identity.private_key, None), registry=_JWE).plaintext
+        except (JoseError, InvalidTag, ValueError):
+            if earlier is None:
+                raise
+            plaintext = jwe.decrypt_compact(token, ECKey(earlier.private_key, None), registry=_JWE).plaintext
         assert plaintext is not None
         return plaintext
 

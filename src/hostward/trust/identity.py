@@ -4,7 +4,7 @@ The server's id is the certificate's subject attribute serialNumber (X.520: what
 whoever holds a server's certificate knows its id, and trusting the certificate is what trusts the id: a message's
 sender is read from the certificate that signed it. The host name is the common name and may change; the id never does.
 
-What it does not do: decide whom to believe (certificates.py), or rotate a key.
+What it does not do: decide whom to believe (certificates.py), or make a new pair (renewals.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import shutil
 import ssl
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -31,8 +31,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hostward.domain.errors import InvalidInput, TrustError
 
 DIRECTORY: Final = "identity"
+NEXT_DIRECTORY: Final = "identity.next"
+PREVIOUS_DIRECTORY: Final = "identity.previous"
 CERTIFICATE_FILE: Final = "servletcontainer.cer"
 KEY_FILE: Final = "servletcontainer.key"
+TLS_FILE: Final = "tls-chain.pem"
 
 VALID_DAYS: Final = 825
 """The longest that every browser accepts, Apple's being the strictest, for a certificate that its user trusts by
@@ -44,16 +47,37 @@ _MAX_COMMON_NAME = 64  # X.520's upper bound; the whole host name is in the alte
 _PURPOSE = b"hostward-signature-1\0"  # What sign() signs can't be taken for a JWS or a TLS handshake, nor they for it.
 _ALGORITHM = ec.ECDSA(hashes.SHA256())
 
+# One key signs (TLS, envelopes, changes) and receives envelopes (ECDH): the guide's single certificate a server.
+USES: Final[tuple[tuple[x509.ExtensionType, bool], ...]] = (
+    (x509.BasicConstraints(ca=False, path_length=None), True),
+    (
+        x509.KeyUsage(
+            digital_signature=True,
+            key_agreement=True,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_cert_sign=False,
+            crl_sign=False,
+            encipher_only=False,
+            decipher_only=False,
+        ),
+        True,
+    ),
+    (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), False),
+)
+
 
 @dataclass(frozen=True, slots=True)
-class ServerIdentity:
-    """Who this server is. The files stay where they are for TLS, which reads them by path."""
+class KeyPair:
+    """A certificate and its key. The files stay where they are for TLS, which reads them by path; `tls_path` holds the
+    certificate and, where an authority issued it, the chain after it."""
 
-    server_id: str
     certificate_pem: str = field(repr=False)
     private_key: ec.EllipticCurvePrivateKey = field(repr=False)
     certificate_path: Path
     key_path: Path
+    tls_path: Path
 
     @property
     def fingerprint(self) -> str:
@@ -63,6 +87,47 @@ class ServerIdentity:
     def sign(self, data: bytes) -> bytes:
         """An ECDSA P-256 SHA-256 signature (DER), to be checked with `verify`."""
         return self.private_key.sign(_PURPOSE + data, _ALGORITHM)
+
+
+class ServerIdentity:
+    """Who this server is. Its id never changes; key and certificate do, together, when they are renewed. `earlier` is
+    the pair before that, for as long as something is still to be read or signed with it. Any thread."""
+
+    __slots__ = ("earlier", "pair", "server_id")
+
+    def __init__(self, server_id: str, pair: KeyPair, earlier: KeyPair | None = None) -> None:
+        self.server_id, self.pair, self.earlier = server_id, pair, earlier
+
+    @property
+    def certificate_pem(self) -> str:
+        return self.pair.certificate_pem
+
+    @property
+    def private_key(self) -> ec.EllipticCurvePrivateKey:
+        return self.pair.private_key
+
+    @property
+    def certificate_path(self) -> Path:
+        return self.pair.certificate_path
+
+    @property
+    def key_path(self) -> Path:
+        return self.pair.key_path
+
+    @property
+    def fingerprint(self) -> str:
+        return self.pair.fingerprint
+
+    def sign(self, data: bytes) -> bytes:
+        """See KeyPair.sign."""
+        return self.pair.sign(data)
+
+    def take(self, pair: KeyPair) -> None:
+        """Use a new pair from now on."""
+        self.earlier, self.pair = self.pair, pair
+
+    def __repr__(self) -> str:
+        return f"ServerIdentity({self.server_id}, {self.fingerprint})"
 
 
 def verify(certificate_pem: str, data: bytes, signature: bytes) -> None:
@@ -90,15 +155,34 @@ def load_or_create(data_dir: Path, host_name: str, addresses: Sequence[str], now
     try:
         for left in data_dir.glob(f"{DIRECTORY}.new-*"):  # of a start that was killed
             shutil.rmtree(left)
+        finish_renewal(data_dir)
         if not directory.exists() or not any(directory.iterdir()):
             _create(directory, host_name, addresses, now)
-        return _load(directory)
+        previous = data_dir / PREVIOUS_DIRECTORY
+        pair = load_pair(directory)
+        return ServerIdentity(
+            server_id_of(pair.certificate_pem), pair, load_pair(previous) if previous.exists() else None
+        )
     except OSError as error:
         raise TrustError(
             f"This server's identity in {directory} can't be read or written: {error.strerror or error}.",
             remedy="Check who owns the directory, its permissions and the free space, then start again.",
             code="identity-unwritable",
         ) from error
+
+
+def finish_renewal(data_dir: Path) -> None:
+    """Put the renewed pair, where one is ready, in the place of the present one, which becomes the previous one. Two
+    renames: a crash between them is made good by calling this again. Raises OSError."""
+    here, following, previous = (data_dir / name for name in (DIRECTORY, NEXT_DIRECTORY, PREVIOUS_DIRECTORY))
+    if not following.exists():
+        return
+    if here.exists():
+        if previous.exists():
+            shutil.rmtree(previous)
+        here.rename(previous)
+    following.rename(here)
+    sync_directory(data_dir)
 
 
 def parse_certificate(certificate: str | bytes) -> x509.Certificate:
@@ -165,22 +249,58 @@ def _is_server_id(text: str) -> bool:
 
 def _create(directory: Path, host_name: str, addresses: Sequence[str], now: datetime) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _self_signed(key, uuid.uuid4().hex, host_name, addresses, now)
-    new = directory.with_name(f"{directory.name}.new-{uuid.uuid4().hex}")
+    certificate = self_signed(key, uuid.uuid4().hex, host_name, addresses, now)
+    write_pair(directory, key, to_pem(certificate))
+
+
+def write_pair(
+    directory: Path, key: ec.EllipticCurvePrivateKey, certificate_pem: str, more: Mapping[str, bytes] | None = None
+) -> None:
+    """A directory with the key, its certificate and further files, which appears whole or not at all. Raises
+    OSError."""
+    new = directory.with_name(f"{DIRECTORY}.new-{uuid.uuid4().hex}")
     new.mkdir(mode=0o700)
-    _write(
-        new / KEY_FILE,
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-    )
-    _write(new / CERTIFICATE_FILE, certificate.public_bytes(serialization.Encoding.PEM))
-    _sync(new)
+    write_private(new / KEY_FILE, key_bytes(key))
+    write_private(new / CERTIFICATE_FILE, certificate_pem.encode())
+    for name, content in (more or {}).items():
+        write_private(new / name, content)
+    sync_directory(new)
     new.rename(directory)  # over nothing, or over an empty directory
-    _sync(directory.parent)
+    sync_directory(directory.parent)
 
 
-def _self_signed(
+def key_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A key as it is kept, PEM."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def self_signed(
     key: ec.EllipticCurvePrivateKey, server_id: str, host_name: str, addresses: Sequence[str], now: datetime
-) -> x509.Certificate:
+) -> bytes:
+    """A certificate (DER) for this key, valid from `now` on. Raises InvalidInput for names that none can hold."""
+    subject, names = subject_of(server_id, host_name, addresses)
+    public = key.public_key()
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BEFORE)
+        .not_valid_after(now - _BEFORE + timedelta(days=VALID_DAYS, seconds=-1))  # both ends count
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
+    )
+    for extension, critical in USES:
+        builder = builder.add_extension(extension, critical=critical)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def subject_of(server_id: str, host_name: str, addresses: Sequence[str]) -> tuple[x509.Name, list[x509.GeneralName]]:
+    """The subject and the alternative names of a server's certificate. Raises InvalidInput."""
     common_name = host_name if len(host_name) <= _MAX_COMMON_NAME else host_name.partition(".")[0]
     try:
         names = _alternative_names(host_name, addresses)
@@ -195,36 +315,7 @@ def _self_signed(
             f"No certificate can be made for host name {host_name!r} and addresses {list(addresses)!r}: {error}.",
             remedy="Set host_name under [server] to the full name that other servers reach this one by.",
         ) from error
-    # One key signs (TLS, envelopes, changes) and receives envelopes (ECDH): the guide's single certificate a server.
-    usage = x509.KeyUsage(
-        digital_signature=True,
-        key_agreement=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-    purposes = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
-    public = key.public_key()
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _BEFORE)
-        .not_valid_after(now - _BEFORE + timedelta(days=VALID_DAYS, seconds=-1))  # both ends count
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(purposes, critical=False)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
-        .sign(key, hashes.SHA256())
-    )
+    return subject, names
 
 
 def _alternative_names(host_name: str, addresses: Sequence[str]) -> list[x509.GeneralName]:
@@ -243,7 +334,8 @@ def _alternative_names(host_name: str, addresses: Sequence[str]) -> list[x509.Ge
     return list(found.values())
 
 
-def _load(directory: Path) -> ServerIdentity:
+def load_pair(directory: Path) -> KeyPair:
+    """The pair in a directory. Raises TrustError "identity-damaged", OSError."""
     certificate_path, key_path = directory / CERTIFICATE_FILE, directory / KEY_FILE
     for path in (certificate_path, key_path):
         if not path.is_file():
@@ -256,10 +348,10 @@ def _load(directory: Path) -> ServerIdentity:
         raise _damaged(f"{directory} holds something other than a P-256 key and its certificate") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != public_key:
         raise _damaged(f"the key and the certificate in {directory} don't belong together")
-    server_id = server_id_of(pem)
-    if not server_id:
+    if not server_id_of(pem):
         raise _damaged(f"the certificate in {directory} doesn't hold a server's id")
-    return ServerIdentity(server_id, pem, key, certificate_path, key_path)
+    tls_path = directory / TLS_FILE
+    return KeyPair(pem, key, certificate_path, key_path, tls_path if tls_path.exists() else certificate_path)
 
 
 def _damaged(what: str) -> TrustError:
@@ -271,14 +363,16 @@ def _damaged(what: str) -> TrustError:
     )
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes) -> None:
+    """A new file that only this user can read, on the disk when this returns. Raises OSError."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _sync(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """What was made and renamed in a directory is on the disk when this returns. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -25,10 +25,10 @@ def server_context(identity: ServerIdentity) -> ssl.SSLContext:
 def reload(context: ssl.SSLContext, identity: ServerIdentity) -> None:
     """Read certificate and key again: connections made from now on see them. Raises TrustError "certificate"."""
     try:
-        context.load_cert_chain(identity.certificate_path, identity.key_path)
+        context.load_cert_chain(identity.pair.tls_path, identity.key_path)
     except (ssl.SSLError, OSError) as error:
         raise TrustError(
-            f"TLS can't use {identity.certificate_path} and its key: {error.strerror or error}.",
+            f"TLS can't use {identity.pair.tls_path} and its key: {error.strerror or error}.",
             remedy="Check that both files are there, readable and belong together.",
             code="certificate",
         ) from error
@@ -54,15 +54,22 @@ def client_context(trusted: Iterable[str]) -> ssl.SSLContext:
     return context
 
 
+def stranger_context() -> ssl.SSLContext:
+    """For looking at a server before it is known whether to trust it: nothing that isn't public may be sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 async def fetch_certificate(host: str, port: int, timeout_s: float) -> bytes:
     """The certificate (DER) that the server at this address presents now, trusted or not; nothing is sent to it.
 
     Raises PeerError: code "name" (doesn't resolve), "port" (nothing listens, or no route), "protocol" (not TLS),
     "timeout"."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # To look at it is the purpose; whether to trust it is the caller's question.
+    context = stranger_context()  # To look at it is the purpose; whether to trust it is the caller's question.
     where = f"{host}:{port}"
     try:
         async with asyncio.timeout(timeout_s):

@@ -17,13 +17,16 @@ from hostward.commands.writing import Submitted
 from hostward.configuration import Configuration, load_configuration
 from hostward.domain.errors import ConfirmationRequired, Conflict, NotFound
 from hostward.domain.findings import Act, Finding
+from hostward.domain.join_code import JoinCode
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Target
 from hostward.domain.requests import ChangeRequest
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
+from hostward.replication.invites import Invite
 from hostward.replication.outbox import Outbox
 from hostward.replication.requests import Requests
+from hostward.replication.rotation import NewCertificate
 from hostward.replication.wanted import Wanted
 from hostward.trust.certificates import STORES, CertificateStore
 from hostward.trust.identity import ServerIdentity, load_or_create
@@ -148,6 +151,42 @@ class StandaloneReplication:
         return "This server's role is Standalone."
 
 
+class NoGroup:
+    """Join codes on a Standalone server: it makes none, and remembers those that it was given."""
+
+    def __init__(self) -> None:
+        self.joined: list[tuple[JoinCode, str | None, Passphrase | None]] = []
+
+    def invite(self, author: str, minutes: int) -> tuple[Invite, JoinCode]:
+        raise Conflict("Join codes are made on the Master.", remedy="Ask the Master.", code="role")
+
+    def invites(self) -> list[dict[str, Any]]:
+        return []
+
+    def revoke(self, author: str, invite_id: str) -> None:
+        raise NotFound("There is no such invitation.", remedy="Look at all of them.")
+
+    def consequences(self, code: JoinCode) -> list[str]:
+        return [f"This server becomes a Slave of {code.master.host}."]
+
+    async def join(self, code: JoinCode, author: str, *, adapter: str | None, passphrase: Passphrase | None) -> str:
+        self.joined.append((code, adapter, passphrase))
+        return "job1"
+
+
+class NeverRenewed:
+    """The certificate of a server whose renewals aren't the test's matter: it remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.renewed: list[NewCertificate | None] = []
+
+    async def renew(self, author: str, new: NewCertificate | None = None) -> None:
+        self.renewed.append(new)
+
+    def state(self) -> dict[str, Any]:
+        return {"renewals": len(self.renewed), "renewed_at": None, "members": []}
+
+
 @dataclass(slots=True)
 class KeptInServerDb:
     """A certificate store's entries."""
@@ -197,7 +236,7 @@ def open_server(
     try:
         administrators = Administrators(server)
         ensure_first_administrator(administrators, PASSWORD)
-        replication = StandaloneReplication(group, identity)
+        replication, no_group = StandaloneReplication(group, identity), NoGroup()
         outbox = Outbox(server, group, identity.server_id, "server.example.com")
         requests = Requests(group, outbox, identity.server_id, "server.example.com", now)
         stores: dict[str, CertificateStore] = {
@@ -217,6 +256,9 @@ def open_server(
                 stores=stores,
                 replication=replication,
                 requests=requests,
+                welcoming=no_group,
+                joining=no_group,
+                rotation=NeverRenewed(),
                 administrators=administrators,
                 tokens=Tokens(server),
                 identity=identity,

@@ -81,9 +81,9 @@ def test_reload_shows_the_new_certificate_to_new_connections(make_identity: Make
 
 def test_files_that_can_not_be_used_are_named(make_identity: MakeIdentity) -> None:
     one, two = make_identity("one"), make_identity("two")
-    for identity in (replace(one, key_path=two.key_path), replace(one, certificate_path=one.key_path / "none")):
-        with pytest.raises(TrustError, match=str(identity.certificate_path)):
-            server_context(identity)
+    for pair in (replace(one.pair, key_path=two.key_path), replace(one.pair, tls_path=one.key_path / "none")):
+        with pytest.raises(TrustError, match=str(pair.tls_path)):
+            server_context(ServerIdentity(one.server_id, pair))
     with pytest.raises(TrustError):
         client_context(["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"])
 

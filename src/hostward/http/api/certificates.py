@@ -1,4 +1,4 @@
-"""Trusted Certificates (guide, 5.13.3)."""
+"""Trusted Certificates (guide, 5.13.3), and this server's own certificate."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from pydantic import Field
 from starlette.responses import Response
 
 from hostward.commands import certificates
+from hostward.commands.certificates import FoundCertificate
+from hostward.commands.services import Services
+from hostward.domain.errors import ConfirmationRequired
 from hostward.http.api import shapes
 from hostward.http.api.logins import moment
 from hostward.http.api.shapes import answers
 from hostward.http.requests import Json, Strict, Who, With, administrators_router
-from hostward.trust.certificates import MAX_FILE_BYTES, TrustedCertificate
+from hostward.trust.certificate_files import MAX_FILE_BYTES
+from hostward.trust.certificates import TrustedCertificate
+from hostward.trust.issued import MAX_BYTES
 
 router = administrators_router("Trusted Certificates", "/trusted-certificates")
+own_router = administrators_router("Server", "/server/certificate")
 
 
 class CertificateIn(Strict):
@@ -26,6 +32,24 @@ class CertificateIn(Strict):
     """A file in the server's folder certificates, without a path."""
     pem: str | None = Field(default=None, max_length=MAX_FILE_BYTES)
     """The certificate itself."""
+
+
+class FetchIn(Strict):
+    host: str = Field(max_length=300)
+    port: int = Field(default=443, strict=True)
+    confirm_fingerprint: str | None = Field(default=None, max_length=200)
+    """The SHA-256 fingerprint that a person has compared with that server's own: import it."""
+    friendly_name: str | None = Field(default=None, max_length=1000)
+    """For the import; the host name unless given."""
+
+
+class ConfirmIn(Strict):
+    confirm: bool = Field(default=False, strict=True)
+
+
+class InstallIn(ConfirmIn):
+    pem: str = Field(max_length=MAX_BYTES)
+    """The certificate, then its chain."""
 
 
 @router.get("/{store}", summary="List a store", responses=answers(shapes.Certificates, "The server's own first"))
@@ -47,12 +71,103 @@ async def import_certificate(store: str, given: CertificateIn, who: Who, service
     return Json(_shown(entry), 201)
 
 
+@router.post(
+    "/{store}/fetch",
+    summary="Look at a server's certificate by its address, or trust it",
+    responses=answers(shapes.Fetched, "What that server shows; `imported` where it was confirmed"),
+)
+async def fetch_certificate(store: str, given: FetchIn, who: Who, services: With) -> Response:
+    """Only a TLS handshake is made. It is imported where `confirm_fingerprint` is what is found."""
+    if given.confirm_fingerprint is None:
+        found = await certificates.fetch_certificate_at(services, store, given.host, given.port)
+        return Json(_found(found) | {"imported": False})
+    entry = await certificates.import_fetched(
+        services,
+        who,
+        store,
+        given.host,
+        given.port,
+        friendly_name=given.friendly_name or given.host,
+        confirmed=given.confirm_fingerprint,
+    )
+    return Json(_found(entry) | {"imported": True})
+
+
 @router.delete(
     "/{store}/{friendly_name}", summary="No longer trust a certificate", status_code=204, response_class=Response
 )
 async def delete_certificate(store: str, friendly_name: str, who: Who, services: With) -> Response:
     certificates.delete_certificate(services, who, store, friendly_name)
     return Response(status_code=204)
+
+
+@own_router.get("", summary="This server's own certificate", responses=answers(shapes.OwnCertificate, "As of now"))
+async def read_own(who: Who, services: With) -> Response:
+    return Json(_own(services))
+
+
+@own_router.post(
+    "/renew",
+    summary="Renew this server's own certificate",
+    responses=answers(shapes.OwnCertificate, "The new one is in force"),
+)
+async def renew(who: Who, services: With, given: ConfirmIn | None = None) -> Response:
+    """A new key, and a self-signed certificate for it. The group's servers take it over by themselves, those that are
+    away when they are back. Without `confirm`, nothing changes: 409 with the consequences."""
+    _confirm(given is not None and given.confirm)
+    await certificates.renew_certificate(services, who)
+    return Json(_own(services))
+
+
+@own_router.post(
+    "/request",
+    summary="Request a certificate from an authority",
+    responses=answers(shapes.CertificateRequest, "The request, PEM"),
+)
+async def request(who: Who, services: With) -> Response:
+    """For a new key, which stays on this server. An earlier request is void."""
+    return Json({"request_pem": await certificates.request_certificate(services, who)})
+
+
+@own_router.put(
+    "",
+    summary="Install a certificate that an authority has issued",
+    responses=answers(shapes.OwnCertificate, "It is in force"),
+)
+async def install(given: InstallIn, who: Who, services: With) -> Response:
+    """A renewal, as above. What isn't this server's certificate is refused, and the old one stays."""
+    _confirm(given.confirm)
+    await certificates.install_certificate(services, who, given.pem)
+    return Json(_own(services))
+
+
+def _confirm(confirmed: bool) -> None:
+    if not confirmed:
+        raise ConfirmationRequired(
+            "Renewing this server's certificate: are you sure?",
+            remedy="Look at the consequences, then send the request again with “confirm”: true.",
+            consequences=[
+                "The group's servers take the new certificate over by themselves, also those that are away now.",
+                "Others must import it again: Security Proxies, servers that aren't members yet, and command lines "
+                "that pinned the old one at login.",
+            ],
+        )
+
+
+def _own(services: Services) -> dict[str, Any]:
+    (own,) = (entry for entry in certificates.list_certificates(services, "mss") if entry.own)
+    return _shown(own) | services.rotation.state()
+
+
+def _found(found: FoundCertificate | TrustedCertificate) -> dict[str, Any]:
+    return {
+        "fingerprint": found.fingerprint,
+        "subject": found.subject,
+        "issuer": found.issuer,
+        "server": found.server_id,
+        "not_before": moment(found.not_before),
+        "not_after": moment(found.not_after),
+    }
 
 
 def _shown(entry: TrustedCertificate) -> dict[str, Any]:
@@ -67,5 +182,6 @@ def _shown(entry: TrustedCertificate) -> dict[str, Any]:
         "expired": entry.expired,
         "expiring_soon": entry.expiring_soon,
         "own": entry.own,
+        "source": entry.source,
         "pem": entry.pem,
     }

@@ -252,11 +252,67 @@ class Certificate(Shown):
     expiring_soon: bool
     """Within 60 days."""
     own: bool
+    source: str
+    """Who brought it in: own, administrator, join code, or group (its server is a member)."""
     pem: str
 
 
 class Certificates(Shown):
     items: list[Certificate]
+
+
+class Fetched(Shown):
+    fingerprint: str
+    """SHA-256."""
+    subject: str
+    issuer: str
+    server: str
+    not_before: str
+    not_after: str
+    imported: bool
+
+
+class Confirmation(Shown):
+    server: str
+    server_name: str
+    confirmed: bool
+    """It trusts the present certificate."""
+
+
+class OwnCertificate(Certificate):
+    renewals: int
+    """How often it was renewed."""
+    renewed_at: str | None
+    members: list[Confirmation]
+    """The group's other servers, since the last renewal."""
+
+
+class CertificateRequest(Shown):
+    request_pem: str
+
+
+class InviteMade(Shown):
+    id: str
+    code: str
+    """The join code itself; it is shown this once."""
+    role: str
+    expires_at: str
+
+
+class InviteShown(Shown):
+    id: str
+    role: str
+    author: str
+    created_at: str
+    expires_at: str
+    state: str
+    """open, used or expired"""
+    used_by: str
+    """The server that has used it."""
+
+
+class Invites(Shown):
+    items: list[InviteShown]
 
 
 class Server(Shown):

@@ -1,6 +1,7 @@
 """The servers' conversation: POST of an envelope, answered by an envelope; or a bare 403 that tells nothing.
 
 GET answers this server's certificate and which life of it this is: both are public, and needed to seal an envelope.
+POST of join is for a server that isn't trusted yet and has a join code.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hostward.domain.errors import TrustError, Unavailable
+from hostward.access.throttle import TooManyAttempts
+from hostward.domain.errors import HostwardError, TrustError, Unavailable
 from hostward.replication.envelopes import Receiver
+from hostward.replication.welcoming import MAX_ENVELOPE_BYTES as MAX_JOIN_BYTES
+from hostward.replication.welcoming import Welcoming
 
 
-def peer_routes(receiver: Receiver) -> list[Route]:
+def peer_routes(receiver: Receiver, welcoming: Welcoming) -> list[Route]:
     """The routes below /<context>/peer/."""
 
     async def hello(request: Request) -> Response:
@@ -28,4 +32,29 @@ def peer_routes(receiver: Receiver) -> list[Route]:
             return Response(status_code=503)
         return Response(answer, media_type="application/octet-stream")
 
-    return [Route("/", hello, methods=["GET"]), Route("/", envelope, methods=["POST"])]
+    async def join(request: Request) -> Response:
+        try:
+            answer = welcoming.receive(
+                await _body(request, MAX_JOIN_BYTES), request.client.host if request.client else ""
+            )
+        except TooManyAttempts as error:
+            return Response(status_code=429, headers={"Retry-After": str(error.retry_after_s)})
+        except (HostwardError, ClientDisconnect, KeyError, TypeError, ValueError):
+            return Response(status_code=403)
+        return Response(answer, media_type="application/octet-stream")
+
+    return [
+        Route("/", hello, methods=["GET"]),
+        Route("/", envelope, methods=["POST"]),
+        Route("/join", join, methods=["POST"]),
+    ]
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    parts, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise TrustError("An envelope was too large.", code="untrusted")
+        parts.append(chunk)
+    return b"".join(parts)
