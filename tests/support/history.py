@@ -16,10 +16,13 @@ the log can be told from every other.
 
 from __future__ import annotations
 
+import base64
 import itertools
+import json
 import threading
 import time
 import uuid
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -117,9 +120,35 @@ class History:
 
 def assert_kept(history: History, servers: Sequence[Server]) -> None:
     """Fails with what `check_history` finds."""
-    problems = check_history(history, servers)
+    problems = [*check_set_aside(history, servers), *check_history(history, servers)]
     more = f"\n… and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
     assert not problems, "\n".join(problems[:SHOWN]) + more
+
+
+def check_set_aside(history: History, servers: Sequence[Server]) -> list[str]:
+    """Writes that a promotion has set aside: each is a change request that the Master knows, and none had been
+    confirmed by a second server. They count as refused from now on: they must not be in the content, nor in the log."""
+    problems = []
+    numbers = set(_numbers_set_aside(history, read_registry(servers[0].group_file)))
+    for write in history.writes:
+        if write.number not in numbers:
+            continue
+        if write.acknowledged and write.replicated.get("confirmed"):
+            problems.append(f"lost: write {write.number} was confirmed ({write.replicated}), and is set aside")
+        write.refused, write.done, write.revision = True, False, None
+    return problems
+
+
+def _numbers_set_aside(history: History, registry: Registry) -> Iterable[int]:
+    """The writes that are content of change requests, by the format's description alone."""
+    for (kind, id_), body in registry.elements.items():
+        if kind != "change-request-content" or not registry.elements["change-request", id_]["set_aside"]:
+            continue
+        for touched_kind, _, _, _, wanted in json.loads(zlib.decompress(base64.b64decode(body["packed"]))):
+            if touched_kind == "session" and wanted is not None:
+                number = history.number_in(wanted)
+                if number is not None:
+                    yield number
 
 
 def check_history(history: History, servers: Sequence[Server]) -> list[str]:

@@ -33,9 +33,13 @@ class Owned:
     fields: dict[str, Any]
 
 
+class _Elsewhere(Exception):
+    """This server isn't the Master any more: it did nothing."""
+
+
 class Writers:
     """`count` threads that create, edit and delete sessions at the Master until they are stopped. `changes`: how many
-    writes each sends, None for no bound."""
+    writes each sends, None for no bound. `move` sends them to another Master."""
 
     def __init__(
         self, api: Api, history: History, *, count: int, seed: int, prefix: str, changes: int | None = None
@@ -66,6 +70,10 @@ class Writers:
         if self._errors:
             raise self._errors[0]
 
+    def move(self, api: Api) -> None:
+        """Write there from now on."""
+        self._api = api
+
     def import_rows(self, count: int, seed: int) -> Write:
         """Import new sessions, as one change."""
         sessions = rows(count, seed=seed, prefix=f"{self._prefix} import")
@@ -85,13 +93,18 @@ class Writers:
         made = sent = 0
         while not self._stop.is_set() and (self._changes is None or sent < self._changes):
             choice = random_.random()
-            if not mine or (choice < 0.35 and len(mine) < KEPT_SESSIONS):
-                made += 1
-                mine.append(self._create({**rows(1, seed=number)[0], "name": f"{self._prefix} {number}-{made}"}))
-            elif choice < 0.85 or len(mine) < 2:
-                self._edit(random_.choice(mine), random_.randrange(1, 65_000))
-            else:
-                self._delete(mine.pop(random_.randrange(len(mine))))
+            try:
+                if not mine or (choice < 0.35 and len(mine) < KEPT_SESSIONS):
+                    made += 1
+                    mine.append(self._create({**rows(1, seed=number)[0], "name": f"{self._prefix} {number}-{made}"}))
+                elif choice < 0.85 or len(mine) < 2:
+                    self._edit(random_.choice(mine), random_.randrange(1, 65_000))
+                else:
+                    gone = mine[random_.randrange(len(mine))]
+                    self._delete(gone)
+                    mine.remove(gone)
+            except _Elsewhere:
+                self._stop.wait(RETRY_S)
             sent += 1
             if self._changes is None:
                 self._stop.wait(PAUSE_S)
@@ -144,9 +157,15 @@ class Writers:
                 if refused.status in (404, 412) and unsure and acted is not None and acted():
                     self._history.found_done(write)
                     return {}
+                if refused.code in ("slave", "superseded"):
+                    self._history.refuse(write)
+                    raise _Elsewhere from refused
                 if refused.status != 503 or time.monotonic() > deadline:
                     raise
             else:
+                if "revision" not in answer:  # it was kept as a change request, which nobody implements here
+                    self._history.refuse(write)
+                    raise _Elsewhere
                 self._history.acknowledge(write, answer)
                 return answer
             time.sleep(RETRY_S)

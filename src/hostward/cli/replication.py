@@ -195,7 +195,7 @@ def follow_server(
 @client_command(app, "rebuild-database")
 def rebuild_database(call: Call, yes: YesOption = False, wait: WaitOption = False) -> None:
     """Make this server's database node anew from the group: its files are removed, nothing is lost."""
-    _show_job(call, call.confirmed("POST", "replication/database/rebuild", {}, yes=yes), wait=wait)
+    show_job(call, call.confirmed("POST", "replication/database/rebuild", {}, yes=yes), wait=wait)
 
 
 @client_command(app, "test-connection")
@@ -306,7 +306,7 @@ def _nodes_table(items: Iterable[Mapping[str, Any]]) -> RenderableType:
                 f"{node.get('role')}\nv{node.get('version')}",
                 f"{node.get('status')}\n{node.get('state') or ''}",
                 "" if owns is None else f"{owns:g} %",
-                f"{node.get('host_id') or node.get('server') or ''}\n{'this server' if node.get('local_instance') else ''}",
+                f"{node.get('host_id') or node.get('server') or ''}\n{_here(node)}",
                 f"{node.get('revision')}\n{'' if lag is None else f'lag {lag}'}",
                 f"{synced}\n{_clock(node.get('compared_at'))}",
             )
@@ -339,3 +339,7 @@ def _checks_table(target: Mapping[str, Any], answer: Mapping[str, Any]) -> Rende
     return table(
         ("Check", "Result", "Detail"), rows, title=f"{server_words(target)}: {'ok' if answer.get('ok') else 'failed'}"
     )
+
+
+def _here(node: Mapping[str, Any]) -> str:
+    return "this server" if node.get("local_instance") else ""

@@ -131,7 +131,7 @@ class Applying:
             )
         refuse_mixed_loopback(fields["adapter"], str(reached.said["database"]["address"]))
         await self._try_back(master, fields, wanted.passphrase)
-        return self._start(state.role, author, **fields, master=master, fresh=True)
+        return self._start(state.role, author, **fields, master=master, fresh=True, epochs=())
 
     async def _try_back(self, master: Target, fields: dict[str, Any], passphrase: Passphrase | None) -> None:
         """The Master tries whether it reaches this server as well. Raises InvalidInput."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -80,6 +80,14 @@ class Following:
     since: Epoch = BEFORE_ALL
 
 
+KeepBeyond = Callable[[str], Awaitable[None]]
+"""Keeps what this registry has and that server's history doesn't, before it is replaced. Raises PeerError."""
+
+
+async def _keep_nothing(server_id: str) -> None:
+    """Where there is nothing that could be lost."""
+
+
 class Follower:
     """Applies what the Master of `following` commits. One lock serialises every way in."""
 
@@ -92,6 +100,7 @@ class Follower:
         self.following: Following | None = None
         self.target: Position | None = None
         self.reason = ""
+        self.keep_beyond: KeepBeyond = _keep_nothing
 
     @property
     def loaded(self) -> bool:
@@ -184,7 +193,7 @@ class Follower:
                     if server_id != following.master and content.position != self.target:
                         reasons.append("only the Master's own word counts for what it hasn't told this server yet")
                         continue
-                    if await self._replace(content, not_older_than):
+                    if await self._replace(content, not_older_than, server_id):
                         return
                     reasons.append("a snapshot was older than what this server has")
                 except HostwardError as error:
@@ -192,7 +201,7 @@ class Follower:
             store = self.sources.store()
             if store is not None:
                 found = await newest_stored(store, following.certificate)
-                if found is not None and await self._replace(found, not_older_than):
+                if found is not None and await self._replace(found, not_older_than, ""):
                     return
         raise PeerError("No server could give the configuration: " + "; ".join(reasons), code="timeout")
 
@@ -204,7 +213,7 @@ class Follower:
             if not changes:
                 content = (await self.sources.snapshot(server_id)).content(self._certificate_of(server_id))
                 async with self._lock:
-                    if not await self._replace(content, theirs):
+                    if not await self._replace(content, theirs, server_id):
                         raise PeerError("That server's content is older than it said.", code="busy")
                 return
             async with self._lock:
@@ -242,13 +251,19 @@ class Follower:
             raise PeerError("A snapshot came from a server that isn't a member.", code="group")
         return found.certificate
 
-    async def _replace(self, content: SnapshotContent, not_older_than: Position | None) -> bool:
+    async def _replace(self, content: SnapshotContent, not_older_than: Position | None, source: str) -> bool:
+        """`source` is the server that gave it, empty for the database: of that nobody can ask what it has not."""
         f = self.following
         epoch = content.position.epoch
         if f is None or content.group_id != f.group_id or epoch.server != f.master or epoch < f.since:
             return False
         if not_older_than is not None and content.position.revision < not_older_than.revision:
             return False
+        if content.group_id == self._group.group_id:
+            if not source and epoch != self._group.position.epoch:
+                return False
+            if source:
+                await self.keep_beyond(source)
         await self._group.replace(content)
         log.info("snapshot-loaded", revision=content.position.revision)
         return True

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
 from hostward.replication.acknowledgements import Acknowledgements, Nudge
 from hostward.replication.acts.server import ServerActs
+from hostward.replication.beyond import keep_beyond
 from hostward.replication.carrier import Carrier
 from hostward.replication.claims import Claims, Told
 from hostward.replication.content import ContentWatch
@@ -96,7 +98,6 @@ class GroupServer:
             state=self._state,
             jobs=Jobs(server, now),
             node=Node(data_dir, configuration, identity.server_id),
-            store=store,
             links=links,
             views=Views(group, self._ask_status, self._answered, now),
             follower=Follower(group, sources),
@@ -112,6 +113,7 @@ class GroupServer:
         )
         sources.parts = self.parts
         self.rotation = Rotation(self.parts, reload_tls)
+        self.parts.follower.keep_beyond = partial(keep_beyond, self.parts)
         self._claims = Claims(self.parts)
         self._promotion = Promotion(self.parts, self._claims)
         self._acts = ServerActs(self.parts, self._claims)

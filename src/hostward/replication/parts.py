@@ -54,7 +54,6 @@ class Parts:
     state: StateStore
     jobs: Jobs
     node: Node
-    store: CertificateStore
     links: Links
     views: Views
     follower: Follower

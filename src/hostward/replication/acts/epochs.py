@@ -6,12 +6,11 @@ the new Master's history doesn't have is kept as a change request before the reg
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import structlog
 
-from hostward.domain.changes import EMPTY_DIGEST, GENESIS_HASH, Change, Epoch, Position
+from hostward.domain.changes import Epoch
 from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import HostwardError, PeerError
 from hostward.replication.acts.node import NodeActs
@@ -117,7 +116,6 @@ class EpochActs:
             return
         server_id, known = await self._who_knows(record)
         if known.points[0] is not True or known.position.revision < p.group.position.revision:
-            await self._set_aside(server_id)
             await p.follower.load()
             return
         await p.follower.take_from(server_id, known.position)
@@ -144,56 +142,3 @@ class EpochActs:
             remedy=f"See whether {record.name} runs.",
             code="timeout",
         )
-
-    async def _set_aside(self, server_id: str) -> None:
-        """Keep, as change requests, what this registry has and the new Master's history doesn't; and, in case that
-        anybody should want it, the registry as it was."""
-        p = self._p
-        start = await self._common(server_id)
-        lost = p.group.changes_after(start.revision, max_bytes=1 << 62, max_count=1 << 30)
-        if lost is None:
-            raise PeerError("This registry doesn't hold its own latest changes.", code="group")
-        stamp = p.now().replace(":", "").replace("-", "")[:15]
-        await p.group.backup(p.data_dir / "backups" / f"before-following-{stamp}.db")
-        requests = await asyncio.to_thread(p.outbox.set_aside, lost, start)
-        log.warning("set-aside", after=start.revision, changes=len(lost), requests=requests)
-
-    async def _common(self, server_id: str) -> Position:
-        """The last position of this registry that lies on the other server's history; found by halving."""
-        p = self._p
-        with p.group.read() as reader:
-            position, oldest = reader.position(), reader.oldest_change()
-        low, high = (oldest or position.revision + 1) - 1, position.revision
-        while low < high:
-            middle = (low + high + 1) // 2
-            change = p.group.change(middle)
-            assert change is not None, "a registry holds its newest changes without a gap"
-            known = await p.follower.sources.known(server_id, [(middle, change.hash)])
-            if known.points[0] is False:
-                high = middle - 1
-            else:
-                low = middle
-        return self._position_at(min(low, self._bound()))
-
-    def _bound(self) -> int:
-        """The last revision of this registry that the coming epochs' records leave room for: those of this server's
-        epoch end where the next one starts, and a server that the others went on without has none."""
-        p = self._p
-        position = p.group.position
-        following = next(r for r in p.state.now.coming if r.epoch > position.epoch)
-        if following.start.epoch == position.epoch:
-            return following.start.revision
-        revision = position.revision
-        while (change := p.group.change(revision)) is not None and change.epoch == position.epoch:
-            revision -= 1
-        return revision
-
-    def _position_at(self, revision: int) -> Position:
-        """Where the registry stood after a change that it holds, or right before the oldest."""
-        p = self._p
-        here = p.group.change(revision)
-        if here is not None:
-            return Position(here.epoch, here.revision, here.hash, here.digest)
-        following: Change | None = p.group.change(revision + 1)
-        epoch = following.epoch if following else p.group.position.epoch
-        return Position(epoch, revision, following.previous if following else GENESIS_HASH, EMPTY_DIGEST)

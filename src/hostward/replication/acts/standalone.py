@@ -40,10 +40,11 @@ class StandaloneActs:
         p.follower.follow(None)
         p.life.admitted, p.life.caught_up = None, False
         epoch = p.group.position.epoch
+        await p.group.hold(None)
         await p.group.rebase(group_id=p.new_id(), epoch=Epoch(epoch.number + 1, p.server_id))
         await p.group.commit("replication", forget_membership)
         p.state.update(
             master_id="", master_certificate="", master_group="", backup_group="", ring_formed="", master=None,
-            earlier=(), passphrase_id="", passphrase_author="", removed="",
+            earlier=(), passphrase_id="", passphrase_author="", removed="", epochs=(), refused=(),
         )  # fmt: skip
         return ""

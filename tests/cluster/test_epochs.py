@@ -1,0 +1,266 @@
+"""Forced promotion, and everybody else: who follows, who doesn't, and what becomes of each change."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.api import Refused
+from tests.support.history import History, assert_kept
+from tests.support.inventory import rows
+from tests.support.light import LightGroup
+from tests.support.server import Server
+from tests.support.waiting import always, eventually
+
+from hostward.replication.goals import Goal
+
+pytestmark = pytest.mark.cluster
+
+ENDS_WITHIN_S = 90.0
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[LightGroup]:
+    yield from _formed(LightGroup(tmp_path, count=3))
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[LightGroup]:
+    yield from _formed(LightGroup(tmp_path, count=2))
+
+
+def _formed(group: LightGroup) -> Iterator[LightGroup]:
+    try:
+        group.form()
+        yield group
+    finally:
+        group.destroy()
+
+
+def write(server: Server, history: History, name: str) -> dict[str, object]:
+    """One session, noted; the answer's `replicated`."""
+    noted = history.begin({})
+    answer = server.api.post("sessions", history.mark(noted, {**rows(1)[0], "name": name}))
+    history.acknowledge(noted, answer)
+    found: dict[str, object] = answer["replicated"]
+    return found
+
+
+def refused_by(at: Server, path: str, **body: object) -> Refused:
+    with pytest.raises(Refused) as refused:
+        at.api.post(path, body)
+    return refused.value
+
+
+def promote(server: Server) -> None:
+    server.api.post("replication/promote", {"confirm": True})
+    eventually(lambda: server.api.health("master")[0] == 200, within_s=ENDS_WITHIN_S)
+
+
+def cut_off(group: LightGroup) -> None:
+    for server in group.servers:
+        assert server.gate is not None
+        server.gate.shut()
+
+
+def reconnect(*servers: Server) -> None:
+    for server in servers:
+        assert server.gate is not None
+        server.gate.open()
+
+
+@pytest.mark.feature("R27")
+def test_a_group_of_two_whose_master_died(pair: LightGroup) -> None:
+    old, new, history = pair.master, pair.slaves[0], History()
+    assert write(old, history, "confirmed by both")["confirmed"] is True
+    cut_off(pair)
+    assert write(old, history, "the old Master's alone")["confirmed"] is False
+    old.kill()
+    reconnect(old, new)
+    assert refused_by(new, "replication/promote").code == "confirmation-required"
+    # Killed when it begins: it goes on where it was.
+    new.restart(env={"HOSTWARD_FAILPOINT": Goal.EPOCH.name})
+    new.api.post("replication/promote", {"confirm": True})
+    assert new.wait_ended(ENDS_WITHIN_S) == -signal.SIGKILL
+    new.start()
+    eventually(lambda: new.api.health("master")[0] == 200, within_s=ENDS_WITHIN_S)
+    write(new, history, "of the new Master")
+    assert [s["host"] for s in new.api.status()["slaves"]] == [old.host]
+    # The old one returns, and is killed once more in the middle of going over.
+    old.start(env={"HOSTWARD_FAILPOINT": Goal.ADOPTED.name}, wait=False)
+    assert old.wait_ended(ENDS_WITHIN_S) == -signal.SIGKILL
+    old.start()
+    pair.wait_led_by(new)
+    assert any("before-following" in b["name"] for b in old.api.get("backups")["items"])
+    write(new, history, "confirmed again")
+    pair.wait_equal()
+    assert_kept_with_requests(pair, history, 1)
+
+
+def assert_kept_with_requests(group: LightGroup, history: History, count: int) -> None:
+    """So many writes were set aside, each as a change request that all servers know."""
+
+    def carried() -> bool:
+        found = [r for r in group.master.api.get("change-requests")["items"] if r["set_aside"]]
+        return len(found) == count
+
+    eventually(carried, within_s=ENDS_WITHIN_S)
+    group.wait_equal()
+    before = len(history.acknowledged)
+    assert_kept(history, group.servers)
+    assert before - len(history.acknowledged) == count
+
+
+@pytest.mark.feature("R27")
+def test_a_master_that_was_halted_while_a_slave_was_promoted(pair: LightGroup) -> None:
+    """It refuses changes as soon as it goes on, whatever comes first."""
+    old, new, history = pair.master, pair.slaves[0], History()
+    assert refused_by(new, "replication/promote", confirm=True).code == "master-answers"
+    cut_off(pair)
+    write(old, history, "not replicated")
+    old.sigstop()
+    reconnect(old, new)
+    promote(new)
+    write(new, history, "of the new Master")
+    old.sigcont()
+    refused = refused_by(old, "sessions", **rows(1, prefix="Too late")[0])
+    assert refused.status in (409, 503), refused
+    pair.wait_led_by(new)
+    assert_kept_with_requests(pair, history, 1)
+
+
+@pytest.mark.feature("R27")
+def test_others_follow_after_a_confirmation_or_when_their_master_does(three: LightGroup) -> None:
+    old, new, third, history = *three.servers, History()
+    old.kill()
+    promote(new)
+    claim = eventually(lambda: third.api.status()["claim"], within_s=ENDS_WITHIN_S)
+    assert (claim["server_name"], claim["not_asked"]) == (new.name, [old.name])
+    assert any(new.name in w for w in third.api.status()["warnings"])
+    assert write(new, history, "nobody follows yet")["confirmed"] is False
+    assert third.api.status()["epoch"] != new.api.status()["epoch"]
+    assert refused_by(third, "replication/follow", server=old.name, confirm=True).code == "not-found"
+    assert refused_by(third, "replication/promote", confirm=True).code == "claimed"
+    assert refused_by(third, "replication/follow", server=new.name).code == "confirmation-required"
+    third.api.post("replication/follow", {"server": new.name, "confirm": True})
+    eventually(lambda: write(new, history, "followed")["confirmed"], within_s=ENDS_WITHIN_S)
+    old.start()
+    three.wait_led_by(new)
+    assert third.api.status()["claim"] is None
+    # Again, the other way round: the third isn't asked, but its Master follows.
+    new.kill()
+    promote(old)
+    eventually(lambda: third.api.status()["claim"], within_s=ENDS_WITHIN_S)
+    new.start()
+    three.wait_led_by(old)
+    write(old, history, "after all of it")
+    three.wait_equal()
+    assert_kept(history, three.servers)
+
+
+@pytest.mark.feature("R27")
+def test_a_slave_that_promotes_itself_is_not_believed(three: LightGroup) -> None:
+    """Neither by the Master, which was in contact all the time, also after it has been restarted, nor by the other
+    Slave; an administrator may still decide for it."""
+    master, liar, third, history = *three.servers, History()
+    assert refused_by(liar, "replication/promote", confirm=True).code == "master-answers"
+    liar.api.post("replication/promote", {"confirm": True, "insist": True})
+    eventually(lambda: liar.api.health("master")[0] == 200, within_s=ENDS_WITHIN_S)
+    for server in (master, third):
+        eventually(lambda s=server: s.api.status()["claim"], within_s=ENDS_WITHIN_S)  # type: ignore[misc]
+    always(lambda: master.api.health("master")[0] == 200, for_s=8)
+    assert write(master, history, "of the Master")["confirmed"] is True
+    master.restart()
+    eventually(lambda: master.api.health("master")[0] == 200, within_s=ENDS_WITHIN_S)
+    eventually(lambda: master.api.status()["claim"], within_s=ENDS_WITHIN_S)
+    write(master, history, "after a restart")
+    assert write(liar, History(), "of the liar")["have"] == 1
+    roles = {s.name: s.api.status()["role"] for s in three.servers}
+    assert roles == {master.name: "master", liar.name: "master", third.name: "slave"}
+    # An administrator of the Master decides that it shall be so: the other Slave needs no further word.
+    master.api.post("replication/follow", {"server": liar.name, "confirm": True})
+    three.wait_led_by(liar)
+
+
+@pytest.mark.feature("R27")
+def test_the_furthest_slaves_changes_are_taken_or_become_requests(three: LightGroup) -> None:
+    old, near, far = three.servers
+    halted_alone(near)
+    assert write(old, History(), "taken from the furthest")["confirmed"] is True
+    old.kill()
+    goes_on(near)
+    promote(near)
+    assert [s["name"] for s in near.api.export()] == ["taken from the furthest"]
+    far.api.post("replication/follow", {"server": near.name, "confirm": True})
+    old.start()
+    three.wait_led_by(near)
+    # Once more, and now the furthest can't be asked either.
+    halted_alone(old)
+    assert write(near, History(), "of who can't be asked")["confirmed"] is True
+    near.kill()
+    far.sigstop()
+    goes_on(old)
+    promote(old)
+    assert [s["name"] for s in old.api.export()] == ["taken from the furthest"]
+    far.sigcont()
+    claim = eventually(lambda: far.api.status()["claim"], within_s=ENDS_WITHIN_S)
+    assert set(claim["not_asked"]) == {near.name, far.name}
+    far.api.post("replication/follow", {"server": old.name, "confirm": True})
+    near.start()
+    three.wait_led_by(old)
+    # Both had it, both brought it: it is one request.
+    requests = eventually(lambda: old.api.get("change-requests")["items"], within_s=ENDS_WITHIN_S)
+    assert len(requests) == 1
+    assert requests[0]["set_aside"] is True
+    three.wait_equal()
+    assert [s["name"] for s in far.api.export()] == ["taken from the furthest"]
+
+
+def halted_alone(server: Server) -> None:
+    """It gets nothing any more."""
+    assert server.gate is not None
+    server.gate.shut()
+    server.sigstop()
+
+
+def goes_on(server: Server) -> None:
+    assert server.gate is not None
+    server.sigcont()
+    server.gate.open()
+
+
+@pytest.mark.feature("R27")
+def test_a_master_restored_from_an_old_backup_of_its_files(pair: LightGroup, tmp_path: Path) -> None:
+    """It takes what its Slave has, of its own epoch and of later ones; and no change is lost that it had accepted."""
+    master, slave, history = pair.master, pair.slaves[0], History()
+    write(master, history, "before the backup")
+    pair.wait_equal()
+    master.stop()
+    shutil.copytree(master.data_dir, tmp_path / "backup")
+    master.start()
+    pair.wait_writable()
+    write(master, history, "after the backup")
+    pair.wait_equal()
+    restore(master, tmp_path / "backup")
+    pair.wait_writable()
+    write(master, history, "after the first restore")
+    pair.wait_equal()
+    assert_kept(history, pair.servers)
+    master.kill()
+    promote(slave)
+    write(slave, history, "of the next epoch")
+    restore(master, tmp_path / "backup")
+    pair.wait_led_by(slave)
+    assert_kept(history, pair.servers)
+    assert slave.api.get("change-requests")["items"] == []
+
+
+def restore(server: Server, backup: Path) -> None:
+    if server.running:
+        server.kill()
+    shutil.rmtree(server.data_dir)
+    shutil.copytree(backup, server.data_dir)
+    server.start()
