@@ -1,5 +1,5 @@
 """One group of three for all tests that need one. A test that leaves it broken costs the next one a new group, nothing
-more."""
+more. Two processes share the tests: those of the one group stay together, and so do those of a module's own servers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,22 @@ from tests.support.group import Group
 from tests.support.history import History, assert_kept
 from tests.support.keeper import Keeper
 from tests.support.server import Server, end_all
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function):
+            together = _together(item)
+            if together is not None:
+                item.add_marker(pytest.mark.xdist_group(together))
+
+
+def _together(item: pytest.Function) -> str | None:
+    if "keeper" in item.fixturenames:
+        return "group"
+    definitions = item._fixtureinfo.name2fixturedefs
+    shared = any(d.scope == "module" for found in definitions.values() for d in found)
+    return item.path.name if shared else None
 
 
 @pytest.fixture(scope="session")

@@ -19,10 +19,11 @@ from hostward.replication.failpoints import die_at
 from hostward.replication.members import JOINED, Member
 from hostward.replication.messages import Message
 from hostward.replication.parts import Parts
-from hostward.replication.survey import Survey, survey
+from hostward.replication.survey import Answer, Survey, survey
 
 HAND_OVER_TIMEOUT_S = 5.0
 ASK_EVERY_S = 0.05
+LOOK_EVERY_S = 0.5
 STATUS_TIMEOUT_S = 2.0
 SUPERSEDED_TIMEOUT_S = 10.0
 LOOK_TIMEOUT_S = 8.0
@@ -170,10 +171,8 @@ class Promotion:
         """Make this Slave the Master without the Master; the job's id. Raises Conflict or ConfirmationRequired."""
         p = self._p
         self._check_promotable()
-        found = await survey(p, self._claims)
+        found = await (survey(p, self._claims) if insist else self._survey_without_master())
         self._check_promotable()
-        if not insist:
-            self._check_needed(found)
         if not confirmed:
             raise ConfirmationRequired(
                 "Forced promotion: are you sure?",
@@ -210,21 +209,22 @@ class Promotion:
                 code="claimed",
             )
 
-    def _check_needed(self, found: Survey) -> None:
-        master_id = self._p.state.now.master_id
-        remedy = "Use the planned switch-over on the Master; or insist, if that is what is wanted."
-        for answer in found.answered:
-            if answer.member.server_id == master_id:
-                raise Conflict(
-                    "The Master answers this server: there is no need for force.", remedy=remedy, code="master-answers"
-                )
-            silent_s = answer.status.get("master_silent_s")
-            if answer.status.get("master") == master_id and silent_s is not None and silent_s < GAP_S:
-                raise Conflict(
-                    f"The Master can't be reached from here, but {answer.member.name} reaches it.",
-                    remedy=remedy,
-                    code="master-answers",
-                )
+    async def _survey_without_master(self) -> Survey:
+        """What the others say once nobody reaches the Master. A Slave that heard it a moment ago is asked again, as
+        the Master may just have died. Raises Conflict "master-answers"."""
+        p, loop = self._p, asyncio.get_running_loop()
+        deadline = loop.time() + SILENT_S
+        while True:
+            found = await survey(p, self._claims)
+            master_id = p.state.now.master_id
+            if any(a.member.server_id == master_id for a in found.answered):
+                raise _not_needed("The Master answers this server: there is no need for force.")
+            reaches = next((a.member.name for a in found.answered if _hears(a, master_id)), None)
+            if reaches is None:
+                return found
+            if loop.time() > deadline:
+                raise _not_needed(f"The Master can't be reached from here, but {reaches} reaches it.")
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def _wait_until_silent(self) -> None:
         """A Master that was only halted notices, when it goes on, that it was away for longer than a moment."""
@@ -232,11 +232,7 @@ class Promotion:
         deadline = asyncio.get_running_loop().time() + SILENT_S + 1
         while (silent_s := self._claims.contacts.silent_s(p.state.now.master_id)) < SILENT_S:
             if asyncio.get_running_loop().time() > deadline:
-                raise Conflict(
-                    f"The Master answered {silent_s:.0f} seconds ago.",
-                    remedy="Use the planned switch-over on the Master; or insist, if that is what is wanted.",
-                    code="master-answers",
-                )
+                raise _not_needed(f"The Master answered {silent_s:.0f} seconds ago.")
             await asyncio.sleep(ASK_EVERY_S)
 
     def _consequences(self, found: Survey, *, insist: bool) -> list[str]:
@@ -320,6 +316,17 @@ class Promotion:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _hears(answer: Answer, master_id: str) -> bool:
+    """Whether that server is a Slave of the Master, and heard it a moment ago."""
+    silent_s = answer.status.get("master_silent_s")
+    return answer.status.get("master") == master_id and silent_s is not None and bool(silent_s < GAP_S)
+
+
+def _not_needed(message: str) -> Conflict:
+    remedy = "Use the planned switch-over on the Master; or insist, if that is what is wanted."
+    return Conflict(message, remedy=remedy, code="master-answers")
 
 
 def _url(them: Member) -> str:
