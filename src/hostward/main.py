@@ -189,7 +189,7 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
     server = ServerRegistry.open(data_dir / "server.db")
     group = GroupRegistry.open(data_dir / "group.db", server_id=identity.server_id, sign=identity.sign, now=now)
     group.signer = signer_for(identity)
-    stores, tls = _stores(data_dir, server, identity), server_context(identity)
+    stores, tls = certificate_stores(data_dir, server, identity), server_context(identity)
     replication = GroupServer(
         data_dir=data_dir, configuration=configuration, identity=identity, group=group, server=server,
         store=stores["mss"], now=now, version=__version__, new_id=lambda: uuid.uuid4().hex,
@@ -274,7 +274,7 @@ class _StoreInServerDb:
         self.server.put(f"certificates:{self.key}", entries)
 
 
-def _stores(data_dir: Path, server: ServerRegistry, identity: ServerIdentity) -> dict[str, CertificateStore]:
+def certificate_stores(data_dir: Path, server: ServerRegistry, identity: ServerIdentity) -> dict[str, CertificateStore]:
     return {
         key: CertificateStore(
             key, _StoreInServerDb(server, key), data_dir / "certificates", time.time,

@@ -6,6 +6,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.api import Refused
@@ -58,6 +59,20 @@ def refused_by(at: Server, path: str, **body: object) -> Refused:
 def promote(server: Server) -> None:
     server.api.post("replication/promote", {"confirm": True})
     eventually(lambda: server.api.health("master")[0] == 200, within_s=ENDS_WITHIN_S)
+
+
+def follow(server: Server, claimant: Server) -> dict[str, Any]:
+    """As soon as it has heard the claim, which it then answers."""
+
+    def heard() -> dict[str, Any]:
+        claim = server.api.status()["claim"]
+        assert claim is not None, "no claim was heard"
+        assert claim["server_name"] == claimant.name
+        return dict(claim)
+
+    claim = eventually(heard, within_s=ENDS_WITHIN_S)
+    server.api.post("replication/follow", {"server": claimant.name, "confirm": True})
+    return claim
 
 
 def cut_off(group: LightGroup) -> None:
@@ -175,13 +190,12 @@ def test_a_slave_that_promotes_itself_is_not_believed(three: LightGroup) -> None
     assert write(master, history, "of the Master")["confirmed"] is True
     master.restart()
     eventually(lambda: master.api.health("master")[0] == 200, within_s=ENDS_WITHIN_S)
-    eventually(lambda: master.api.status()["claim"], within_s=ENDS_WITHIN_S)
     write(master, history, "after a restart")
     assert write(liar, History(), "of the liar")["have"] == 1
     roles = {s.name: s.api.status()["role"] for s in three.servers}
     assert roles == {master.name: "master", liar.name: "master", third.name: "slave"}
     # An administrator of the Master decides that it shall be so: the other Slave needs no further word.
-    master.api.post("replication/follow", {"server": liar.name, "confirm": True})
+    follow(master, liar)
     three.wait_led_by(liar)
 
 
@@ -194,7 +208,7 @@ def test_the_furthest_slaves_changes_are_taken_or_become_requests(three: LightGr
     goes_on(near)
     promote(near)
     assert [s["name"] for s in near.api.export()] == ["taken from the furthest"]
-    far.api.post("replication/follow", {"server": near.name, "confirm": True})
+    follow(far, near)
     old.start()
     three.wait_led_by(near)
     # Once more, and now the furthest can't be asked either.
@@ -206,9 +220,8 @@ def test_the_furthest_slaves_changes_are_taken_or_become_requests(three: LightGr
     promote(old)
     assert [s["name"] for s in old.api.export()] == ["taken from the furthest"]
     far.sigcont()
-    claim = eventually(lambda: far.api.status()["claim"], within_s=ENDS_WITHIN_S)
+    claim = follow(far, old)
     assert set(claim["not_asked"]) == {near.name, far.name}
-    far.api.post("replication/follow", {"server": old.name, "confirm": True})
     near.start()
     three.wait_led_by(old)
     # Both had it, both brought it: it is one request.

@@ -17,6 +17,7 @@ from tests.support.waiting import eventually
 
 from hostward import __version__
 from hostward.domain.changes import Operation
+from hostward.main import certificate_stores, make_data_dir
 from hostward.registry.group import GroupRegistry, Reader
 from hostward.registry.server import ServerRegistry
 from hostward.replication.members import JOINED, Member, put_ring_generation, slave_table_changes
@@ -41,13 +42,6 @@ class LightGroup(Group):
         self.servers = [LightServer(f"server{n + 1}", directory, gated=True) for n in range(count)]
 
     def form(self) -> None:
-        for server in self.servers:
-            server.start(wait=False)
-        for server in self.servers:
-            server.wait_live()
-        self.exchange_certificates()
-        for server in self.servers:
-            server.stop()
         asyncio.run(_write_files(self.servers))
         for server in self.servers:
             server.start(wait=False)
@@ -69,7 +63,9 @@ class LightGroup(Group):
 
 async def _write_files(servers: Sequence[Server]) -> None:
     """What the servers' files hold after the Slaves have joined."""
-    identities = [load_or_create(s.data_dir, s.host, [], datetime.now(UTC)) for s in servers]
+    for server in servers:
+        make_data_dir(server.data_dir)
+    identities = [load_or_create(s.data_dir, s.host, [s.address], datetime.now(UTC)) for s in servers]
     members = [_member(s, i) for s, i in zip(servers, identities, strict=True)]
     master = _opened(servers[0], identities[0])
 
@@ -82,8 +78,8 @@ async def _write_files(servers: Sequence[Server]) -> None:
         registry = _opened(server, identity)
         await registry.replace(master.snapshot())
         registry.close()
-    for server, member in zip(servers, members, strict=True):
-        _write_state(server, member, members[0], master.group_id)
+    for server, member, identity in zip(servers, members, identities, strict=True):
+        _write_own(server, member, members, master.group_id, identity)
     master.close()
 
 
@@ -114,7 +110,9 @@ def _member(server: Server, identity: ServerIdentity) -> Member:
     )
 
 
-def _write_state(server: Server, member: Member, master: Member, group_id: str) -> None:
+def _write_own(server: Server, member: Member, members: Sequence[Member], group_id: str, own: ServerIdentity) -> None:
+    """What is this server's alone: whom it trusts, its role, and its Master."""
+    master = members[0]
     state: dict[str, object] = {"role": "master", "adapter": server.address, "protocol": "https"}
     if member is not master:
         target = {"host": master.host, "port": master.port, "context": master.context}
@@ -122,4 +120,8 @@ def _write_state(server: Server, member: Member, master: Member, group_id: str) 
         state |= {"master_certificate": master.certificate, "backup_group": group_id}
     registry = ServerRegistry.open(server.data_dir / "server.db")
     registry.put(KEY, state)
+    trusted = certificate_stores(server.data_dir, registry, own)["mss"]
+    for other in members:
+        if other is not member:
+            trusted.import_text(other.certificate, other.name)
     registry.close()
