@@ -9,6 +9,7 @@ import pytest
 from tests.support.group import Group
 from tests.support.history import History, assert_kept
 from tests.support.keeper import Keeper
+from tests.support.light import LightGroup
 from tests.support.server import Server, end_all
 
 
@@ -38,6 +39,17 @@ def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keeper]:
 def group(keeper: Keeper) -> Group:
     """Three servers, Up and equal; the first is the Master."""
     return keeper.group()
+
+
+@pytest.fixture(scope="module")
+def light(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LightGroup]:
+    """Three servers without database nodes, equal; the first is the Master. A module's tests share it."""
+    group = LightGroup(tmp_path_factory.mktemp("light"), count=3)
+    try:
+        group.form()
+        yield group
+    finally:
+        group.destroy()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from tests.support.api import Refused
 from tests.support.command import hostward
 from tests.support.group import Group
 from tests.support.inventory import as_csv, rows
+from tests.support.light import LightGroup
 from tests.support.registry_file import read_registry
 from tests.support.server import Server
 from tests.support.waiting import eventually
@@ -54,6 +55,17 @@ def times_in_log(master: Server, comment: str) -> int:
 def times_deposited(master: Server, request: dict[str, Any]) -> int:
     log = read_registry(master.group_file).log
     return sum((kind, id_) == ("change-request-content", request["id"]) for e in log for kind, id_, _ in e.operations)
+
+
+@pytest.fixture
+def group(light: LightGroup) -> LightGroup:
+    light.wait_writable()
+    return light
+
+
+@pytest.fixture
+def slave(group: Group) -> Server:
+    return group.slaves[0]
 
 
 @pytest.fixture
@@ -207,4 +219,4 @@ def test_a_request_survives_every_death_on_its_way_and_acts_once(
     for n, request in enumerate(made):
         master.api.post(f"change-requests/{request['id']}/reject", {"reason": "Enough."})
         assert times_in_log(master, f"{session['id']} {n}") == 0
-    group.wait_settled()
+    group.wait_equal()

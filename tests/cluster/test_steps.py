@@ -26,7 +26,7 @@ STEP_WITHIN_S = 90.0
 DONE_WITHIN_S = 120.0
 SESSIONS = 100
 # Nothing is left to do at these steps on a server that has just become a Master or Slave.
-PASSED_OVER = {Goal.RING, Goal.CLEAN_NODE, Goal.ADDRESS, Goal.OWNS}
+PASSED_OVER = {Goal.EPOCH, Goal.ADOPTED, Goal.RING, Goal.CLEAN_NODE, Goal.ADDRESS, Goal.OWNS}
 
 
 @pytest.fixture(scope="module")
