@@ -22,11 +22,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _together(item: pytest.Function) -> str | None:
-    if "keeper" in item.fixturenames:
-        return "group"
-    definitions = item._fixtureinfo.name2fixturedefs
-    shared = any(d.scope == "module" for found in definitions.values() for d in found)
-    return item.path.name if shared else None
+    for name, definitions in item._fixtureinfo.name2fixturedefs.items():
+        if definitions[-1].baseid:  # else it is pytest's own
+            match definitions[-1].scope:
+                case "session":
+                    return name
+                case "module":
+                    return item.path.name
+    return None
 
 
 @pytest.fixture(scope="session")

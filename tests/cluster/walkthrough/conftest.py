@@ -63,3 +63,12 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
     yield three
     for server in three.all:
         server.destroy()
+
+
+@pytest.fixture
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server as it is when it was just installed."""
+    server = Server("alone", tmp_path_factory.mktemp("alone"))
+    server.start()
+    yield server
+    server.destroy()

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from tests.cluster.walkthrough.steps import apply_with_confirmation, configure_master, wait_alone_in_details
 from tests.support.inventory import rows
 from tests.support.server import Server
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server("alone", tmp_path_factory.mktemp("alone"))
-    server.start()
-    yield server
-    server.destroy()
 
 
 @pytest.mark.feature("R14")
