@@ -110,7 +110,8 @@ def follow_job(api: ApiClient, job_id: str, progress: Progress, *, deadline_s: f
 
 
 def _show_steps(job: Mapping[str, Any], shown: dict[str, str], progress: Progress) -> None:
-    """Print what has changed since the last look. `shown` keeps each step's last state, by its place and name."""
+    """Print what has changed since the last look; a step that had nothing to do is nothing to tell. `shown` keeps each
+    step's last state, by its place and name."""
     for place, step in enumerate(job.get("steps") or []):
         name, state = str(step.get("name")), str(step.get("state"))
         detail = str(step.get("detail") or "")
@@ -120,6 +121,8 @@ def _show_steps(job: Mapping[str, Any], shown: dict[str, str], progress: Progres
             progress.step(_words(name))
             percent = job.get("progress_percent")
             progress.note(f"{detail} ({percent:.0f} %)" if percent is not None else detail)
+        elif state == "done" and before in (None, "pending") and step.get("started") == step.get("ended"):
+            continue
         elif state != before and state in ("done", "failed"):
             words = f"{_words(name)}: {detail}" if detail else _words(name)
             (progress.done if state == "done" else progress.failed)(words)

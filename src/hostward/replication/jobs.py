@@ -18,7 +18,7 @@ PENDING, RUNNING, DONE, FAILED = "pending", "running", "done", "failed"
 
 @dataclass(frozen=True, slots=True)
 class JobStep:
-    """One step. Times are ISO 8601 UTC, empty where it hasn't come to that."""
+    """One step. Times are ISO 8601 UTC, empty where it hasn't come to that; equal where nothing was left to do."""
 
     name: str
     state: str = PENDING
@@ -96,14 +96,12 @@ class Jobs:
         job = self.running
         if job is None:
             return
-        steps = []
+        steps, now = [], self._now()
         for i, step in enumerate(job.steps):
             if i < current and step.state != DONE:
-                steps.append(
-                    replace(step, state=DONE, started=step.started or self._now(), ended=self._now(), detail="")
-                )
+                steps.append(replace(step, state=DONE, started=step.started or now, ended=now, detail=""))
             elif i == current and (step.state != RUNNING or step.detail != reason):
-                steps.append(replace(step, state=RUNNING, started=step.started or self._now(), ended="", detail=reason))
+                steps.append(replace(step, state=RUNNING, started=step.started or now, ended="", detail=reason))
             elif i > current and step.state != PENDING:
                 steps.append(JobStep(step.name))
             else:

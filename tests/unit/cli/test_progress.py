@@ -34,6 +34,16 @@ def test_each_step_is_shown_once_and_a_broken_connection_is_borne() -> None:
         (200, job("running", ("Start the node", "done", ""), ("Join", "running", "60 %"))),
         (200, job("done", ("Start the node", "done", ""), ("Join", "done", ""))),
     ]
+    assert lines_of(answers) == ["… Start the node", "✓ Start the node", "… Join", "✓ Join"]
+
+
+def test_a_step_that_had_nothing_to_do_is_not_shown() -> None:
+    idle = {"name": "Begin a new epoch", "state": "done", "detail": "", "started": "12:00", "ended": "12:00"}
+    quick = {"name": "Report to the Master", "state": "done", "detail": "", "started": "12:00", "ended": "12:01"}
+    assert lines_of([(200, {**job("done"), "steps": [idle, quick]})]) == ["✓ Report to the Master"]
+
+
+def lines_of(answers: list[tuple[int, Any]]) -> list[str]:
     out = io.StringIO()
     with (
         answering(*answers) as server,
@@ -41,7 +51,7 @@ def test_each_step_is_shown_once_and_a_broken_connection_is_borne() -> None:
         Progress(Console(file=out, width=100, markup=False)) as progress,
     ):
         assert follow_job(api, "j", progress)["state"] == "done"
-    assert out.getvalue().splitlines() == ["… Start the node", "✓ Start the node", "… Join", "✓ Join"]
+    return out.getvalue().splitlines()
 
 
 def test_a_job_that_never_ends_is_left_to_the_server() -> None:
