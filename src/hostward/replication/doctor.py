@@ -190,14 +190,14 @@ def _trust(p: Picture) -> Iterator[Finding]:
     for paper in p.papers:
         whose = "This server's own certificate" if paper.own else f"The certificate {paper.name}"
         days = abs(paper.days_left)
+        where = "here" if paper.own else "on that server"
+        remedy = f"Renew it {where}: hostward certificate renew. The group's servers learn the new one by themselves."
         if paper.days_left < 0:
-            remedy = "Renew it, and import the new one on the other servers."
             yield Finding("certificate-expired", paper.name, f"{whose} expired {days:.0f} days ago.", remedy)
         elif paper.days_left < 60:
-            remedy = "Renew it in time, and import the new one on the other servers."
             yield Finding("certificate-expiring", paper.name, f"{whose} expires in {days:.0f} days.", remedy)
     if p.passphrase_is_default and p.role is not Role.STANDALONE:
-        remedy = "Change it on all servers of the group; the certificates are what keeps strangers out meanwhile."
+        remedy = "Change it on the Master: hostward replication change-passphrase. The certificates keep strangers out."
         yield Finding("passphrase-default", p.name, "The default passphrase is in use.", remedy)
 
 
