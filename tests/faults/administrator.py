@@ -26,6 +26,7 @@ PATIENCE_S = 20.0
 ALONE_WITHIN_S = 60.0
 HEALED_WITHIN_S = 180.0
 LATER = ("not-up", "busy", "connection-database")
+OTHER_GROUP = "other-group"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,18 @@ class Administrator:
         self._stream.aim(place.server, self._line)
 
     def _slave(self, place: Place) -> None:
-        """The guide's 5.13.3, "Add a slave to the master server" and "Configure slave server"."""
+        """The guide's 5.13.3, "Add a slave to the master server" and "Configure slave server"; from another group by
+        way of Standalone, as it is told to."""
+        try:
+            self._join(place)
+        except Refused as refused:
+            if refused.code != OTHER_GROUP:
+                raise
+            self._standalone(place)
+            self.settle_alone(place)
+            self._join(place)
+
+    def _join(self, place: Place) -> None:
         master = self.master
         assert master is not None
         for other in self.places:

@@ -97,6 +97,8 @@ class Stream:
             elif refused.status not in (409, 503):
                 raise
             return
+        if "replicated" not in answer:  # it isn't the Master any more: a change request, which nobody implements here
+            return
         confirmed = bool(answer["replicated"]["confirmed"])
         line.note(name, value, confirmed=confirmed)
         self.counts["acknowledged"] += 1

@@ -40,7 +40,7 @@ class Monitor:
         while not self._stop.wait(LOOK_EVERY_S):
             try:
                 status = server.api.status()
-            except (httpx.TransportError, Refused):
+            except (httpx.TransportError, Refused, OSError):  # OSError: it is being destroyed, with its certificate
                 continue
             group, revision = str(status["group"]), int(status["revision"])
             epoch = str(status["epoch"])

@@ -134,6 +134,7 @@ class Conversation:
                 "role": p.state.now.role.value,
                 "group": p.group.group_id,
                 "master_group": "" if p.state.now.removed else p.state.now.master_group,
+                "master_id": p.state.now.master_id,
                 "database": p.node.summary(),
             },
         )

@@ -109,17 +109,20 @@ class SlaveTable:
         return self._p.jobs.start(f"remove {name}", author, goal_names(Role.MASTER)).id
 
     def _check_free(self, target: Target, said: dict[str, object]) -> None:
-        """Raises InvalidInput where the server is another group's."""
+        """Raises InvalidInput where the server is another group's. A Slave whose Master is this server, with a group
+        that is no more, is none."""
         there, mine = f"{target.host}:{target.port}", self._p.group.group_id
         other = said.get("server") != self._p.server_id and said.get("group") != mine
         if said.get("role") == Role.MASTER.value and other:
             raise _refused(
                 f"The server at {there} is the Master of a group of its own.", "Set it to Standalone there first."
             )
-        if said.get("role") == Role.SLAVE.value and said.get("master_group") not in ("", None, mine):
+        theirs = said.get("master_group") not in ("", None, mine) and said.get("master_id") != self._p.server_id
+        if said.get("role") == Role.SLAVE.value and theirs:
             raise _refused(
                 f"The server at {there} is a Slave of another group.",
                 "Set it to Standalone there first: it then leaves that group in order.",
+                "other-group",
             )
 
     def _tell(self, leaving: Sequence[Member], job_id: str) -> None:
@@ -155,5 +158,5 @@ def _not_updated(them: Member, error: HostwardError, *, removed: bool) -> str:
     return f"{them.name} could not be updated: {error.message} This is expected of a server that is down. {then}"
 
 
-def _refused(problem: str, remedy: str) -> InvalidInput:
-    return InvalidInput(problem, remedy=remedy, mistakes=[Mistake("slaves", problem, remedy)])
+def _refused(problem: str, remedy: str, code: str | None = None) -> InvalidInput:
+    return InvalidInput(problem, remedy=remedy, code=code, mistakes=[Mistake("slaves", problem, remedy)])
