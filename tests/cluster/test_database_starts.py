@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,8 @@ SAID_WITHIN_S = 40.0
 """From the death of a node to the reason of the next failed start: back-off, a JVM's start, on a busy machine."""
 
 HEALED_WITHIN_S = 60.0
-STAYS_DOWN_S = 6.0
-TMPFS_MIB = 128
+STAYS_DOWN_S = 3.0
+TMPFS_MIB = 256
 SESSIONS = 200
 
 
@@ -163,34 +165,28 @@ def test_the_guides_trust_manager_exception_and_its_remedy(server: Server) -> No
     server.apply(role="master", adapter=server.address)
 
 
+@pytest.mark.feature("R17")
 @pytest.mark.feature("R19")
-def test_a_java_without_its_own_default_trust_manager(server: Server, tmp_path: Path) -> None:
+def test_no_java_the_wrong_java_no_memory_and_a_java_without_its_own_default(server: Server, tmp_path: Path) -> None:
+    real = psutil.Process(server.jvm_pid).exe()
     override = tmp_path / "java.security"
     override.write_text("ssl.TrustManagerFactory.algorithm=IBMX509\n", encoding="ascii")
-    real = psutil.Process(server.jvm_pid).exe()
-    java = script(tmp_path, f'exec {real} -Djava.security.properties={override} "$@"')
-    server.restart(env={"HOSTWARD_DATABASE_JAVA": str(java)})
-    server.wait_up(HEALED_WITHIN_S)
-    assert yaml_of(server).read_text(encoding="utf-8").count("algorithm: PKIX") == 2
-    server.restart()
-    server.wait_up(HEALED_WITHIN_S)
-    assert "algorithm: PKIX" not in yaml_of(server).read_text(encoding="utf-8")
-
-
-@pytest.mark.feature("R17")
-@pytest.mark.parametrize(
-    ("env", "words"),
-    [
+    java11 = script(tmp_path / "java11", 'echo "openjdk version \\"11.0.2\\"" >&2')
+    other = script(tmp_path / "other", f'exec {real} -Djava.security.properties={override} "$@"')
+    for env, words in (
         ({"HOSTWARD_DATABASE_JAVA": "/bin/false"}, "/bin/false, does not run"),
-        ({"HOSTWARD_DATABASE_JAVA": "{java11}"}, "is version 11"),
+        ({"HOSTWARD_DATABASE_JAVA": str(java11)}, "is version 11"),
         ({"HOSTWARD_DATABASE_HEAP_MIB": "65536"}, "ran out of memory"),
-    ],
-)
-def test_no_java_the_wrong_java_and_no_memory(server: Server, tmp_path: Path, env: dict[str, str], words: str) -> None:
-    java11 = script(tmp_path, 'echo "openjdk version \\"11.0.2\\"" >&2')
-    server.restart(env={k: v.format(java11=java11) for k, v in env.items()})
-    is_down(server, words)
+    ):
+        server.restart(env=env)
+        is_down(server, words)
+    # As on z/Linux: its security settings name a trust manager that it doesn't have.
+    server.restart(env={"HOSTWARD_DATABASE_JAVA": str(other)})
+    server.wait_up(HEALED_WITHIN_S)
+    assert yaml_of(server).read_text(encoding="utf-8").count("algorithm: SUNX509") == 2
     server.restart()
+    server.wait_up(HEALED_WITHIN_S)
+    assert "algorithm: SUNX509" not in yaml_of(server).read_text(encoding="utf-8")
 
 
 @pytest.mark.feature("R17")
@@ -199,14 +195,10 @@ def test_a_full_disk(server: Server) -> None:
     if not database.is_mount():
         pytest.fail("This test mounts a small file system, which needs root: run the tests as root.")
     filler = database / "filler"
-
-    def fill() -> None:
-        with filler.open("ab", buffering=0) as file:
-            while file.write(b"\0" * 65536) == 65536:
-                pass
-
-    with pytest.raises(OSError, match="No space left"):
-        fill()
+    with filler.open("ab", buffering=0) as file, suppress(OSError):
+        while file.write(b"\0" * 65536):  # the last one is written in part
+            pass
+    assert shutil.disk_usage(database).free < 1 << 20
     kept, random_ = server.api.export(), random.Random(5)
 
     def down() -> bool:  # the node itself meets the end of the disk, as changes are written
@@ -214,10 +206,12 @@ def test_a_full_disk(server: Server) -> None:
         server.api.import_(as_csv([{**s, "comment": c} for s, c in zip(kept, comments, strict=True)]))
         return bool(server.api.status()["database_status"] == "Down")
 
-    eventually(down, within_s=120)
-    server.api.import_(as_csv(kept))
-    is_down(server, "room")
-    filler.unlink()
+    try:
+        eventually(down, within_s=120)
+        server.api.import_(as_csv(kept))
+        is_down(server, "room")
+    finally:
+        filler.unlink()
     server.wait_up(HEALED_WITHIN_S)
 
 
@@ -266,23 +260,6 @@ def test_a_node_that_hangs_is_ended_and_started_again(server: Server) -> None:
     server.wait_up(HEALED_WITHIN_S)
 
 
-@pytest.mark.feature("R18")
-def test_a_changed_address(server: Server) -> None:
-    """On loopback, which has every address: the one of the configuration counts."""
-    moved = server.address.replace("127.0.", "127.1.")
-    good = server.config()
-    server.config_file.write_text(good.replace(f'\naddress = "{server.address}"', f'\naddress = "{moved}"'), "utf-8")
-    server.restart()
-    eventually(lambda: server.api.status()["local_instance_address"] == moved, within_s=HEALED_WITHIN_S)
-    server.wait_up(HEALED_WITHIN_S)
-    assert [n["address"] for n in server.api.nodes()] == [moved]
-    healed = next(f for f in server.api.get("doctor")["findings"] if f["code"] == "healed")
-    assert f"from {server.address} to {moved}" in healed["cause"]
-    server.config_file.write_text(good, encoding="utf-8")
-    server.restart()
-    eventually(lambda: server.api.status()["local_instance_address"] == server.address, within_s=HEALED_WITHIN_S)
-
-
 def flip(file: Path) -> None:
     """Every second KiB is overwritten."""
     with file.open("r+b") as opened:
@@ -299,6 +276,7 @@ def flip_middle(file: Path) -> None:
 
 
 def script(directory: Path, line: str) -> Path:
+    directory.mkdir()
     path = directory / "java"
     path.write_text(f"#!/bin/sh\n{line}\n", encoding="ascii")
     path.chmod(0o755)

@@ -18,7 +18,10 @@ from hostward.database.java import Java
 from hostward.domain.errors import DatabaseError
 
 ASK_TIMEOUT_S = 30
-PREFERRED = ("PKIX", "IBMPKIX", "SUNX509", "IBMX509")
+PREFERRED = ("SUNX509", "IBMX509", "IBMPKIX", "PKIX")
+"""PKIX last: Cassandra asks for key managers by the same name, and those of that name find no certificate where TLS is
+done by OpenSSL, as on most machines."""
+
 
 log = structlog.get_logger()
 
@@ -26,7 +29,7 @@ log = structlog.get_logger()
 def trust_algorithm(java: Java, jars: Sequence[Path], directory: Path) -> str:
     """The algorithm to write to cassandra.yaml, empty where Java's default works, or where it can't be asked. Asked
     once for each Java and its security settings; the answer is kept in `directory`."""
-    kept = directory / f"algorithm-{_build(java)}"
+    kept = directory / f"trust-manager-{_build(java)}"
     try:
         return kept.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):

@@ -49,6 +49,8 @@ _WHY: tuple[tuple[str, str], ...] = (
     ("partitioner", "a ring with data can't change it"),
     ("endpoint_snitch", "a ring with data can't change it"),
 )
+_WITHOUT_KEYS = "PKIX"
+_WHY_WITHOUT_KEYS = "with PKIX the database would find no certificate of its own; SunX509 is the one that works"
 _UNKNOWN = "it isn't one of the keys that may be changed here"
 
 
@@ -82,7 +84,9 @@ def find_edits(found: Mapping[str, Any], rendered: Mapping[str, Any]) -> Edits:
     for key in sorted(here.keys() | before.keys()):
         if key in here and key in before and here[key] == before[key]:
             continue
-        if key in HONOURED:
+        if key.endswith(".algorithm") and here.get(key) == _WITHOUT_KEYS:
+            refused.append(Refused(key, _WHY_WITHOUT_KEYS))
+        elif key in HONOURED:
             honoured[key] = here.get(key)
         else:
             refused.append(Refused(key, why_not(key)))

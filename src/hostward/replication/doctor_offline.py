@@ -12,7 +12,6 @@ from pathlib import Path
 
 from hostward.configuration import Configuration
 from hostward.database.diagnosis import diagnose
-from hostward.database.edits import why_not
 from hostward.database.install import default_runtime_dir
 from hostward.database.java import find_java
 from hostward.database.settings import NodeSettings
@@ -158,7 +157,7 @@ def _yaml(data_dir: Path) -> Iterator[Finding]:
         cause = f"Changed by hand, and kept: {', '.join(hand.edits.honoured)}."
         yield Finding("yaml-edited", path, cause, "Nothing need be done; take the change back to undo it.")
     for refused in hand.edits.refused:
-        remedy = f"{why_not(refused.key)[:1].upper()}{why_not(refused.key)[1:]}."
+        remedy = f"{refused.why[:1].upper()}{refused.why[1:]}."
         yield Finding("yaml-refused", path, f"The change of {refused.key} isn't used.", remedy)
 
 

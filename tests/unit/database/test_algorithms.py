@@ -16,7 +16,8 @@ from hostward.database.java import probe
     ("said", "chosen"),
     [
         ("default PKIX\nPKIX\nSUNX509\n", ""),
-        ("default \nPKIX\nSUNX509\n", "PKIX"),
+        ("default \nPKIX\nSUNX509\n", "SUNX509"),
+        ("default \nPKIX\n", "PKIX"),
         ("default \nIBMX509\n", "IBMX509"),
         ("default \nOTHER\nANOTHER\n", "ANOTHER"),
         ("default \n", ""),
@@ -35,8 +36,8 @@ async def test_a_java_that_lacks_its_own_default_is_told_another(tmp_path: Path)
     java = java_without_default(tmp_path, runtime.java.path)
     found = probe(java)
     assert found is not None
-    assert trust_algorithm(found, runtime.jars, tmp_path) == "PKIX"
-    assert trust_algorithm(found, (), tmp_path) == "PKIX"  # it isn't asked again
+    assert trust_algorithm(found, runtime.jars, tmp_path) == "SUNX509"
+    assert trust_algorithm(found, (), tmp_path) == "SUNX509"  # it isn't asked again
 
 
 def java_without_default(directory: Path, java: Path) -> Path:

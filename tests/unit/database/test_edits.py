@@ -88,6 +88,12 @@ def test_the_guides_edit_of_the_seeds_is_named_as_needless(settings: NodeSetting
         ("cluster_name: hostward g 1", "cluster_name: mine", "cluster_name", "can't merge"),
         ("commit_failure_policy: die", "commit_failure_policy: ignore", "commit_failure_policy", "healed"),
         ("auto_snapshot: false", "made_up: yes", "made_up", "isn't one of the keys"),
+        (
+            "server_encryption_options:\n",
+            "server_encryption_options:\n  algorithm: PKIX\n",
+            "server_encryption_options.algorithm",
+            "SunX509",
+        ),
     ],
 )
 def test_what_would_open_or_break_the_node_is_left_out_and_named(
