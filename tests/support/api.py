@@ -33,12 +33,13 @@ class Refused(Exception):
 
 class Api:
     """One administrator at one server; safe to use from many threads. It logs in on first need, and again where its
-    login has ended. `certificate` is the server's own file, read when the first request is made."""
+    login has ended. `certificate` is the server's own file; it may become another one."""
 
     def __init__(self, url: str, certificate: Path) -> None:
         self.url = url
         self._certificate = certificate
         self._client: httpx.Client | None = None
+        self._pinned = ""
         self._token = ""
         self._lock = threading.Lock()
 
@@ -145,9 +146,15 @@ class Api:
             return self._open_locked()
 
     def _open_locked(self) -> httpx.Client:
+        now = self._certificate.read_text("ascii") if self._certificate.exists() else self._pinned
+        if self._client is not None and now != self._pinned:
+            self._client.close()
+            self._client = None
         if self._client is None:
-            context = ssl.create_default_context(cafile=str(self._certificate))
-            context.check_hostname = False  # the certificate itself is the identity
+            self._pinned = now
+            context = ssl.create_default_context(cadata=now)
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the certificate itself is the identity
+            context.check_hostname = False
             self._client = httpx.Client(
                 base_url=f"{self.url}/api/v1/", verify=context, timeout=TIMEOUT_S, limits=LIMITS, trust_env=False
             )

@@ -43,7 +43,7 @@ class Gate:
     def __init__(self, address: str, behind: str, ports: tuple[int, ...]) -> None:
         self.address, self._behind, self._ports = address, behind, ports
         self._servers: list[asyncio.Server] = []
-        self._open: set[asyncio.StreamWriter] = set()
+        self._open: set[asyncio.Task[None]] = set()
         self.open()
 
     def open(self) -> None:
@@ -68,24 +68,24 @@ class Gate:
         servers, self._servers = self._servers, []
         for server in servers:
             server.close()
-        for writer in list(self._open):
-            writer.transport.abort()
+        ending = list(self._open)
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+        await asyncio.sleep(0)  # the loop closes their sockets
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
-        try:
+        both, task = [writer], asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        with contextlib.suppress(OSError, TimeoutError, asyncio.CancelledError):
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 back_reader, back_writer = await asyncio.open_connection(self._behind, port)
-        except (OSError, TimeoutError):
-            writer.transport.abort()
-            return
-        both = {writer, back_writer}
-        self._open |= both
-        try:
+            both.append(back_writer)
             await asyncio.gather(_pump(reader, back_writer), _pump(back_reader, writer))
-        finally:
-            self._open -= both
-            for one in both:
-                one.transport.abort()
+        self._open.discard(task)
+        for one in both:
+            one.transport.abort()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

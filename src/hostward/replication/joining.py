@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import UTC, datetime
 from functools import partial
 
 import structlog
@@ -26,7 +27,7 @@ from hostward.replication.wanted import Wanted
 from hostward.replication.welcoming import JOIN, REQUEST_KEY, answer_key
 from hostward.trust.certificates import BY_CODE
 from hostward.trust.envelope import Instance, Opener, Sealer
-from hostward.trust.identity import fingerprint
+from hostward.trust.identity import fingerprint, parse_certificate
 from hostward.trust.passphrase import Passphrase
 
 log = structlog.get_logger()
@@ -85,7 +86,9 @@ class Joining:
 
     async def _exchange(self, code: JoinCode, author: str) -> None:
         p, name = self._p, self._p.describe_self().name
+        _check_dates(p.identity.certificate_pem, "This server's", "here")
         hello = await self._greet(code)
+        _check_dates(hello.certificate, "The Master's", "on the Master, then make a new join code")
         secret = {
             "secret": code.secret.hex(), "role": Role.SLAVE.value, "name": name,
             "master": fingerprint(hello.certificate), "newcomer": p.identity.fingerprint,
@@ -150,3 +153,16 @@ class Joining:
             if key is not REQUEST_KEY or message.act == "error":
                 return message
         raise PeerError("The Master's answer isn't its own.", remedy="Try again.", code="certificate") from failed
+
+
+def _check_dates(certificate: str, whose: str, where: str) -> None:
+    """Before the code is used up. Raises PeerError."""
+    found, now = parse_certificate(certificate), datetime.now(UTC)
+    start, end = found.not_valid_before_utc, found.not_valid_after_utc
+    if not start <= now <= end:
+        raise PeerError(
+            f"{whose} certificate is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}; today is {now:%Y-%m-%d} here. "
+            "The join code wasn't used.",
+            remedy=f"Check the clocks; else renew it {where}: hostward certificate renew.",
+            code="certificate-expired",
+        )

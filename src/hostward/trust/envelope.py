@@ -394,7 +394,7 @@ class Opener:
                 "certificate-expired",
                 f"The sender's certificate is valid from {certificate.not_valid_before_utc:%Y-%m-%d} to "
                 f"{certificate.not_valid_after_utc:%Y-%m-%d}; today is {moment:%Y-%m-%d}.",
-                "Give that server a new certificate and import it on the others.",
+                "Renew it there: hostward certificate renew. The others take the new one over by themselves.",
             )
         if signed.key is None:
             raise _refused(
