@@ -77,4 +77,4 @@ def _words(findings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"  What to do: {finding['remedy']}"
         act = finding["act"]
         if act:
-            yield f"  {act['label']}: {act['method']} {act['path']}"
+            yield f"  {act['label']}: {act['command']}"

@@ -32,7 +32,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         r"No space left on device|Insufficient disk space|only (?:\d+) (?:bytes|MB) free",
         "disk-full",
         "There is no room left on the disk of the replication database.",
-        "Free some space there, then apply again; nothing was lost.",
+        "Free some space there; it is then started by itself, and nothing was lost.",
     ),
     _row(
         r"(NoSuchAlgorithmException[^\n]*)",
@@ -45,7 +45,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         r"(?:Address already in use|already bound|is in use by another process)[^\n]*",
         "port-in-use",
         "Another process uses an address and port that the replication database needs.",
-        "End that process, or choose other ports in [database].",
+        "End that process, and it starts by itself; or choose other ports in [database].",
     ),
     _row(
         r"Cannot assign requested address|Unable to bind to address",

@@ -75,6 +75,7 @@ class NodeProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self._log: _LogTail | None = None
+        self._written_ns = 0
 
     @property
     def running(self) -> bool:
@@ -102,6 +103,11 @@ class NodeProcess:
         return len(self._log.read()) if self._log is not None else 0
 
     @property
+    def yaml_edited(self) -> bool:
+        """Whether cassandra.yaml has been touched since the last start wrote it."""
+        return self._written_ns not in (0, modified_ns(self.settings.yaml_path))
+
+    @property
     def join_failed(self) -> bool:
         """Whether a joining node has given up: its process stays, and would wait for somebody to resume it."""
         return self._log is not None and bool(_JOIN_FAILED.search(self._log.read()))
@@ -124,6 +130,7 @@ class NodeProcess:
             return
         await end_left_over(self.settings)
         self.hand = await asyncio.to_thread(write_configuration, self.settings)
+        self._written_ns = modified_ns(self.settings.yaml_path)
         check_room(self.settings)
         check_ports(self.settings)
         self._log = _LogTail(self.settings.log_path)
@@ -242,7 +249,7 @@ def _unbindable(address: str, port: int, error: OSError) -> DatabaseError:
         who = who_listens(address, port)
         return DatabaseError(
             f"The replication database needs {address} port {port}, which {who or 'another process'} uses.",
-            remedy="End that process, or choose another port in [database]; then apply again.",
+            remedy="End that process, and it starts by itself; or choose another port in [database].",
             code="port-in-use",
         )
     if error.errno in (errno.EADDRNOTAVAIL, errno.EINVAL) or isinstance(error, socket.gaierror):
@@ -307,6 +314,14 @@ async def wipe(settings: NodeSettings) -> None:
             remedy="Remove that directory by hand; then apply again.",
             code="unwritable",
         ) from error
+
+
+def modified_ns(path: Path) -> int:
+    """When a file was last written; 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _write_pid(path: Path, pid: int) -> None:

@@ -5,7 +5,7 @@ it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -21,13 +21,14 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """The call of the REST API that heals a finding, as a button would make it. Acts that ask for the "Settings update"
-    confirmation get `confirm` from whoever presses."""
+    """The call of the REST API that heals a finding, as a button would make it, and the `command` that does the same.
+    Acts that ask for the "Settings update" confirmation get `confirm` from whoever presses."""
 
     label: str
     method: str
     path: str
     body: Mapping[str, Any]
+    command: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,13 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         act = self.act
-        shown = {"label": act.label, "method": act.method, "path": act.path, "body": dict(act.body)} if act else None
         return {
             "code": self.code,
             "severity": self.severity.value,
             "subject": self.subject,
             "cause": self.cause,
             "remedy": self.remedy,
-            "act": shown,
+            "act": {**asdict(act), "body": dict(act.body)} if act else None,
         }
 
 

@@ -20,6 +20,7 @@ DISK_FREE_MIN_PERCENT = 5.0
 DISK_FREE_MIN_BYTES = 256 << 20
 MEMORY_MIN_BYTES = 200 << 20
 HEALED_SHOWN_S = 24 * 3600.0
+_REBUILD = "hostward replication rebuild-database"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def _state(p: Picture) -> Iterator[Finding]:
     elif p.problem is not None:
         act = None
         if p.problem.code in ("damaged", "other-ring", "removed", "node-exited", "hung", "start-timeout"):
-            act = Act("Make the database node anew", "POST", "replication/database/rebuild", {})
+            act = Act("Make the database node anew", "POST", "replication/database/rebuild", {}, _REBUILD)
         yield Finding("database-down", p.name, p.problem.message, p.problem.remedy, act)
     elif p.database_status != "Up":
         remedy = "It goes on by itself as soon as that is so; Apply with other settings, or Standalone, is possible."
@@ -158,8 +159,9 @@ def _nodes(p: Picture) -> Iterator[Finding]:
 
 
 def _remove(row: Mapping[str, Any]) -> Act:
-    host_id = quote(str(row["host_id"] or row["server"]), safe="")
-    return Act("Remove the server from the group", "DELETE", f"replication/nodes/{host_id}", {})
+    node = str(row["host_id"] or row["server"])
+    path, command = f"replication/nodes/{quote(node, safe='')}", f"hostward replication remove {node}"
+    return Act("Remove the server from the group", "DELETE", path, {}, command)
 
 
 def _others(p: Picture) -> Iterator[Finding]:

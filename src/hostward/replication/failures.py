@@ -16,6 +16,9 @@ from hostward.domain.errors import DatabaseError
 BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 STEADY_AFTER_S = 60.0
 LONGER_S = 3.0
+LOOK_AGAIN_S = 2.0
+_SEEN_BEFORE = ("port-in-use", "port-refused", "address-missing", "disk-full", "unwritable", "no-java", "wrong-java")
+"""Diagnoses that mostly are found before a process is started: to look again costs nothing, so it is done soon."""
 _WITHOUT_ITS_DATA = {"removed": 1, "other-ring": 1, "damaged": 2}
 """Starts after which a node's files are given up, by their diagnosis: with them it will never start again."""
 _ASK_AGAIN = ("address-taken", "no-seeds", "join-busy")
@@ -73,13 +76,18 @@ class Failures:
     def failed(self, error: DatabaseError, *, was_ready: bool) -> None:
         """The start failed, or the node ended later (`was_ready`)."""
         lasted_s = self.monotonic() - self._started_at
-        if was_ready and lasted_s > STEADY_AFTER_S:
-            self.count, self.alike = 0, 0
+        if was_ready and (lasted_s > STEADY_AFTER_S or error.code != self._code):
+            self.count, self.alike = 0, 0  # what had failed before is over: it ran
         self.alike = self.alike + 1 if error.code == self._code else 1
         self._code, self.error, self.asked = error.code, error, False
         self._hidden_s = 0.0 if was_ready else lasted_s + LONGER_S
-        self.not_before = self.monotonic() + BACK_OFF_S[min(self.count, len(BACK_OFF_S) - 1)]
+        pause_s = BACK_OFF_S[min(self.count, len(BACK_OFF_S) - 1)]
+        self.not_before = self.monotonic() + (min(pause_s, LOOK_AGAIN_S) if error.code in _SEEN_BEFORE else pause_s)
         self.count += 1
+
+    def mended(self) -> None:
+        """Somebody did something about it: the next start needn't wait."""
+        self.not_before = 0.0
 
     def well(self) -> None:
         """It is ready."""

@@ -253,7 +253,10 @@ class Node:
         return ""
 
     def check_back_off(self) -> None:
-        """Raises DatabaseError where the node ended a moment ago: it isn't started again at once."""
+        """Raises DatabaseError where the node ended a moment ago: it isn't started again at once, unless somebody has
+        edited cassandra.yaml meanwhile."""
+        if self._node is not None and self._node.yaml_edited:
+            self._failures.mended()
         if not self._failures.may_start:
             raise self._failures.error or DatabaseError(
                 "The database node ended; it is started again in a moment.", code="back-off"
@@ -474,8 +477,10 @@ class Node:
         log.error("database-node-ended", returncode=returncode, reason=self.error)
 
     def _failed(self, error: DatabaseError) -> None:
-        if error.code == "bad-yaml" and self._node is not None and self._node.hand.edits.honoured:
-            keys = ", ".join(self._node.hand.edits.honoured)
+        by_hand = self._node.hand.edits.honoured if self._node is not None else {}
+        if by_hand and error.code in ("bad-yaml", "trust-manager"):
+            assert self._node is not None
+            keys = ", ".join(by_hand)
             where = self._node.settings.yaml_path
             error = DatabaseError(
                 error.message, remedy=f"Mend or take back your change of {keys} in {where}.", code=error.code

@@ -126,7 +126,7 @@ class StandaloneReplication:
         return "job1"
 
     async def examine(self) -> list[Finding]:
-        act = Act("Remove it", "DELETE", "replication/nodes/there", {})
+        act = Act("Remove it", "DELETE", "replication/nodes/there", {}, "hostward replication remove there")
         return [Finding("node-down", "south", "Its node is down.", "Start it.", act)]
 
     def rebuild_database(self, author: str) -> str:

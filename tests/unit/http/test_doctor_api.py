@@ -20,7 +20,13 @@ async def test_findings_have_code_severity_cause_remedy_and_the_call_that_heals(
                 "subject": "south",
                 "cause": "Its node is down.",
                 "remedy": "Start it.",
-                "act": {"label": "Remove it", "method": "DELETE", "path": "replication/nodes/there", "body": {}},
+                "act": {
+                    "label": "Remove it",
+                    "method": "DELETE",
+                    "path": "replication/nodes/there",
+                    "body": {},
+                    "command": "hostward replication remove there",
+                },
             }
         ],
     }

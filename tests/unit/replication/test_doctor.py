@@ -102,6 +102,7 @@ def test_a_dead_server_may_be_removed_by_a_button_on_the_master_alone() -> None:
     act = next(f.act for f in examine(dead) if f.code == "node-down")
     assert act is not None
     assert (act.method, act.path) == ("DELETE", "replication/nodes/a%2Fb")
+    assert act.command == "hostward replication remove a/b"
     assert all(f.act is None for f in examine(replace(dead, role=Role.SLAVE)))
 
 

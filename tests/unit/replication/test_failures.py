@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostward.domain.errors import DatabaseError
-from hostward.replication.failures import BACK_OFF_S, LONGER_S, STEADY_AFTER_S, Cure, Failures
+from hostward.replication.failures import BACK_OFF_S, LONGER_S, LOOK_AGAIN_S, STEADY_AFTER_S, Cure, Failures
 
 
 @dataclass(slots=True)
@@ -72,6 +72,22 @@ def test_pauses_grow_to_half_a_minute_and_begin_anew_after_a_steady_run() -> Non
     assert pauses == [*BACK_OFF_S, BACK_OFF_S[-1], BACK_OFF_S[-1]]
     fail(failures, clock, "node-exited", lasts_s=STEADY_AFTER_S + 1, was_ready=True)
     assert failures.not_before - clock.now_s == BACK_OFF_S[0]
+
+
+@pytest.mark.feature("R17")
+def test_what_is_seen_before_a_start_is_looked_at_again_soon_and_another_end_begins_anew() -> None:
+    clock = Clock()
+    failures = Failures(clock)
+    for _ in range(8):
+        fail(failures, clock, "port-in-use", lasts_s=0.0)
+        assert failures.not_before - clock.now_s <= LOOK_AGAIN_S
+        clock.now_s = failures.not_before
+    fail(failures, clock, "node-exited", was_ready=True)  # it ran: the port was free in the end
+    assert failures.not_before - clock.now_s == BACK_OFF_S[0]
+    fail(failures, clock, "node-exited", was_ready=True)
+    assert failures.not_before - clock.now_s == BACK_OFF_S[1]
+    failures.mended()
+    assert failures.may_start
 
 
 @pytest.mark.feature("R17")

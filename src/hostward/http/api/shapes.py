@@ -480,6 +480,8 @@ class ActShown(Shown):
     """Below /<context>/api/v1/."""
     body: dict[str, Any]
     """What to send; acts that ask for the confirmation need `confirm: true` as well."""
+    command: str
+    """The command line's way to do the same."""
 
 
 class FindingShown(Shown):
