@@ -103,11 +103,11 @@ def configure_slave(server: Server, master: Server) -> None:
     # 7. Click Apply, choose Yes. When the status transitions to Up, the initial replication is complete.
     with Statuses(server) as statuses:
         apply_with_confirmation(server, role="slave", adapter=server.address, master=target)
+        eventually(lambda: statuses.seen[-1] == UP, within_s=30)
     assert INITIALIZING in statuses.seen
-    assert statuses.seen[-1] == UP
     assert server.api.status()["digest"] == master.api.status()["digest"]
     # 8. Click Details and ensure that all servers show 100% in the Owns section.
-    assert all_own_everything(server)
+    eventually(lambda: all_own_everything(server), within_s=30)
 
 
 def add_slave(master: Server, slave: Server) -> dict[str, Any]:

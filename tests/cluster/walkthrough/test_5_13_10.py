@@ -6,6 +6,8 @@ is in tests/netns/test_changed_addresses.py, where hosts have addresses that can
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -49,6 +51,12 @@ def findings(server: Server) -> dict[str, dict[str, Any]]:
     return {f["code"]: f for f in server.api.get("doctor")["findings"]}
 
 
+def resume(jvm: int) -> None:
+    """Let a halted node go on, unless its server has ended it by now as one that hangs."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(jvm, signal.SIGCONT)
+
+
 def lower_replication_factor(server: Server) -> None:
     """By hand, with the server's own certificate, as somebody with cqlsh on that machine could."""
     conf = server.data_dir / "database" / "conf"
@@ -89,8 +97,7 @@ def test_problem_1_owns_is_less_than_100_percent(group: Group, master: Server) -
         made = master.api.post("sessions", rows(1, prefix="While Owns is low")[0])
         assert made["replicated"]["confirmed"] is True  # the registries don't wait for the database
     finally:
-        group.slaves[1].signal_jvm(signal.SIGCONT)
-    assert group.slaves[1].jvm_pid == halted
+        resume(halted)
     group.wait_settled(SETTLED_WITHIN_S)
     assert {round(n["owns_percent"]) for n in master.api.nodes()} == {100}
 
@@ -136,7 +143,7 @@ def test_problem_2_an_instance_remains_leaving(group: Group, master: Server, tmp
     host_id = row_of(master, removed)["host_id"]
     removed.kill()
     eventually(lambda: row_of(master, removed)["status"] == "DOWN", within_s=90)
-    helper.signal_jvm(signal.SIGSTOP)
+    halted = helper.signal_jvm(signal.SIGSTOP)
     try:
         removal = subprocess.Popen(
             [str(HOSTWARD), "nodetool", *where(master), "removenode", host_id],
@@ -147,12 +154,14 @@ def test_problem_2_an_instance_remains_leaving(group: Group, master: Server, tmp
         assert seen
         assert "node-leaving" in findings(master)
         if way != "by itself":
-            assert nodetool(master, "removenode", "force").returncode == 0
+            forced = nodetool(master, "removenode", "force")
+            # On a busy machine the Master may have been quicker.
+            assert forced.returncode == 0 or "No nodes to force removal on" in forced.stdout + forced.stderr
         eventually(lambda: row_of(master, removed)["state"] != "LEAVING", within_s=HEALED_WITHIN_S, every_s=0.5)
         removal.kill()
         removal.wait(30)
     finally:
-        helper.signal_jvm(signal.SIGCONT)
+        resume(halted)
     assert "node-missing" in findings(master) or "node-down" in findings(master)
     removed.start()
     group.wait_settled(SETTLED_WITHIN_S)
