@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from hostward.cli.options import InsecureOption, Invocation, JsonOption, ServerOption, TokenOption, connect
+from hostward.cli.problems import Unreachable
 
 DataDir = Annotated[
     Path | None,
@@ -54,9 +55,13 @@ def doctor(
 
 
 def _ask(given: Invocation) -> dict[str, Any]:
-    with connect(given) as api:
-        answer: dict[str, Any] = api.get("doctor")
-        return answer
+    try:
+        with connect(given) as api:
+            answer: dict[str, Any] = api.get("doctor")
+            return answer
+    except Unreachable as error:
+        there = "On the server's own machine, `hostward doctor --data-dir DIR` says why it doesn't run."
+        raise Unreachable(error.message, remedy=f"{error.remedy} {there}".strip(), code=error.code) from error
 
 
 def _look(data_dir: Path, config: Path | None) -> dict[str, Any]:

@@ -37,11 +37,8 @@ def examine_files(data_dir: Path, configuration: Configuration) -> list[Finding]
     if not (data_dir / "server.db").exists():
         remedy = "Name the server's data directory with --data-dir."
         return [Finding("data-dir-unusable", str(data_dir), f"{data_dir} is no data directory of a server.", remedy)]
-    found = [
-        Finding(
-            "server-not-running", str(data_dir), "No server runs on this data directory.", "Start it: hostward serve."
-        )
-    ]
+    remedy = f"Start it: hostward serve --data-dir {data_dir}."
+    found = [Finding("server-not-running", str(data_dir), "No server runs on this data directory.", remedy)]
     found += _ports(configuration)
     found += _identity(data_dir, configuration)
     for name in ("group.db", "server.db"):

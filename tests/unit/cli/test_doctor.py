@@ -90,6 +90,15 @@ def test_a_server_that_runs_is_asked_instead(data_dir: Path, config: Path) -> No
     assert "hostward doctor --server" in str(getattr(done.exception, "remedy", done.output))
 
 
+@pytest.mark.feature("R31")
+def test_where_no_server_answers_it_says_how_to_look_at_its_files() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        url = f"https://127.0.0.1:{nobody.getsockname()[1]}/mss"
+    done = CliRunner().invoke(app, ["doctor", "--server", url, "--token", "of nobody", "--insecure"])
+    assert done.exit_code != 0
+    assert "hostward doctor --data-dir DIR" in str(getattr(done.exception, "remedy", done.output))
+
+
 @pytest.mark.feature("R18")
 @pytest.mark.feature("R31")
 def test_what_a_members_database_would_meet(data_dir: Path, config: Path) -> None:
