@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -82,16 +82,24 @@ class Gate:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 back_reader, back_writer = await asyncio.open_connection(self._behind, port)
             both.append(back_writer)
-            await asyncio.gather(_pump(reader, back_writer), _pump(back_reader, writer))
+            await asyncio.gather(self._pump(reader, back_writer, True), self._pump(back_reader, writer, False))
         self._open.discard(task)
         for one in both:
             one.transport.abort()
 
+    def passed(self, piece: bytes, to_server: bool) -> Sequence[bytes] | None:
+        """What is forwarded for what came; None breaks the connection."""
+        return (piece,)
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while piece := await reader.read(PIECE_BYTES):
-            writer.write(piece)
-            await writer.drain()
-    with contextlib.suppress(OSError, RuntimeError):
-        writer.write_eof()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to_server: bool) -> None:
+        with contextlib.suppress(OSError):
+            while piece := await reader.read(PIECE_BYTES):
+                forwarded = self.passed(piece, to_server)
+                if forwarded is None:
+                    writer.transport.abort()
+                    return
+                for part in forwarded:
+                    writer.write(part)
+                    await writer.drain()
+        with contextlib.suppress(OSError, RuntimeError):
+            writer.write_eof()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support.gate import Gate
 from tests.support.places import Place
 from tests.support.server import Server
 from tests.support.waiting import eventually
@@ -26,10 +27,13 @@ class Group:
         protocol: str = "https",
         gated: bool = False,
         places: Sequence[Place] | None = None,
+        gate: type[Gate] = Gate,
     ) -> None:
         self.protocol = protocol
         where: Sequence[Place | None] = places or [None] * count
-        self.servers = [Server(f"server{n}", directory, gated=gated, place=p) for n, p in enumerate(where, 1)]
+        self.servers = [
+            Server(f"server{n}", directory, gated=gated, place=p, gate=gate) for n, p in enumerate(where, 1)
+        ]
 
     @property
     def master(self) -> Server:

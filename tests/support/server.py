@@ -37,10 +37,12 @@ class Server:
     """Started and ended by the test. `gated`: the other servers reach it through a gate. `place`: where it runs, on
     this machine's loopback unless it is given."""
 
-    def __init__(self, name: str, directory: Path, *, gated: bool = False, place: Place | None = None) -> None:
+    def __init__(
+        self, name: str, directory: Path, *, gated: bool = False, place: Place | None = None, gate: type[Gate] = Gate
+    ) -> None:
         self.name, self.directory = name, directory
         self.place = place or on_loopback()
-        self.gate = Gate(take_address(), self.address, (HTTPS_PORT, HTTP_PORT)) if gated else None
+        self.gate = gate(take_address(), self.address, (HTTPS_PORT, HTTP_PORT)) if gated else None
         self.data_dir = directory / name
         self.config_file = directory / f"{name}.toml"
         self.output_file = directory / f"{name}.out"

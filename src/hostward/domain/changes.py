@@ -192,6 +192,18 @@ def make_header(
     )
 
 
+def header_position(header: bytes) -> tuple[str, Position]:
+    """The group that a change's header names, and where a registry stands after that change. Raises RegistryError."""
+    try:
+        h = orjson.loads(header)
+        at = Position(
+            Epoch.parse(h["epoch"]), h["revision"], hashlib.sha256(header).digest(), bytes.fromhex(h["digest"])
+        )
+        return str(h["group"]), at
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise RegistryError(f"A change's header can't be read: {error}.", code="change-damaged") from error
+
+
 def change_from_parts(header: bytes, ops: bytes, signature: bytes) -> Change:
     """A change from what was stored or received; checks that the operations are those the header names. The
     signature is not checked here. Raises RegistryError if they differ or the format is unknown."""

@@ -30,12 +30,23 @@ MAX_CONTENT_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
+class LastChange:
+    """The header and signature of the change that led to a position: by them it is the Master's word, whoever has the
+    content now."""
+
+    header: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotContent:
-    """All elements at a position of a group. `elements` is zlib of a JSON array of [kind, id, body, revision]."""
+    """All elements at a position of a group. `elements` is zlib of a JSON array of [kind, id, body, revision]. `last`
+    is None where no change has led there, or it isn't known any more."""
 
     group_id: str
     position: Position
     elements: bytes
+    last: LastChange | None = None
 
 
 def pack_elements(db: sqlite3.Connection) -> bytes:

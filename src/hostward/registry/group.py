@@ -32,7 +32,7 @@ from hostward.domain.changes import (
 )
 from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import HostwardError, RegistryError
-from hostward.registry.content import SnapshotContent, copy_whole, elements_in, pack_elements
+from hostward.registry.content import LastChange, SnapshotContent, copy_whole, elements_in, pack_elements
 from hostward.registry.reading import Element, Reader
 from hostward.registry.schema import GROUP_TABLES, LATER_GROUP_TABLES, explain, open_reader, open_writer
 from hostward.registry.sessions import differing_rows
@@ -154,7 +154,9 @@ class GroupRegistry:
     def snapshot(self) -> SnapshotContent:
         """All content, consistent."""
         with self.read() as reader:
-            return SnapshotContent(reader.group_id, reader.position(), pack_elements(self._connection()))
+            last = reader.last_change()
+            elements = pack_elements(self._connection())
+            return SnapshotContent(reader.group_id, reader.position(), elements, LastChange(*last) if last else None)
 
     def verify(self) -> ContentCheck:
         """Compute the content's digest again from the rows."""
@@ -215,6 +217,9 @@ class GroupRegistry:
             put_content(self._db, elements)
             if content.group_id != self._head.group_id:
                 self._db.execute("DELETE FROM epoch")
+            if content.last is not None:  # the change itself isn't here
+                kept = [("last_header", content.last.header), ("last_signature", content.last.signature)]
+                self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", kept)
             self._head = Head(content.group_id, content.position)
             return content.position
 

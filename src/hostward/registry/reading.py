@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -113,6 +114,13 @@ class Reader:
     def change(self, revision: int) -> Change | None:
         row = self._db.execute("SELECT header, ops, signature FROM change WHERE revision = ?", (revision,)).fetchone()
         return change_from_parts(*row) if row else None
+
+    def last_change(self) -> tuple[bytes, bytes] | None:
+        """Header and signature of the change that led to this position; None where it isn't known."""
+        at, meta = self.position(), self.meta()
+        row = self._db.execute("SELECT header, signature FROM change WHERE revision = ?", (at.revision,)).fetchone()
+        header, signature = row or (meta.get("last_header", b""), meta.get("last_signature", b""))
+        return (header, signature) if hashlib.sha256(header).digest() == at.hash else None
 
     def oldest_change(self) -> int | None:
         """The oldest revision whose change is kept."""

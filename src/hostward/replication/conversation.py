@@ -231,13 +231,13 @@ class Conversation:
                 remedy="Configure the Master server first, or enter the address of the one that is.",
                 code="role",
             )
-        if not p.life.caught_up or p.node.store() is None:
-            raise PeerError("The Master's database isn't Up yet.", code="busy")
         asking = Asking.from_json(message.data)
         check_described(asking.member, sender)
         if not p.store.trusted(fingerprint(asking.member.certificate)):
             # The other members will trust what this entry says: it must be what was proved here.
             raise PeerError("A server can only name the certificate that it is trusted by.", code="certificate")
+        if not p.life.caught_up or p.node.store() is None:
+            raise PeerError("The Master's database isn't Up yet.", code="busy")
         try:
             ring = await p.node.ring()
             if ring is None:

@@ -21,7 +21,7 @@ from hostward.domain.errors import DatabaseError, HostwardError, PeerError, Regi
 from hostward.registry.group import GroupRegistry, SnapshotContent
 from hostward.replication.epochs import check_epochs
 from hostward.replication.members import Elements, member
-from hostward.replication.snapshots import SignedSnapshot, newest_stored
+from hostward.replication.snapshots import SignedSnapshot, check_masters, newest_stored
 from hostward.trust.identity import verify
 
 POLL_S = 0.5
@@ -206,12 +206,15 @@ class Follower:
         raise PeerError("No server could give the configuration: " + "; ".join(reasons), code="timeout")
 
     async def take_from(self, server_id: str, theirs: Position) -> None:
-        """Take from one server's registry what comes after this one's position, up to `theirs`. Raises PeerError,
-        RegistryError."""
+        """Take from one server's registry what comes after this one's position, up to `theirs`: only what the Master
+        has signed. Raises PeerError, RegistryError, TrustError."""
         while (mine := self._group.position).revision < theirs.revision:
             changes = await self.sources.changes(server_id, mine)
             if not changes:
                 content = (await self.sources.snapshot(server_id)).content(self._certificate_of(server_id))
+                if self.following is None or server_id != self.following.master:
+                    with self._group.read() as reader:
+                        check_masters(content, self._certificates_of, reader.epoch_records(mine.epoch))
                 async with self._lock:
                     if not await self._replace(content, theirs, server_id):
                         raise PeerError("That server's content is older than it said.", code="busy")
@@ -250,6 +253,13 @@ class Follower:
         if found is None:
             raise PeerError("A snapshot came from a server that isn't a member.", code="group")
         return found.certificate
+
+    def _certificates_of(self, server_id: str) -> list[str]:
+        """By which that server's signature is known here."""
+        with self._group.read() as reader:
+            found = member(reader, server_id)
+        own = [self.following.certificate] if self.following and server_id == self.following.master else []
+        return [*own, *([found.certificate] if found else [])]
 
     async def _replace(self, content: SnapshotContent, not_older_than: Position | None, source: str) -> bool:
         """`source` is the server that gave it, empty for the database: of that nobody can ask what it has not."""

@@ -253,7 +253,8 @@ class GroupServer:
         elif state.role is Role.MASTER:
             p.membership.turns.heard(view.server_id)
             mine = self._group.position
-            if view.position.epoch == mine.epoch and view.position.revision > mine.revision:
+            ahead = view.position.epoch == mine.epoch and view.position.revision > mine.revision
+            if ahead and view.server_id not in p.life.disbelieved:
                 # This Master was restored from an older copy, and that Slave didn't answer when it started.
                 p.life.caught_up = False
                 self._wake()

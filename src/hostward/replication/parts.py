@@ -29,7 +29,8 @@ from hostward.trust.identity import ServerIdentity
 
 @dataclass(slots=True)
 class Life:
-    """What holds for this life of the process only."""
+    """What holds for this life of the process only. `disbelieved`: Slaves that said they are ahead of this Master, and
+    couldn't show it; each with what an administrator should know."""
 
     caught_up: bool = False
     confirmed_master: bool = False
@@ -39,6 +40,7 @@ class Life:
     farewell_said: bool = False
     rebuild: bool = False
     informing: bool = False
+    disbelieved: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -282,7 +282,7 @@ class ReplicationService:
         if claim is not None:
             found.append(claim["meaning"])
         if state.role is Role.MASTER:
-            found += self._p.membership.notices()
+            found += [*self._p.membership.notices(), *self._p.life.disbelieved.values()]
         found += self._p.requests.warnings()
         return found
 

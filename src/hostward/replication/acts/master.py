@@ -9,7 +9,7 @@ from dataclasses import replace
 import structlog
 
 from hostward.domain.changes import Operation
-from hostward.domain.errors import PeerError
+from hostward.domain.errors import HostwardError, PeerError
 from hostward.domain.replication import Role
 from hostward.registry.group import Reader
 from hostward.replication.acts.node import NodeActs
@@ -20,9 +20,10 @@ from hostward.replication.goals import Process
 from hostward.replication.members import Member, member, put_ring_generation, slave_table_changes
 from hostward.replication.parts import Parts
 from hostward.replication.ring_health import all_own_everything, stuck_leaving
-from hostward.replication.survey import survey
+from hostward.replication.survey import Answer, survey
 
 LEAVING_PATIENCE_S = 30.0
+TRIED_IN_VAIN = 10
 
 log = structlog.get_logger()
 
@@ -33,6 +34,7 @@ class MasterActs:
     def __init__(self, parts: Parts, node: NodeActs, claims: Claims) -> None:
         self._p, self._node, self._claims = parts, node, claims
         self._leaving: dict[str, float] = {}
+        self._in_vain: dict[str, int] = {}
 
     async def enter_self(self) -> str:
         """Its member, and the Slave table as it is for this Master: every other member, and not itself."""
@@ -52,18 +54,39 @@ class MasterActs:
         mine = p.group.position
         if p.state.now.role is not Role.MASTER or p.state.now.coming:
             return "Another server is the Master now."
-        ahead = [a for a in found.answered if a.position.epoch == mine.epoch and a.position.revision > mine.revision]
+        ahead = [
+            a
+            for a in found.answered
+            if a.position.epoch == mine.epoch
+            and a.position.revision > mine.revision
+            and a.member.server_id not in p.life.disbelieved
+        ]
         if ahead:
             furthest = max(ahead, key=lambda a: a.position.revision)
             log.warning("master-was-behind", server=furthest.member.name, revision=furthest.position.revision)
             p.follower.follow(Following(p.server_id, p.identity.certificate_pem, p.group.group_id))
             try:
                 await p.follower.take_from(furthest.member.server_id, furthest.position)
+            except HostwardError as error:
+                return self._not_taken(furthest, error)
             finally:
                 p.follower.follow(None)
         self._claims.contacts.looked()
         p.life.caught_up = True
         return ""
+
+    def _not_taken(self, answer: Answer, error: HostwardError) -> str:
+        """A Slave that says it has more of this Master's changes, and can't show them with this Master's signature,
+        isn't believed after a few times: else one that lies could stop the group."""
+        p, them = self._p, answer.member
+        log.warning("not-taken", server=them.name, revision=answer.position.revision, reason=error.message)
+        times = self._in_vain[them.server_id] = self._in_vain.get(them.server_id, 0) + 1
+        if error.code == "unproven" or times >= TRIED_IN_VAIN:
+            p.life.disbelieved[them.server_id] = (
+                f"{them.name} says that it has changes of this Master up to revision {answer.position.revision}, but"
+                f" can't show them: {error.message} It may have been tampered with: look at that server, or remove it."
+            )
+        return f"{them.name} has changes that this Master lacks; they couldn't be taken over: {error.message}"
 
     async def new_generation(self) -> str:
         """The ring is made anew from this registry: what was in it is only a copy. The Slaves notice the generation and
