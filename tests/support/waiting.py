@@ -19,7 +19,7 @@ NOT_YET: Final = (AssertionError, Refused, httpx.TransportError, OSError, Lookup
 """What a look may raise while it isn't so yet."""
 
 
-def eventually(look: Callable[[], T], *, within_s: float, every_s: float = 0.1) -> T:
+def eventually(look: Callable[[], T], *, within_s: float, every_s: float = 0.25) -> T:
     """What `look` gives as soon as that is true. Fails with the last look's own words when the time is over."""
     within_s *= PATIENCE
     deadline = time.monotonic() + within_s

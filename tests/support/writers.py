@@ -18,7 +18,7 @@ from tests.support.api import Api, Refused
 from tests.support.history import History, Write
 from tests.support.inventory import as_csv, rows
 
-PAUSE_S = 0.02
+PAUSE_S = 0.08
 RETRY_S = 0.2
 ANSWER_WITHIN_S = 120.0
 KEPT_SESSIONS = 12
