@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.support.gate import Gate
 from tests.support.group import Group
-from tests.support.server import HTTPS_PORT, STORAGE_PORT, Server
+from tests.support.server import HTTP_PORT, HTTPS_PORT, STORAGE_PORT, Server
 from tests.support.waiting import eventually
 
 from hostward import __version__
@@ -37,12 +38,12 @@ class LightServer(Server):
 class LightGroup(Group):
     """The first server is the Master, the others Slaves; all have joined, as far as their registries know."""
 
-    def __init__(self, directory: Path, *, count: int) -> None:
-        self.protocol = "https"
-        self.servers = [LightServer(f"server{n + 1}", directory, gated=True) for n in range(count)]
+    def __init__(self, directory: Path, *, count: int, protocol: str = "https", gate: type[Gate] = Gate) -> None:
+        self.protocol = protocol
+        self.servers = [LightServer(f"server{n + 1}", directory, gated=True, gate=gate) for n in range(count)]
 
     def form(self) -> None:
-        asyncio.run(_write_files(self.servers))
+        asyncio.run(_write_files(self.servers, self.protocol))
         for server in self.servers:
             server.start(wait=False)
         for server in self.servers:
@@ -61,12 +62,12 @@ class LightGroup(Group):
         self.wait_writable(within_s)
 
 
-async def _write_files(servers: Sequence[Server]) -> None:
+async def _write_files(servers: Sequence[Server], protocol: str) -> None:
     """What the servers' files hold after the Slaves have joined."""
     for server in servers:
         make_data_dir(server.data_dir)
     identities = [load_or_create(s.data_dir, s.host, [s.address], datetime.now(UTC)) for s in servers]
-    members = [_member(s, i) for s, i in zip(servers, identities, strict=True)]
+    members = [_member(s, i, protocol) for s, i in zip(servers, identities, strict=True)]
     master = _opened(servers[0], identities[0])
 
     def entries(_: Reader) -> Sequence[Operation]:
@@ -92,14 +93,14 @@ def _opened(server: Server, identity: ServerIdentity) -> GroupRegistry:
     )
 
 
-def _member(server: Server, identity: ServerIdentity) -> Member:
+def _member(server: Server, identity: ServerIdentity, protocol: str) -> Member:
     return Member(
         server_id=identity.server_id,
         name=server.name,
         host=server.host,
-        port=HTTPS_PORT,
+        port=HTTPS_PORT if protocol == "https" else HTTP_PORT,
         context="mss",
-        protocol="https",
+        protocol=protocol,
         certificate=identity.certificate_pem,
         internode_certificate=identity.certificate_pem,
         address=server.address,
@@ -113,7 +114,7 @@ def _member(server: Server, identity: ServerIdentity) -> Member:
 def _write_own(server: Server, member: Member, members: Sequence[Member], group_id: str, own: ServerIdentity) -> None:
     """What is this server's alone: whom it trusts, its role, and its Master."""
     master = members[0]
-    state: dict[str, object] = {"role": "master", "adapter": server.address, "protocol": "https"}
+    state: dict[str, object] = {"role": "master", "adapter": server.address, "protocol": member.protocol}
     if member is not master:
         target = {"host": master.host, "port": master.port, "context": master.context}
         state |= {"role": "slave", "master": target, "master_id": master.server_id, "master_group": group_id}
