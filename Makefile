@@ -28,7 +28,7 @@ contract: setup
 	$(VENV)/bin/python -m pytest tests/contract
 
 cluster: setup
-	$(VENV)/bin/python -m pytest tests/cluster -n 2 --dist loadgroup
+	$(VENV)/bin/python -m pytest tests/cluster -n 2
 
 # Three hosts in network namespaces; needs root.
 netns: setup

@@ -1,5 +1,5 @@
 """One group of three for all tests that need one. A test that leaves it broken costs the next one a new group, nothing
-more. Two processes share the tests: those of the one group stay together, and so do those of a module's own servers."""
+more. Two processes share the modules; each has a group of its own, where its modules need one."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from tests.support.history import History, assert_kept
 from tests.support.keeper import Keeper
 from tests.support.light import LightGroup
 from tests.support.server import Server, end_all
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+WALKS = "walkthrough"
+OF_THE_GROUP = "test_5_13_10.py"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if isinstance(item, pytest.Function):
-            together = _together(item)
-            if together is not None:
-                item.add_marker(pytest.mark.xdist_group(together))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServers:
+    return ByServers(config, log)
 
 
-def _together(item: pytest.Function) -> str | None:
-    for name, definitions in item._fixtureinfo.name2fixturedefs.items():
-        if definitions[-1].baseid:  # else it is pytest's own
-            match definitions[-1].scope:
-                case "session":
-                    return name
-                case "module":
-                    return item.path.name
-    return None
+class ByServers(LoadScopeScheduling):  # type: ignore[misc]
+    """A module's tests stay in one process, and so do the walks through the guide, which share three servers. (xdist's
+    own groups go by ids that pytest no longer lets it change.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return WALKS if f"/{WALKS}/" in module and not module.endswith(OF_THE_GROUP) else module
 
 
 @pytest.fixture(scope="session")
