@@ -88,6 +88,10 @@ async def test_details_and_removal(server: Server) -> None:
     assert (await server.api.get("/replication")).json()["role"] == "standalone"
     refused = await server.api.request("DELETE", "/replication/nodes/there", json={})
     assert (refused.status_code, refused.json()["code"]) == (409, "confirmation-required")
+    # What else to change is said before it is done.
+    said = " ".join(refused.json()["consequences"])
+    assert "change-passphrase" in said
+    assert "Trusted Certificates" in said
     assert server.replication.removed == []
     with_body = await server.api.request("DELETE", "/replication/nodes/there", json={"confirm": True})
     with_query = await server.api.delete("/replication/nodes/there", params={"confirm": "true"})
