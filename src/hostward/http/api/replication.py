@@ -153,7 +153,7 @@ async def remove_node(
                 "It no longer receives changes; it keeps its data, stops its database, and says that it was removed.",
                 "It comes back only after it has been added to the Slave table again.",
                 "Its database's data is taken over by the other servers.",
-                "It still knows the configuration and the passphrase. If it may be in the wrong hands, afterwards change"
+                "It still knows the configuration and the passphrase. If it may be in the wrong hands, change"
                 " the passphrase (hostward replication change-passphrase), delete its certificate from the Trusted"
                 " Certificates where it was imported by hand, and change what the configuration names as secret.",
             ],
