@@ -1,4 +1,4 @@
-"""Ten schedules of random faults; `make faults SEEDS=100` runs more."""
+"""Three schedules of random faults; `make faults SEEDS=100` runs more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.support.group import Group
 
 pytestmark = pytest.mark.cluster
 
-SEEDS = 10
+SEEDS = 3
 
 
 @pytest.mark.feature("R1")

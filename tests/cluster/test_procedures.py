@@ -8,8 +8,9 @@ from tests.support.group import Group
 
 pytestmark = pytest.mark.cluster
 
-SEEDS = (2, 10, 13)
-LENGTH = 6
+SEEDS = (86, 97, 120)
+"""Replaced, and promoted when the Master dies; the Master founds another group; removed, back, and handed over to."""
+LENGTH = 4
 
 
 @pytest.mark.feature("R12")

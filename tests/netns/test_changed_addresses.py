@@ -1,5 +1,4 @@
-"""Changed addresses, as DHCP makes them (fault F14; the guide's fifth problem): of a Slave, of the Master, of all
-servers.
+"""Changed addresses, as DHCP makes them (fault F14; the guide's fifth problem): of the Master and a Slave at once.
 
 The servers find each other by name, as the guide has them entered. Nobody edits seeds, and nobody restarts anything.
 """
@@ -19,9 +18,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.feature("R17"), pytest.mark.featu
 HEALED_WITHIN_S = 120.0
 
 
-@pytest.mark.parametrize("which", ["a Slave", "the Master", "all"])
-def test_addresses_change_under_running_servers(group: Group, hosts: Network, history: History, which: str) -> None:
-    moving = {"a Slave": group.servers[2:], "the Master": group.servers[:1], "all": group.servers}[which]
+def test_addresses_change_under_running_servers(group: Group, hosts: Network, history: History) -> None:
+    moving = group.servers[:2]
     host_ids = {n["server_name"]: n["host_id"] for n in group.master.api.nodes()}
     for server in moving:
         host = hosts.host(server.name)
@@ -37,7 +35,7 @@ def test_addresses_change_under_running_servers(group: Group, hosts: Network, hi
     for server in moving:
         healed = next(f for f in server.api.get("doctor")["findings"] if f["code"] == "healed")
         assert f"to {server.address}" in healed["cause"]
-    made = group.master.api.post("sessions", rows(1, prefix=f"After {which} moved")[0])
+    made = group.master.api.post("sessions", rows(1, prefix="After two moved")[0])
     assert made["replicated"]["confirmed"] is True
 
 

@@ -1,5 +1,5 @@
-"""Partitions (fault F4): whole, one-way and flapping. The group goes on, says who is missing, and comes together by
-itself.
+"""Partitions (fault F4): one-way of a Slave, whole of the Master, and flapping. The group goes on, says who is missing,
+and comes together by itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.cluster
 
 NOTICED_WITHIN_S = 20.0
 HEALED_WITHIN_S = 90.0
-FLAPS = 10
+FLAPS = 6
 
 
 def in_sync_on(shown_on: Server, server: Server) -> bool:
@@ -33,12 +33,12 @@ def says_that_it_is_behind(server: Server) -> bool:
 
 @pytest.mark.feature("R8")
 @pytest.mark.feature("R10")
-@pytest.mark.parametrize("way", ["whole", "incoming", "outgoing"])
+@pytest.mark.parametrize("way", ["incoming", "outgoing"])
 def test_a_slave_is_cut_off(group: Group, hosts: Network, master: Server, history: History, way: str) -> None:
     lost, other = group.slaves
     writers = Writers(master.api, history, count=2, seed=31, prefix=f"Cut off, {way}")
     writers.start()
-    hosts.cut_off(hosts.host(lost.name), incoming=way != "outgoing", outgoing=way != "incoming")
+    hosts.cut_off(hosts.host(lost.name), incoming=way == "incoming", outgoing=way == "outgoing")
     eventually(lambda: not in_sync_on(master, lost), within_s=NOTICED_WITHIN_S)
     eventually(lambda: says_that_it_is_behind(lost), within_s=NOTICED_WITHIN_S)
     read = lost.api.total()  # it goes on serving what it has

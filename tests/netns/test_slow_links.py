@@ -1,21 +1,22 @@
-"""Slow and lossy links between hosts (fault F5)."""
+"""Slow and lossy links between hosts (fault F5), and a join that is disturbed besides."""
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
 from tests.support.group import Group
 from tests.support.history import History
 from tests.support.namespaces import Network
-from tests.support.server import Server
+from tests.support.server import STORAGE_PORT, Server
 from tests.support.waiting import eventually
 from tests.support.writers import Writers
 
 pytestmark = pytest.mark.cluster
 
 ONE_WAY_MS = 100
-BAD_FOR_S = 20.0
+BAD_FOR_S = 12.0
 ANSWER_WITHIN_S = 10.0
 
 
@@ -40,7 +41,9 @@ def test_200_ms_and_every_fifth_packet_lost_on_1_mbit(
 
 @pytest.mark.feature("R8")
 @pytest.mark.feature("R9")
-def test_a_slave_leaves_and_joins_over_200_ms(group: Group, hosts: Network, master: Server, history: History) -> None:
+def test_a_slave_leaves_and_joins_over_200_ms_though_its_node_dies_and_finds_no_other(
+    group: Group, hosts: Network, master: Server, history: History
+) -> None:
     leaving = group.slaves[1]
     hosts.everywhere(delay_ms=ONE_WAY_MS)
     writers = Writers(master.api, history, count=2, seed=52, prefix="Far away")
@@ -48,7 +51,17 @@ def test_a_slave_leaves_and_joins_over_200_ms(group: Group, hosts: Network, mast
     leaving.apply(role="standalone")
     eventually(lambda: len(master.api.nodes()) == 2, within_s=60)
     group.list_slaves()
-    group.make_slave(leaving)
+    group.make_slave(leaving, follow=False)
+    eventually(lambda: leaving.jvm_pid is not None, within_s=60)
+    here = [hosts.host(leaving.name)]
+    others = [h for h in hosts.hosts if h not in here]
+    for sources, targets in ((here, others), (others, here)):
+        hosts.rule(sources, targets, cut=True, ports=[STORAGE_PORT])
+    leaving.signal_jvm(signal.SIGKILL)
+    eventually(lambda: "No database node of the group can be reached" in leaving.api.status()["reason"], within_s=60)
+    assert leaving.jvm_pid is None, "its node forms a ring of its own"
+    hosts.everywhere(delay_ms=ONE_WAY_MS)
+    eventually(lambda: leaving.api.status()["database_status"] == "Up", within_s=120)
     writers.stop()
     group.wait_settled(120)
     assert all(w.replicated["confirmed"] for w in history.acknowledged)

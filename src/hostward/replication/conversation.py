@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any
 
 import structlog
@@ -135,6 +136,7 @@ class Conversation:
                 "group": p.group.group_id,
                 "master_group": "" if p.state.now.removed else p.state.now.master_group,
                 "master_id": p.state.now.master_id,
+                "master": asdict(p.state.now.master) if p.state.now.master and not p.state.now.removed else None,
                 "database": p.node.summary(),
             },
         )

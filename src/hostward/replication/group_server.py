@@ -232,7 +232,9 @@ class GroupServer:
                 log.warning("member-has-left", server=them.name)
                 await p.membership.remove(them.server_id, "replication", left=True)
                 self._wake()
-            if state.role is Role.SLAVE and them.server_id == state.master_id and error.code == "removed":
+            now = p.state.now  # Apply may have come meanwhile: then it is no member yet, and that is no removal
+            joins = now.fresh and p.life.admitted is None
+            if now.role is Role.SLAVE and them.server_id == now.master_id and error.code == "removed" and not joins:
                 p.life.admitted = None
                 p.state.update(fresh=False, removed=REMOVED_WORDS)
                 self._wake()

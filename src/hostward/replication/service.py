@@ -119,9 +119,10 @@ class ReplicationService:
         last = self._coordinator.last
         if last is None:
             return "The server is looking at its state."
+        words, ended = f"{last.reason} {last.remedy}".strip(), self._p.node.error
         if self._p.node.down and last.decision.goal in (Goal.NODE, Goal.RUNTIME):
-            return self._p.node.error
-        return f"{last.reason} {last.remedy}".strip() or "Everything is as it should be."
+            return f"{words} Before that: {ended}" if last.blocked and last.reason not in ended else ended
+        return words or "Everything is as it should be."
 
     def status(self) -> dict[str, Any]:
         p, state = self._p, self._p.state.now

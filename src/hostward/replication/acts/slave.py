@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
+
+import structlog
 
 from hostward.domain.changes import Position
 from hostward.domain.errors import PeerError
+from hostward.domain.replication import Role, Target
 from hostward.replication.acts.node import NodeActs
 from hostward.replication.follower import Following
 from hostward.replication.goals import Marker, Process
 from hostward.replication.membership import Admitted, Asking
 from hostward.replication.messages import Message
 from hostward.replication.parts import Parts
+from hostward.replication.state import State
 from hostward.replication.turns import QUEUE
 
 ADMIT_TIMEOUT_S = 30.0
 REMOVED_ASKS_EVERY_S = 3.0
 WAYS_ON = "To rejoin, add it to the Slave table on the Master again; or set it to Standalone. It keeps its data."
+
+log = structlog.get_logger()
 
 
 class SlaveActs:
@@ -46,6 +53,8 @@ class SlaveActs:
                 p.state.update(removed=error.message)
             elif state.removed and not state.fresh and error.code != QUEUE:
                 raise PeerError(state.removed, remedy=WAYS_ON, code="removed") from error
+            if error.code == "role" and state.fresh:
+                await self._ask_for_the_master(state)
             if error.code in ("port", "timeout", "name", "role") and not state.fresh and p.follower.loaded:
                 return await self._ask_vouching(asking, error)
             raise
@@ -68,6 +77,18 @@ class SlaveActs:
         p.life.admitted_members = admitted.members
         p.life.admitted = (admitted.group_id, admitted.generation)
         return ""
+
+    async def _ask_for_the_master(self, state: State) -> None:
+        """The server that was the Master when the role Slave was applied is a Slave by now, for another was promoted:
+        its Master is asked from now on. That one's certificate must be trusted here, as every Master's."""
+        p = self._p
+        assert state.master is not None
+        message = Message("check", {"protocol": state.protocol})
+        answer, _, _ = await p.links.ask_target(state.master, message, protocol=state.protocol)
+        if answer.data.get("role") == Role.SLAVE.value and answer.data.get("master") and p.state.now == state:
+            master = Target(**answer.data["master"])
+            log.warning("asks-another-master", was=asdict(state.master), master=asdict(master))
+            p.state.update(master=master)
 
     async def _ask_vouching(self, asking: Asking, why: PeerError) -> str:
         """The Master is away: a member that it has confirmed since that member started may vouch for this server."""
