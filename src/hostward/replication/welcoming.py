@@ -89,9 +89,14 @@ class Welcoming:
 
     # For newcomers
 
+    @property
+    def expects_somebody(self) -> bool:
+        """Whether there are join codes at all: else nothing needs to be read of who comes with one."""
+        return bool(self._invites.all())
+
     def receive(self, envelope: bytes, address: str) -> bytes:
         """The answer to a newcomer. Raises TrustError where it is to be told nothing, TooManyAttempts."""
-        if not self._invites.all():
+        if not self.expects_somebody:
             raise TrustError("There are no join codes.", code="untrusted")
         self._throttle.attempt(JOIN, address)
         try:

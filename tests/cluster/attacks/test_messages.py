@@ -136,6 +136,15 @@ def test_an_outsider_is_told_nothing_whatever_it_sends(light: LightGroup, strang
     assert send(master, good).status == 200, "the true one is still good"
 
 
+def test_without_join_codes_nothing_is_read_of_who_says_it_has_one(light: LightGroup) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    there = light.master.address
+    with socket.create_connection((there, HTTPS_PORT), 10) as plain, context.wrap_socket(plain) as connection:
+        connection.sendall(b"POST /mss/peer/join HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 403 ")
+
+
 def test_large_requests_of_outsiders_are_not_held(light: LightGroup, stranger: ServerIdentity) -> None:
     """Each would be 60 MiB: none is taken beyond its head."""
     master = light.master

@@ -6,6 +6,8 @@ POST of join is for a server that isn't trusted yet and has a join code.
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -15,6 +17,8 @@ from hostward.domain.errors import HostwardError, TrustError, Unavailable
 from hostward.replication.envelopes import Receiver
 from hostward.replication.welcoming import MAX_ENVELOPE_BYTES as MAX_JOIN_BYTES
 from hostward.replication.welcoming import Welcoming
+
+JOIN_TIMEOUT_S = 10.0
 
 
 def peer_routes(receiver: Receiver, welcoming: Welcoming) -> list[Route]:
@@ -33,13 +37,15 @@ def peer_routes(receiver: Receiver, welcoming: Welcoming) -> list[Route]:
         return Response(answer, media_type="application/octet-stream")
 
     async def join(request: Request) -> Response:
+        if not welcoming.expects_somebody:
+            return Response(status_code=403)
         try:
-            answer = welcoming.receive(
-                await _body(request, MAX_JOIN_BYTES), request.client.host if request.client else ""
-            )
+            async with asyncio.timeout(JOIN_TIMEOUT_S):
+                body = await _body(request, MAX_JOIN_BYTES)
+            answer = welcoming.receive(body, request.client.host if request.client else "")
         except TooManyAttempts as error:
             return Response(status_code=429, headers={"Retry-After": str(error.retry_after_s)})
-        except (HostwardError, ClientDisconnect, KeyError, TypeError, ValueError):
+        except (HostwardError, ClientDisconnect, TimeoutError, KeyError, TypeError, ValueError):
             return Response(status_code=403)
         return Response(answer, media_type="application/octet-stream")
 
