@@ -86,7 +86,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         "Start it with an empty data directory: apply the replication settings again.",
     ),
     _row(
-        r"CommitLogReplayException|CorruptSSTableException|Corrupt(?:ed)?: ([^\n]*)",
+        r"CommitLogReplayException|error while processing commit log|CorruptSSTableException|Corrupt(?:ed)?: ([^\n]*)",
         "damaged",
         "The database's files are damaged.",
         "Start it with an empty data directory: everything in it comes again from the servers' registries.",

@@ -77,7 +77,7 @@ class Failures:
         """The start failed, or the node ended later (`was_ready`)."""
         lasted_s = self.monotonic() - self._started_at
         if was_ready and (lasted_s > STEADY_AFTER_S or error.code != self._code):
-            self.count, self.alike = 0, 0  # what had failed before is over: it ran
+            self.count = 0  # what had failed before is over: it ran
         self.alike = self.alike + 1 if error.code == self._code else 1
         self._code, self.error, self.asked = error.code, error, False
         self._hidden_s = 0.0 if was_ready else lasted_s + LONGER_S

@@ -91,6 +91,16 @@ def test_what_is_seen_before_a_start_is_looked_at_again_soon_and_another_end_beg
 
 
 @pytest.mark.feature("R17")
+def test_damage_that_a_node_meets_long_after_its_start_is_counted_too() -> None:
+    clock = Clock()
+    failures = Failures(clock)
+    for _ in range(2):
+        assert failures.cure() is Cure.RETRY
+        fail(failures, clock, "damaged", lasts_s=10 * STEADY_AFTER_S, was_ready=True)
+    assert failures.cure() is Cure.WIPE
+
+
+@pytest.mark.feature("R17")
 @pytest.mark.parametrize(("code", "starts"), [("damaged", 2), ("other-ring", 1), ("removed", 1)])
 def test_files_that_will_never_start_are_given_up(code: str, starts: int) -> None:
     clock = Clock()
