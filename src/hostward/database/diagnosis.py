@@ -89,7 +89,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
         r"CommitLogReplayException|error while processing commit log|CorruptSSTableException|Corrupt(?:ed)?: ([^\n]*)",
         "damaged",
         "The database's files are damaged.",
-        "Start it with an empty data directory: everything in it comes again from the servers' registries.",
+        "If it repeats they are made anew by themselves; hostward replication rebuild-database does it at once.",
     ),
     _row(
         r"(?:Invalid yaml|ConfigurationException: |YAMLException|encountered during startup: )([^\n]*)",

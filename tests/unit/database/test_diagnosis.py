@@ -18,6 +18,9 @@ WORDS = {
     "Other bootstrapping/leaving/moving nodes detected, cannot bootstrap while": "join-busy",
     "ConfigurationException: Saved cluster name a-1 != configured name b-1": "other-ring",
     "CommitLogReplayException: Encountered bad header at position 4": "damaged",
+    "ERROR [main] JVMStabilityInspector: Exiting due to error while processing commit log during initialization.": (
+        "damaged"
+    ),
     "org.apache.cassandra.exceptions.ConfigurationException: Invalid yaml. Please remove properties [x]": "bad-yaml",
     "java.lang.OutOfMemoryError: Java heap space": "no-memory",
     "UnsupportedOperationException: The Security Manager is deprecated; SecurityManager is not supported": "wrong-java",
