@@ -123,6 +123,7 @@ def test_a_master_killed_in_a_renewal_goes_on_from_there(group: LightGroup) -> N
         group.wait_equal()
         eventually(lambda: not (master.data_dir / "identity.previous").exists(), within_s=30)
         assert not (master.data_dir / "identity.next").exists()
+        eventually(lambda: confirmed(master.api) == dict.fromkeys((s.name for s in group.slaves), True), within_s=30)
 
 
 def shown_by(server: Server) -> str:

@@ -169,7 +169,7 @@ def _certificate_to_pin(url: str, confirmed: str | None) -> str | None:
         if _plain_hex(confirmed) != _plain_hex(shown):
             raise Unreachable(
                 f"{url} shows a certificate with the fingerprint {shown}, not the one given.",
-                remedy="Compare with `hostward certificate show-own --json` run on the server itself.",
+                remedy="Compare with `hostward certificate own` run on the server itself.",
                 code="certificate",
             )
         return pem

@@ -136,7 +136,7 @@ def fetch(
     found = call.api.post(path, body) if confirm is None else {}
     if confirm is None and os.isatty(0) and os.isatty(2):
         typer.echo(f"{found['subject']}\nSHA-256 {found['fingerprint']}", err=True)
-        if typer.confirm("Is that the fingerprint that `certificate show-own` shows on that server?", err=True):
+        if typer.confirm("Is that the fingerprint that `certificate own` shows on that server?", err=True):
             confirm = str(found["fingerprint"])
     if confirm is not None:
         body |= {"confirm_fingerprint": confirm, "friendly_name": friendly_name or place["host"]}

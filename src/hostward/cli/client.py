@@ -296,7 +296,7 @@ def unreachable(url: str, error: Exception, *, pinned: bool, doing: str) -> Unre
             remedy="Check the network, a firewall between, and the server's log; then try again.",
             code="timeout",
         )
-    why = str(error) or type(error).__name__
+    why = str(error).rstrip(".") or type(error).__name__
     hint = " An HTTPS port answers this way to http://." if where.scheme == "http" else ""
     return Unreachable(
         f"The connection to {where.host}:{port} broke ({doing}): {why}.{hint}",

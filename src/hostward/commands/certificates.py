@@ -95,7 +95,7 @@ async def import_fetched(
         raise Conflict(
             f"The server at {host}:{port} shows a certificate with another SHA-256 fingerprint, {found.fingerprint}; "
             "nothing was imported.",
-            remedy="Compare it with the one that `hostward certificate show-own` prints on that server.",
+            remedy="Compare it with the one that `hostward certificate own` shows on that server.",
             code="fingerprint-differs",
         )
     return import_certificate(services, actor, store, friendly_name=friendly_name, file_name=None, pem=found.pem)

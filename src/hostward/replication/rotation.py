@@ -141,7 +141,6 @@ class Rotation:
         await asyncio.to_thread(switch, p.data_dir, p.identity)
         self.statements = statements
         self._reload_tls()
-        p.server.put(KEY, {"fingerprint": p.identity.fingerprint, "confirmed": []})
 
     async def _finish(self) -> None:
         """On the Master, enter the new certificate; then, or once the Master has entered it, destroy the old key."""
@@ -208,9 +207,9 @@ class Rotation:
 
     def heard(self, server_id: str) -> None:
         """That member has answered a message that was signed with the present certificate: it trusts it."""
-        kept = self._p.server.get(KEY)
-        if kept and kept["fingerprint"] == self._p.identity.fingerprint and server_id not in kept["confirmed"]:
-            self._p.server.put(KEY, kept | {"confirmed": [*kept["confirmed"], server_id]})
+        confirmed = self._confirmed()
+        if confirmed is not None and server_id not in confirmed:
+            self._p.server.put(KEY, {"fingerprint": self._p.identity.fingerprint, "confirmed": [*confirmed, server_id]})
 
     def seen(self, certificate: str) -> None:
         """A message came that was signed with this certificate: the one before it is no longer good."""
@@ -244,14 +243,20 @@ class Rotation:
 
     def state(self) -> dict[str, Any]:
         """Who has confirmed the present certificate, since the last renewal."""
-        p, kept = self._p, self._p.server.get(KEY)
-        current = kept is not None and kept["fingerprint"] == p.identity.fingerprint
-        confirmed = set(kept["confirmed"]) if kept is not None and current else set()
+        p, confirmed = self._p, self._confirmed()
         members = [
-            {"server": m.server_id, "server_name": m.name, "confirmed": m.server_id in confirmed} for m in p.others()
+            {"server": m.server_id, "server_name": m.name, "confirmed": m.server_id in (confirmed or ())}
+            for m in p.others()
         ]
         return {
             "renewals": self.statements[-1].number if self.statements else 0,
             "renewed_at": self.statements[-1].time if self.statements else None,
-            "members": members if current else [],
+            "members": members if confirmed is not None else [],
         }
+
+    def _confirmed(self) -> list[str] | None:
+        """Who has confirmed the present certificate; None where it is this server's first."""
+        if not self.statements:
+            return None
+        kept = self._p.server.get(KEY)  # of an earlier one where a renewal was put in force by a start after a crash
+        return list(kept["confirmed"]) if kept and kept["fingerprint"] == self._p.identity.fingerprint else []

@@ -18,6 +18,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import NameOID
 
 from hostward.domain.errors import InvalidInput
 from hostward.trust.identity import CERTIFICATE_FILE
@@ -129,7 +130,7 @@ def _not_a_certificate(what: str) -> InvalidInput:
 
 def _subject(pem: str) -> str:
     try:
-        return x509.load_pem_x509_certificate(pem.encode()).subject.rfc4514_string()
+        return shown_name(x509.load_pem_x509_certificate(pem.encode()).subject)
     except (ValueError, x509.InvalidVersion):
         return "(unreadable)"
 
@@ -152,6 +153,6 @@ def public_key_bytes(certificate: x509.Certificate) -> bytes:
 
 
 def shown_name(name: x509.Name) -> str:
-    """A subject or issuer of a certificate that isn't trusted, as one printable line of bounded length."""
-    text = name.rfc4514_string()
+    """A subject or issuer, also of a certificate that isn't trusted, as one printable line of bounded length."""
+    text = name.rfc4514_string({NameOID.SERIAL_NUMBER: "serialNumber"})
     return "".join(c if c.isprintable() else "?" for c in text[:MAX_SHOWN_NAME])

@@ -18,7 +18,7 @@ from typing import Final, Literal, Protocol
 from cryptography import x509
 
 from hostward.domain.errors import Conflict, InvalidInput, NotFound
-from hostward.trust.certificate_files import only_certificate, public_key_bytes, read_file, some
+from hostward.trust.certificate_files import only_certificate, public_key_bytes, read_file, shown_name, some
 from hostward.trust.identity import (
     CERTIFICATE_FILE,
     ServerIdentity,
@@ -239,8 +239,8 @@ class CertificateStore:
         return TrustedCertificate(
             friendly_name=kept.name,
             fingerprint=fingerprint(kept.pem),
-            subject=certificate.subject.rfc4514_string(),
-            issuer=certificate.issuer.rfc4514_string(),
+            subject=shown_name(certificate.subject),
+            issuer=shown_name(certificate.issuer),
             server_id=server_id_of(kept.pem),
             not_before=certificate.not_valid_before_utc,
             not_after=end,

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from hostward.domain.errors import InvalidInput, TrustError
-from hostward.trust.certificate_files import PEM_CERTIFICATE, public_key_bytes
+from hostward.trust.certificate_files import PEM_CERTIFICATE, public_key_bytes, shown_name
 from hostward.trust.certificates import is_authority
 from hostward.trust.identity import (
     KEY_FILE,
@@ -158,7 +158,7 @@ def _check_chain(certificates: Sequence[x509.Certificate], now: datetime) -> Non
             issues = False
         if not issues:
             raise _refused(
-                f"{below.subject.rfc4514_string()} wasn't issued by {above.subject.rfc4514_string()}.",
+                f"{shown_name(below.subject)} wasn't issued by {shown_name(above.subject)}.",
                 "Put the certificates in order: the server's, then who issued it, then who issued that.",
                 "certificate-chain",
             )
@@ -168,7 +168,7 @@ def _check_dates(certificate: x509.Certificate, now: datetime) -> None:
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not start <= now <= end:
         raise _refused(
-            f"{certificate.subject.rfc4514_string()} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}; "
+            f"{shown_name(certificate.subject)} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}; "
             f"today is {now:%Y-%m-%d}.",
             "Check this server's clock; else ask for a new certificate.",
             "certificate-expired",
