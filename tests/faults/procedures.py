@@ -1,7 +1,7 @@
 """Which procedures and faults may follow which: the generator of the long sequences. No I/O.
 
 A seed is a list of steps, drawn among what an administrator or an accident could do to servers in their present state.
-Hypothesis' rule-based machine would need hours to shrink (docs/decisions/0004). What is kept of it: rules with
+Hypothesis' rule-based machine would need hours to shrink (docs/decisions/0005). What is kept of it: rules with
 conditions, and a seed that gives the same sequence again; `without` leaves steps out, to find those that matter.
 """
 
