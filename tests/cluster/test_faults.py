@@ -1,4 +1,4 @@
-"""Three schedules of random faults; `make faults SEEDS=100` runs more."""
+"""Two schedules of random faults; `make faults SEEDS=100` runs more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.support.group import Group
 
 pytestmark = pytest.mark.cluster
 
-SEEDS = 3
+SEEDS = 2
 
 
 @pytest.mark.feature("R1")

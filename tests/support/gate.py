@@ -43,7 +43,7 @@ class Gate:
     def __init__(self, address: str, behind: str, ports: tuple[int, ...]) -> None:
         self.address, self._behind, self._ports = address, behind, ports
         self._servers: list[asyncio.Server] = []
-        self._open: set[asyncio.Task[None]] = set()
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.open()
 
     def open(self) -> None:
@@ -59,10 +59,22 @@ class Gate:
             return
         for port in self._ports:
 
-            async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int = port) -> None:
-                await self._forward(reader, writer, port)
+            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int = port) -> None:
+                self._accept(reader, writer, port)
 
-            self._servers.append(await asyncio.start_server(forward, self.address, port))
+            self._servers.append(await asyncio.start_server(accept, self.address, port))
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+        if not self._servers:  # it was shut between the connection and this
+            writer.transport.abort()
+            return
+        task = asyncio.ensure_future(self._forward(reader, writer, port))
+        self._open[task] = writer
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Also of a task that was cancelled before it began."""
+        self._open.pop(task).transport.abort()
 
     async def _close(self) -> None:
         servers, self._servers = self._servers, []
@@ -75,17 +87,13 @@ class Gate:
         await asyncio.sleep(0)  # the loop closes their sockets
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
-        both, task = [writer], asyncio.current_task()
-        assert task is not None
-        self._open.add(task)
-        with contextlib.suppress(OSError, TimeoutError, asyncio.CancelledError):
+        with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 back_reader, back_writer = await asyncio.open_connection(self._behind, port)
-            both.append(back_writer)
-            await asyncio.gather(self._pump(reader, back_writer, True), self._pump(back_reader, writer, False))
-        self._open.discard(task)
-        for one in both:
-            one.transport.abort()
+            try:
+                await asyncio.gather(self._pump(reader, back_writer, True), self._pump(back_reader, writer, False))
+            finally:
+                back_writer.transport.abort()
 
     def passed(self, piece: bytes, to_server: bool) -> Sequence[bytes] | None:
         """What is forwarded for what came; None breaks the connection."""

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 PATIENCE: Final = float(os.environ.get("HOSTWARD_TEST_PATIENCE", "1"))
 
-NOT_YET: Final = (AssertionError, Refused, httpx.TransportError, OSError, LookupError)
+NOT_YET: Final = (AssertionError, Refused, httpx.TransportError, OSError, LookupError, StopIteration)
 """What a look may raise while it isn't so yet."""
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.cluster.walkthrough.steps import add_slave, configure_master, configure_slave, import_certificate
+from tests.cluster.walkthrough.steps import (
+    apply_with_confirmation,
+    configure_master,
+    configure_slave,
+    import_certificate,
+    slaves_of,
+)
 from tests.support.inventory import as_csv, rows
 from tests.support.server import Server
 
@@ -56,11 +62,14 @@ class Three:
                 slave.apply(role="standalone")
             if slave.api.status()["role"] != "slave":
                 self.trusting()
+                if slave.target() not in slaves_of(self.master):  # one that was removed comes back by this alone
+                    apply_with_confirmation(
+                        self.master, role="master", slaves=[*slaves_of(self.master), slave.target()]
+                    )
                 configure_slave(slave, self.master)
-                add_slave(self.master, slave)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
     three = Three(tmp_path_factory)
     yield three

@@ -9,7 +9,7 @@ from dataclasses import replace
 import structlog
 
 from hostward.domain.changes import Operation
-from hostward.domain.errors import HostwardError, PeerError
+from hostward.domain.errors import DatabaseError, HostwardError, PeerError
 from hostward.domain.replication import Role
 from hostward.registry.group import Reader
 from hostward.replication.acts.node import NodeActs
@@ -145,8 +145,8 @@ class MasterActs:
             if now - self._leaving[node.host_id] < LEAVING_PATIENCE_S:
                 return f"The node at {node.address} is Leaving: the others take over its data."
         if leaving:
-            log.warning("removal-ended-by-force", nodes=[n.address for n in leaving])
             await self._p.node.force_removals()
+            self._node.say(f"The removal of the dead node at {leaving[0].address} was stuck, and was ended by force.")
         return ""
 
     async def _fill(self, ring: Sequence[RingNode], factor: int) -> None:
@@ -156,8 +156,13 @@ class MasterActs:
         if not all_own_everything(ring):
             p.state.update(repair_due=True)
         if p.state.now.repair_due:
-            await p.node.replicate_anew(factor)
+            try:
+                await p.node.replicate_anew(factor)
+            except DatabaseError as error:
+                why = f"The database's replication factor had been lowered, and is brought back: {error.message}"
+                raise DatabaseError(why, remedy=error.remedy, code=error.code) from error
             p.state.update(repair_due=False)
+            self._node.say("The database's replication factor had been lowered; it was brought back, and repaired.")
         await p.node.open_store(replication_factor=factor)
 
     async def prepare_ring(self, everyone: Sequence[Member]) -> None:

@@ -115,11 +115,11 @@ class NodeActs:
         await self._end()
         if standing is Standing.LEFT:
             await p.node.wipe()
-            self._say("The database node had left its ring (nodetool decommission); it joins again with no data.")
+            self.say("The database node had left its ring (nodetool decommission); it joins again with no data.")
         elif standing is Standing.LEAVING:
-            self._say("The database node couldn't end leaving its ring; it was started again as a member.")
+            self.say("The database node couldn't end leaving its ring; it was started again as a member.")
         else:
-            self._say("The database node had been silenced (nodetool drain, or the like); it was started again.")
+            self.say("The database node had been silenced (nodetool drain, or the like); it was started again.")
         return ""
 
     async def _make_anew(self, why: str) -> str:
@@ -130,10 +130,11 @@ class NodeActs:
         await self._end()
         await node.wipe()
         node.forgive()
-        self._say(f"{why} The database's files were removed; it is made anew from the group.")
+        self.say(f"{why} The database's files were removed; it is made anew from the group.")
         return ""
 
-    def _say(self, words: str) -> None:
+    def say(self, words: str) -> None:
+        """What was mended without being asked, for the doctor and the log."""
         log.warning("healed-by-itself", what=words)
         self._p.state.update(healed=words.strip(), healed_at=self._p.now())
 
@@ -164,7 +165,7 @@ class NodeActs:
                 remedy=f"Choose another adapter and apply again; there are: {offered}.",
                 code="address-missing",
             )
-        self._say(f"The adapter's address changed from {state.adapter} to {found.address} ({found.name}).")
+        self.say(f"The adapter's address changed from {state.adapter} to {found.address} ({found.name}).")
         p.state.update(adapter=found.address, adapter_name=found.name)
         p.node.forgive()
         p.life.admitted = None
