@@ -205,6 +205,8 @@ class NodeProcess:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
+        if self._watch is not None:
+            await self._watch
 
     def explain(self) -> DatabaseError:
         """Why the node ended or doesn't get on, from what it logged since its start."""

@@ -411,14 +411,14 @@ class Node:
             await asyncio.gather(self._archiving, return_exceptions=True)
         await self.stop()
 
-    async def stop(self) -> None:
-        """End the process in order. Harmless where none runs."""
+    async def stop(self, *, goodbye: bool = True) -> None:
+        """End the process; in order, with a goodbye to the other nodes, or without a word. Harmless where none runs."""
         self._stopping = True
         if self._starting is not None:
             await asyncio.gather(self._starting, return_exceptions=True)
         await self._close_store()
         if self._node is not None:
-            await self._node.stop()
+            await (self._node.stop() if goodbye else self._node.kill())
         self._node, self._was_ready = None, False
 
     def forgive(self) -> None:

@@ -189,6 +189,14 @@ class NodeActs:
         await self._p.node.stop()
         return ""
 
+    async def end_as_stranger(self) -> None:
+        """Stop the node of a server that isn't in the group any more. Where the others have begun to cut it off, it
+        ends without a goodbye: one that still reached another node, over a connection made before, would be taken for
+        news of a member, and bring this node back into that one's ring."""
+        cut_off = any(not n.up for n in await self._p.node.ring() or [])
+        await self.stop_publishing()
+        await self._p.node.stop(goodbye=not cut_off)
+
     async def cut_off_strangers(self) -> str:
         """Stop the node where the fence asks for it; it is started again by its goal. Answers why, or ""."""
         p = self._p

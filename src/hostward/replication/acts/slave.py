@@ -35,7 +35,7 @@ class SlaveActs:
     async def ask_admission(self) -> str:
         p, state = self._p, self._p.state.now
         if state.removed and not state.fresh:
-            await self._node.stop()
+            await self._node.end_as_stranger()
             if asyncio.get_running_loop().time() < p.life.asks_again_at:
                 raise PeerError(state.removed, remedy=WAYS_ON, code="removed")
         if state.master is None:
@@ -46,9 +46,10 @@ class SlaveActs:
                 state.master, Message("admit", asking.to_json()), protocol=state.protocol, timeout_s=ADMIT_TIMEOUT_S
             )
         except PeerError as error:
-            if error.code in ("removed", QUEUE):
+            if error.code == QUEUE:
                 await self._node.stop()
             if error.code == "removed":
+                await self._node.end_as_stranger()
                 p.life.asks_again_at = asyncio.get_running_loop().time() + REMOVED_ASKS_EVERY_S
                 p.state.update(removed=error.message)
             elif state.removed and not state.fresh and error.code != QUEUE:
