@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -92,6 +93,32 @@ class _Kept:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What is read of a certificate."""
+
+    fingerprint: str
+    subject: str
+    issuer: str
+    server_id: str
+    not_before: datetime
+    not_after: datetime
+
+
+@lru_cache(maxsize=2 * MAX_CERTIFICATES)
+def _facts(pem: str) -> _Facts:
+    """Read once: each message of another server asks for them."""
+    certificate = parse_certificate(pem)
+    return _Facts(
+        fingerprint(pem),
+        shown_name(certificate.subject),
+        shown_name(certificate.issuer),
+        server_id_of(pem),
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+    )
+
+
 class CertificateStore:
     """One store. All methods are quick and may be called from any thread that doesn't overlap with a change; `clock`
     gives Unix seconds. `own` is listed first under `own_name`; give it for the store `mss` only."""
@@ -116,8 +143,7 @@ class CertificateStore:
 
     def entries(self) -> list[TrustedCertificate]:
         """The server's own certificate, then the imported ones by friendly name."""
-        own = [self._entry(_Kept(self._own_name, self._own.certificate_pem, OWN))] if self._own else []
-        return own + [self._entry(kept) for kept in sorted(self._kept, key=lambda kept: kept.name.casefold())]
+        return [self._entry(kept) for kept in self._all()]
 
     def pems(self) -> list[str]:
         """All the store's certificates, for TLS."""
@@ -130,11 +156,12 @@ class CertificateStore:
 
     def find(self, fingerprint: str) -> TrustedCertificate | None:
         """The certificate with this fingerprint."""
-        return next((entry for entry in self.entries() if entry.fingerprint == fingerprint), None)
+        return next((self._entry(kept) for kept in self._all() if _facts(kept.pem).fingerprint == fingerprint), None)
 
     def of_server(self, server_id: str) -> list[TrustedCertificate]:
         """The imported certificates of the server with this id."""
-        return [entry for entry in self.entries() if entry.server_id == server_id and not entry.own]
+        imported = [kept for kept in self._all() if kept.source != OWN]
+        return [self._entry(kept) for kept in imported if _facts(kept.pem).server_id == server_id]
 
     def find_by_public_key(self, certificate: str | bytes) -> TrustedCertificate | None:
         """The certificate whose key is the one in `certificate` (PEM or DER): a renewed certificate keeps its key.
@@ -233,16 +260,20 @@ class CertificateStore:
 
     # Below: helpers
 
+    def _all(self) -> list[_Kept]:
+        own = [_Kept(self._own_name, self._own.certificate_pem, OWN)] if self._own else []
+        return own + sorted(self._kept, key=lambda kept: kept.name.casefold())
+
     def _entry(self, kept: _Kept) -> TrustedCertificate:
-        certificate, now = parse_certificate(kept.pem), datetime.fromtimestamp(self._clock(), UTC)
-        end = certificate.not_valid_after_utc
+        facts, now = _facts(kept.pem), datetime.fromtimestamp(self._clock(), UTC)
+        end = facts.not_after
         return TrustedCertificate(
             friendly_name=kept.name,
-            fingerprint=fingerprint(kept.pem),
-            subject=shown_name(certificate.subject),
-            issuer=shown_name(certificate.issuer),
-            server_id=server_id_of(kept.pem),
-            not_before=certificate.not_valid_before_utc,
+            fingerprint=facts.fingerprint,
+            subject=facts.subject,
+            issuer=facts.issuer,
+            server_id=facts.server_id,
+            not_before=facts.not_before,
             not_after=end,
             expired=end < now,
             expiring_soon=now <= end < now + SOON,
