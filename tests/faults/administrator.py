@@ -10,7 +10,8 @@ import contextlib
 import os
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import httpx
@@ -252,11 +253,24 @@ class Administrator:
 
     def mend(self) -> None:
         """Everything runs and can be reached."""
-        for n, place in enumerate(self.places):
+        for place in self.places:
             place.server.mend()
-            self.world = tuple(
-                Seen(s.role, True, False, s.outcast, s.lost) if i == n else s for i, s in enumerate(self.world)
-            )
+        self.world = tuple(replace(seen, running=True, cut_off=False) for seen in self.world)
+
+    def forget_the_lost(self) -> None:
+        """Remove on the Master what it still lists of servers that were destroyed and started anew."""
+        master = self.master
+        if master is None:
+            return
+
+        def forgotten(place: Place) -> bool:
+            self._forget_earlier_lives(place, master)
+            return True
+
+        for place, seen in zip(self.places, self.world, strict=True):
+            if seen.lost:
+                eventually(partial(forgotten, place), within_s=HEALED_WITHIN_S, every_s=1.0)
+        self.world = tuple(replace(seen, lost=False) for seen in self.world)
 
     def insist(self, act: Act, server: int) -> None:
         """Do it; it must go through in a while."""

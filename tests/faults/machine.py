@@ -51,6 +51,7 @@ def _end_well(administrator: Administrator, random_: random.Random) -> float:
     """Mend everything; those that were thrown out go one of their two ways; then all come together again. How long it
     took until what was left of the group was well."""
     administrator.mend()
+    administrator.forget_the_lost()
     for n, seen in enumerate(administrator.world):
         if seen.outcast:
             ways = [Act.STANDALONE] if administrator.master is None else [Act.STANDALONE, Act.SLAVE]
