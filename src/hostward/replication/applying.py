@@ -14,7 +14,7 @@ from hostward.replication.coordinator import Coordinator
 from hostward.replication.goals import goal_names
 from hostward.replication.members import SlaveRow, slave_rows
 from hostward.replication.messages import Message
-from hostward.replication.parts import Parts
+from hostward.replication.parts import Parts, new_attempt
 from hostward.replication.slave_table import SlaveTable
 from hostward.replication.state import State, settled_passphrase
 from hostward.replication.try_back import listening
@@ -181,6 +181,7 @@ class Applying:
     def _start(self, was: Role, author: str, **fields: Any) -> str:
         role: Role = fields["role"]
         job = self._p.jobs.start(f"{was.value} to {role.value}", author, goal_names(role))
+        self._p.life.attempt = new_attempt()
         self._p.life.asks_again_at, self._p.life.farewell_said = 0.0, False
         self._p.life.admitted = None if role is not Role.MASTER else self._p.life.admitted
         self._p.state.update(**fields, removed="")

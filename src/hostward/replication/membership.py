@@ -48,20 +48,21 @@ log = structlog.get_logger()
 class Asking:
     """A Slave's request to be admitted. `marker` is what its node's data belongs to, None where there is none or it
     isn't whole; `fresh` is true while the administrator's Apply is being carried out (a server that left by itself may
-    then join again)."""
+    then join again); `attempt` names this try, a new one with each Apply and each start of the server."""
 
     member: Member
     marker: Marker | None
     fresh: bool
+    attempt: str = ""
 
     def to_json(self) -> dict[str, Any]:
         marker = [self.marker.group_id, self.marker.generation] if self.marker else None
-        return {"member": self.member.to_json(), "marker": marker, "fresh": self.fresh}
+        return {"member": self.member.to_json(), "marker": marker, "fresh": self.fresh, "attempt": self.attempt}
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Asking:
         marker = Marker(value["marker"][0], int(value["marker"][1])) if value["marker"] else None
-        return Asking(Member.from_json(value["member"]), marker, bool(value["fresh"]))
+        return Asking(Member.from_json(value["member"]), marker, bool(value["fresh"]), str(value.get("attempt", "")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,8 @@ class Membership:
         self._lock = asyncio.Lock()
         self._clearing: set[str] = set()
         self._refused: dict[str, tuple[str, float]] = {}
+        self._newcomers: dict[str, str] = {}
+        self._ended: dict[str, str] = {}
         self.turns = Turns(monotonic)
 
     def members(self) -> list[Member]:
@@ -129,6 +132,7 @@ class Membership:
             known, everyone = member(reader, them.server_id), members(reader)
             generation = ring_generation(reader)
             _check_not_removed(reader, asking)
+        self._check_not_ended(asking)
         self._check_admissible(them, everyone)
         here = Marker(self._group.group_id, generation)
         nodes = {n.host_id for n in ring}
@@ -138,6 +142,8 @@ class Membership:
             return self._answer(generation, wipe=False)
         self.turns.take(them, [m for m in everyone if m.state == JOINING])
         joining = replace(them, state=JOINING, host_id="")
+        if known is None or them.server_id in self._newcomers:
+            self._newcomers[them.server_id] = asking.attempt
         if known != joining:
             await self._put(joining)
         others = {m.host_id for m in everyone if m.server_id != them.server_id}
@@ -178,6 +184,7 @@ class Membership:
         if (host_id, known.address) not in {(n.host_id, n.address) for n in ring}:
             raise PeerError("The Master doesn't see that node in the ring yet.", code="busy")
         self._clearing.discard(server_id)
+        self._newcomers.pop(server_id, None)
         self.turns.ended(server_id)
         if known.state != JOINED or known.host_id != host_id:
             await self._put(replace(known, state=JOINED, host_id=host_id))
@@ -185,9 +192,13 @@ class Membership:
     async def remove(self, server_id: str, author: str, *, left: bool = False) -> None:
         """Take the server out of the group: its certificate is no longer trusted by the ring, and its node is removed.
         Removing who isn't there is allowed; one that had left by itself then counts as removed. `left`: its own
-        administrator wants it."""
+        administrator wants it. One that never was a member only has its join ended: it stays in the Slave table, and
+        may try anew once it is restarted, as the guide has it for a Slave that stays Down (5.13.10)."""
         self._clearing.discard(server_id)
         self.turns.ended(server_id)
+        attempt = self._newcomers.pop(server_id, None)
+        if attempt is not None and not left:
+            self._ended[server_id] = attempt
 
         def decide(reader: Reader) -> Sequence[Operation]:
             known = member(reader, server_id)
@@ -198,6 +209,8 @@ class Membership:
                 rows = [Delete(SLAVE, r.id) for r in slave_rows(reader) if r.server_id == server_id]
                 return [replace(gone, left=False).put(), *rows]
             ops: list[Operation] = [Delete(MEMBER, server_id), Removed.of(known, left=left).put()]
+            if server_id in self._ended:
+                return ops
             return [*ops, *(Delete(SLAVE, r.id) for r in slave_rows(reader) if _same_server(r, known))]
 
         await self._group.commit(author, decide)
@@ -224,6 +237,17 @@ class Membership:
         self._refused = {k: v for k, v in self._refused.items() if now - v[1] <= ASKS_FOR_S}
         waiting = [f"{name} waits to join: one server joins at a time." for name in self.turns.waiting()]
         return [*(words for words, _ in self._refused.values()), *waiting]
+
+    def _check_not_ended(self, asking: Asking) -> None:
+        them = asking.member
+        if self._ended.get(them.server_id) == asking.attempt:
+            raise PeerError(
+                f"The join of {them.name} was ended on the Master: it was removed from the group.",
+                remedy="Restart this server, or Apply the role Slave again, and it tries anew; or set it to Standalone."
+                " To keep it out, delete it from the Slave table on the Master.",
+                code="removed",
+            )
+        self._ended.pop(them.server_id, None)
 
     def _check_admissible(self, them: Member, everyone: Sequence[Member]) -> None:
         others = [m for m in everyone if m.server_id != them.server_id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,15 +27,24 @@ from hostward.replication.views import Views
 from hostward.trust.certificates import CertificateStore
 from hostward.trust.identity import ServerIdentity
 
+WAYS_ON = "To rejoin, add it to the Slave table on the Master again; or set it to Standalone. It keeps its data."
+
+
+def new_attempt() -> str:
+    return secrets.token_hex(8)
+
 
 @dataclass(slots=True)
 class Life:
-    """What holds for this life of the process only. `disbelieved`: Slaves that said they are ahead of this Master, and
-    couldn't show it; each with what an administrator should know."""
+    """What holds for this life of the process only. `attempt` names the Apply, or the start, since which this server
+    tries to join; `ways_on` is what to do where it was removed. `disbelieved`: Slaves that said they are ahead of this
+    Master, and couldn't show it; each with what an administrator should know."""
 
+    attempt: str = field(default_factory=new_attempt)
     caught_up: bool = False
     confirmed_master: bool = False
     asks_again_at: float = 0.0
+    ways_on: str = WAYS_ON
     admitted: tuple[str, int] | None = None
     admitted_members: tuple[Member, ...] = ()
     farewell_said: bool = False

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from tests.unit.registry.support import opened
 
+from hostward.domain.changes import Delete
 from hostward.domain.errors import PeerError
 from hostward.registry.group import GroupRegistry
 from hostward.replication.fence import RingNode
 from hostward.replication.goals import Marker
-from hostward.replication.members import JOINED, JOINING, Member, SlaveRow, put_ring_generation, slave_rows
+from hostward.replication.members import JOINED, JOINING, SLAVE, Member, SlaveRow, put_ring_generation, slave_rows
 from hostward.replication.membership import Admitted, Asking, Membership
 from hostward.replication.turns import JOIN_S, QUEUE_S, SILENCE_S
 
@@ -55,12 +56,16 @@ class Scene:
     def here(self) -> Marker:
         return Marker(self.group.group_id, GENERATION)
 
-    async def ask(self, them: Member, *, marker: Marker | None = None, fresh: bool = True) -> Admitted:
-        return await self.membership.admit(Asking(them, marker, fresh), self.ring)
+    async def ask(
+        self, them: Member, *, marker: Marker | None = None, fresh: bool = True, attempt: str = "first"
+    ) -> Admitted:
+        return await self.membership.admit(Asking(them, marker, fresh, attempt), self.ring)
 
-    async def refused(self, them: Member, *, marker: Marker | None = None, fresh: bool = True) -> PeerError:
+    async def refused(
+        self, them: Member, *, marker: Marker | None = None, fresh: bool = True, attempt: str = "first"
+    ) -> PeerError:
         with pytest.raises(PeerError) as refused:
-            await self.ask(them, marker=marker, fresh=fresh)
+            await self.ask(them, marker=marker, fresh=fresh, attempt=attempt)
         return refused.value
 
     async def join(self, them: Member) -> Admitted:
@@ -220,9 +225,31 @@ async def test_two_servers_of_one_name_or_one_adapter_are_told_apart(scene: Scen
 
 
 @pytest.mark.feature("R9")
-async def test_a_join_that_the_master_ends_does_not_come_back(scene: Scene) -> None:
+@pytest.mark.feature("R18")
+async def test_a_join_that_the_master_ends_does_not_go_on_but_may_begin_anew(scene: Scene) -> None:
+    await scene.enter(NORTH)
     await scene.ask(NORTH)
     await scene.membership.remove(NORTH.server_id, "admin")
     assert scene.states() == {}
-    assert (await scene.refused(NORTH)).code == "removed"
+    for fresh in (True, False):
+        refused = await scene.refused(NORTH, fresh=fresh)
+        assert refused.code == "removed"
+        assert "Restart this server" in refused.remedy
     await scene.ask(SOUTH)
+    await scene.membership.remove(SOUTH.server_id, "admin")
+    # Restarted, or applied again; but not if the administrator has deleted its row meanwhile.
+    await scene.ask(NORTH, fresh=False, attempt="second")
+    await scene.membership.remove(NORTH.server_id, "admin")
+    row = SlaveRow(NORTH.target, NORTH.server_id)
+    await scene.group.commit("admin", lambda _: [Delete(SLAVE, row.id)])
+    assert "Slave table" in (await scene.refused(NORTH, attempt="third")).remedy
+
+
+@pytest.mark.feature("R13")
+async def test_a_member_that_joins_anew_is_no_newcomer(scene: Scene) -> None:
+    await scene.join(NORTH)
+    scene.ring.pop()
+    await scene.ask(NORTH)  # with an empty node, which it says itself
+    assert scene.states() == {"north": JOINING}
+    await scene.membership.remove(NORTH.server_id, "admin")
+    assert "Slave table" in (await scene.refused(NORTH, fresh=False, attempt="second")).remedy

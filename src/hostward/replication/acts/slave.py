@@ -15,13 +15,12 @@ from hostward.replication.follower import Following
 from hostward.replication.goals import Marker, Process
 from hostward.replication.membership import Admitted, Asking
 from hostward.replication.messages import Message
-from hostward.replication.parts import Parts
+from hostward.replication.parts import WAYS_ON, Parts
 from hostward.replication.state import State
 from hostward.replication.turns import QUEUE
 
 ADMIT_TIMEOUT_S = 30.0
 REMOVED_ASKS_EVERY_S = 3.0
-WAYS_ON = "To rejoin, add it to the Slave table on the Master again; or set it to Standalone. It keeps its data."
 
 log = structlog.get_logger()
 
@@ -37,10 +36,10 @@ class SlaveActs:
         if state.removed and not state.fresh:
             await self._node.end_as_stranger()
             if asyncio.get_running_loop().time() < p.life.asks_again_at:
-                raise PeerError(state.removed, remedy=WAYS_ON, code="removed")
+                raise PeerError(state.removed, remedy=p.life.ways_on, code="removed")
         if state.master is None:
             raise PeerError("No Master is entered.", remedy="Add the Master server to the list, then Apply.")
-        asking = Asking(p.describe_self(), p.node.marker() if p.node.has_joined else None, state.fresh)
+        asking = Asking(p.describe_self(), p.node.marker() if p.node.has_joined else None, state.fresh, p.life.attempt)
         try:
             answer, sender_id, certificate = await p.links.ask_target(
                 state.master, Message("admit", asking.to_json()), protocol=state.protocol, timeout_s=ADMIT_TIMEOUT_S
@@ -51,9 +50,10 @@ class SlaveActs:
             if error.code == "removed":
                 await self._node.end_as_stranger()
                 p.life.asks_again_at = asyncio.get_running_loop().time() + REMOVED_ASKS_EVERY_S
+                p.life.ways_on = error.remedy
                 p.state.update(removed=error.message)
             elif state.removed and not state.fresh and error.code != QUEUE:
-                raise PeerError(state.removed, remedy=WAYS_ON, code="removed") from error
+                raise PeerError(state.removed, remedy=p.life.ways_on, code="removed") from error
             if error.code == "role" and state.fresh:
                 await self._ask_for_the_master(state)
             if error.code in ("port", "timeout", "name", "role") and not state.fresh and p.follower.loaded:
@@ -70,7 +70,7 @@ class SlaveActs:
         p.state.update(master_id=sender_id, master_certificate=certificate, master_group=admitted.group_id, removed="")
         p.follower.follow(Following(sender_id, certificate, admitted.group_id))
         p.follower.master_is_at(Position.from_json(answer.data["position"]))
-        p.life.confirmed_master = True
+        p.life.confirmed_master, p.life.ways_on = True, WAYS_ON
         if admitted.wipe or p.node.marker() != Marker(admitted.group_id, admitted.generation):
             if p.node.process is not Process.NONE:  # stopping forgets how patient a start must be here
                 await p.node.stop()
