@@ -90,9 +90,10 @@ class Observed:
     epoch_adopted: bool
     own_member_current: bool
     generation: int
-    ring_formed_here: int
+    ring_to_form: int
     runtime: bool
     marker: Marker | None
+    node_joined: bool
     process: Process
     address_here: bool
     address_fits: bool
@@ -128,12 +129,14 @@ def _node_fits(o: Observed) -> bool:
 
 
 def _generation_chosen(o: Observed) -> bool:
-    """The Master's data belongs to the current generation, or none has been formed in it yet."""
+    """The Master's node has joined the ring of the current generation; or is to form it, for this server chose it. A
+    Slave may be promoted while its node joins anew: there is nobody left then who could let it in."""
     if o.generation == 0:
         return False
-    if o.marker is None:
-        return o.ring_formed_here != o.generation
-    return o.marker == Marker(o.group_id, o.generation)
+    here = Marker(o.group_id, o.generation)
+    if o.ring_to_form == o.generation:
+        return o.marker in (None, here)
+    return o.marker == here and o.node_joined
 
 
 def _node_up(o: Observed) -> bool:

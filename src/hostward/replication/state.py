@@ -34,7 +34,7 @@ class State:
     `passphrase_author`: who began a change that isn't in the group's registry yet.
     `passphrase_lost`: the stored one couldn't be read, so that none is in use which others know.
     `removed`: the Master's word that this server isn't in the group any more, empty while it is.
-    `ring_formed`: the newest "group/generation" of which this node has been a working part.
+    `ring_to_form`: the "group/generation" that this Master chose, until its node has formed that ring.
     `epochs`: the records (JSON) of the epochs that this server is about to enter, the last one naming its Master.
     `refused`: servers whose claim to be the Master was seen to be needless here.
     `adapter_name`: the adapter that `adapter` was an address of, so that a changed address is found again.
@@ -56,7 +56,7 @@ class State:
     master_certificate: str = ""
     master_group: str = ""
     backup_group: str = ""
-    ring_formed: str = ""
+    ring_to_form: str = ""
     removed: str = ""
     epochs: tuple[dict[str, Any], ...] = ()
     refused: tuple[str, ...] = ()

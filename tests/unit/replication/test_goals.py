@@ -20,9 +20,10 @@ UP = Observed(
     epoch_adopted=True,
     own_member_current=True,
     generation=3,
-    ring_formed_here=3,
+    ring_to_form=0,
     runtime=True,
     marker=HERE,
+    node_joined=True,
     process=Process.READY,
     address_here=True,
     address_fits=True,
@@ -47,7 +48,7 @@ observations = st.builds(
     wanted=st.sampled_from(Role),
     group_id=st.just("g"),
     generation=st.integers(0, 4),
-    ring_formed_here=st.integers(0, 4),
+    ring_to_form=st.integers(0, 4),
     marker=markers,
     process=st.sampled_from(Process),
     admission=st.one_of(st.none(), st.builds(Admission, st.sampled_from(["g", "h"]), st.integers(0, 4))),
@@ -85,11 +86,20 @@ def test_standalone_never_waits_for_anybody_else() -> None:
 
 def test_a_masters_lost_data_makes_a_new_generation() -> None:
     assert decide(replace(UP, marker=None)).goal is Goal.GENERATION
+    assert decide(replace(UP, marker=None, ring_to_form=2)).goal is Goal.GENERATION
+
+
+@pytest.mark.feature("R27")
+def test_a_slave_promoted_while_its_node_joined_anew_makes_a_new_generation() -> None:
+    joining = replace(UP, node_joined=False, process=Process.NONE)
+    assert decide(joining).goal is Goal.GENERATION
+    assert decide(replace(joining, process=Process.STARTING)).goal is Goal.GENERATION
 
 
 def test_a_first_ring_starts_without_data() -> None:
-    first = replace(UP, marker=None, generation=1, ring_formed_here=0, process=Process.NONE)
+    first = replace(UP, marker=None, generation=1, ring_to_form=1, process=Process.NONE)
     assert decide(first).goal is Goal.NODE
+    assert decide(replace(first, marker=Marker("g", 1), node_joined=False)).goal is Goal.NODE
     assert decide(replace(first, generation=0)).goal is Goal.GENERATION
 
 

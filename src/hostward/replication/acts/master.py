@@ -95,6 +95,7 @@ class MasterActs:
         await self._node.stop()
         await p.node.wipe()
         generation = p.ring_generation + 1
+        p.state.update(ring_to_form=f"{p.group.group_id}/{generation}")
         await p.group.commit("replication", lambda _: [put_ring_generation(generation)])
         return ""
 
@@ -102,6 +103,7 @@ class MasterActs:
         p = self._p
         # Never lowered here: nodes of servers that have left are removed first, at the full factor.
         await p.node.open_store(replication_factor=max(1, len(p.everyone())), lower=False)
+        p.state.update(ring_to_form="")
         host_id = p.node.host_id
 
         def decide(reader: Reader) -> Sequence[Operation]:

@@ -81,7 +81,7 @@ class ServerActs:
         nodes = ring or []
         unwell = not all_own_everything(nodes) or bool(stuck_leaving(nodes)) or state.repair_due
         untidy = unwell or ring is None or bool(p.membership.strangers(ring))
-        formed_group, _, formed = state.ring_formed.partition("/")
+        forming_group, _, forming = state.ring_to_form.partition("/")
         admitted = p.life.admitted
         if admitted and p.follower.loaded and (generation != admitted[1] or me is None):
             admitted = p.life.admitted = None
@@ -92,9 +92,10 @@ class ServerActs:
             epoch_adopted=not state.epochs,
             own_member_current=me is not None and me.same_place(p.describe_self()) and table_right,
             generation=generation,
-            ring_formed_here=int(formed or 0) if formed_group == p.group.group_id else 0,
+            ring_to_form=int(forming or 0) if forming_group == p.group.group_id else 0,
             runtime=node.installed,
             marker=node.marker(),
+            node_joined=node.has_joined,
             process=process,
             address_here=self._node.address_here(),
             address_fits=node.address in ("", state.adapter),
@@ -124,7 +125,7 @@ class ServerActs:
             return p.content.reason
         if p.state.now.role is Role.STANDALONE:
             return ""
-        p.state.update(ring_formed=f"{p.group.group_id}/{p.ring_generation}", fresh=False)
+        p.state.update(fresh=False)
         await p.node.trust([m.internode_certificate for m in p.everyone()])
         p.node.speed_up_starts()
         if p.state.now.role is Role.MASTER:

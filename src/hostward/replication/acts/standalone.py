@@ -44,7 +44,7 @@ class StandaloneActs:
         await p.group.rebase(group_id=p.new_id(), epoch=Epoch(epoch.number + 1, p.server_id))
         await p.group.commit("replication", forget_membership)
         p.state.update(
-            master_id="", master_certificate="", master_group="", backup_group="", ring_formed="", master=None,
+            master_id="", master_certificate="", master_group="", backup_group="", ring_to_form="", master=None,
             earlier=(), passphrase_id="", passphrase_author="", removed="", epochs=(), refused=(),
         )  # fmt: skip
         return ""
