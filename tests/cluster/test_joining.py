@@ -161,7 +161,9 @@ def test_a_code_is_for_one_server_one_role_and_a_while(bare: list[LightServer]) 
     assert refused(newcomer, code, adapter="192.0.2.1").code == "invalid-input"
     assert trusted_names(master) == trusted_names(newcomer) == {}, "what can be seen here is looked at before"
     # The Master's database is down, so joining stops after the exchange; trying again doesn't need the code any more.
-    assert refused(newcomer, code).code == "connection-database-port"
+    stopped = refused(newcomer, code)
+    assert stopped.code == "connection-database-port"
+    assert "join with the same code again" in stopped.problem["remedy"]
     assert trusted_names(master) == {"newcomer": "join code"}
     assert trusted_names(newcomer) == {"bare": "join code"}
     assert refused(newcomer, code).code == "connection-database-port"

@@ -232,9 +232,9 @@ class GroupServer:
                 log.warning("member-has-left", server=them.name)
                 await p.membership.remove(them.server_id, "replication", left=True)
                 self._wake()
-            now = p.state.now  # Apply may have come meanwhile: then it is no member yet, and that is no removal
-            joins = now.fresh and p.life.admitted is None
-            if now.role is Role.SLAVE and them.server_id == now.master_id and error.code == "removed" and not joins:
+            now = p.state.now
+            from_master = now.role is Role.SLAVE and them.server_id == now.master_id
+            if from_master and error.code == "removed" and not p.asks_to_join:
                 p.life.admitted = None
                 p.state.update(fresh=False, removed=REMOVED_WORDS)
                 self._wake()

@@ -32,6 +32,8 @@ from hostward.trust.passphrase import Passphrase
 
 log = structlog.get_logger()
 
+AGAIN = "Then join with the same code again: the certificates have been exchanged, so it needn't be valid any more."
+
 
 class Joining:
     """One for a server."""
@@ -57,9 +59,14 @@ class Joining:
             Role.SLAVE, adapter=adapter, protocol=code.protocol, passphrase=passphrase, master=code.master
         )  # fmt: skip
         self._applying.check_settings(wanted)
-        if not await self._trusted_both_ways(code, passphrase):
-            await self._exchange(code, author)
-        return await self._applying.apply(wanted, author)
+        if await self._trusted_both_ways(code, passphrase):
+            return await self._applying.apply(wanted, author)
+        await self._exchange(code, author)
+        try:
+            return await self._applying.apply(wanted, author)
+        except HostwardError as error:
+            error.remedy = f"{error.remedy} {AGAIN}".strip()
+            raise
 
     def _check_role(self) -> None:
         role = self._p.state.now.role

@@ -101,6 +101,12 @@ class Parts:
         with self.group.read() as reader:
             return ring_generation(reader)
 
+    @property
+    def asks_to_join(self) -> bool:
+        """An Apply of the role Slave isn't admitted yet. Whoever says then that this server isn't a member is right,
+        or speaks of what was before: that is no removal."""
+        return self.state.now.fresh and self.life.admitted is None
+
     def describe_self(self) -> Member:
         """This server as the others should know it."""
         s, state = self.configuration.server, self.state.now

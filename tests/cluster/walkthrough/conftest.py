@@ -49,24 +49,28 @@ class Three:
                 if other is not here:
                     import_certificate(here, other)
 
-    def grouped(self) -> None:
-        """Sections 5.13.2 to 5.13.7 are done: one Master and two Slaves. What is done already isn't done again."""
+    def grouped(self, protocol: str = "https") -> None:
+        """Sections 5.13.2 to 5.13.7 are done: one Master and two Slaves. What is done already isn't done again; the
+        Global protocol is that of the Master, where there is one."""
         for server in self.all:
             server.mend()
         if self.master.api.status()["role"] != "master":
             self.all_standalone()
             self.trusting()
-            configure_master(self.master)
+            configure_master(self.master, protocol)
+        protocol = self.master.api.status()["protocol"]
         for slave in (self.first, self.second):
             if slave.api.status()["removed"]:
                 slave.apply(role="standalone")
             if slave.api.status()["role"] != "slave":
                 self.trusting()
-                if slave.target() not in slaves_of(self.master):  # one that was removed comes back by this alone
+                if slave.target(protocol) not in slaves_of(
+                    self.master
+                ):  # one that was removed comes back by this alone
                     apply_with_confirmation(
-                        self.master, role="master", slaves=[*slaves_of(self.master), slave.target()]
+                        self.master, role="master", slaves=[*slaves_of(self.master), slave.target(protocol)]
                     )
-                configure_slave(slave, self.master)
+                configure_slave(slave, self.master, protocol)
 
 
 @pytest.fixture(scope="package")

@@ -73,7 +73,7 @@ def import_certificate(here: Server, other: Server) -> None:
     here.api.post("trusted-certificates/mss", {"file_name": f"{other.name}.cer", "friendly_name": other.name})
 
 
-def configure_master(server: Server) -> None:
+def configure_master(server: Server, protocol: str = "https") -> None:
     """5.13.6, Configure master server."""
     # 1. Click Master. 2. Check the Database Status. If Up, continue.
     assert server.wait_up()["database_status"] == UP
@@ -84,25 +84,25 @@ def configure_master(server: Server) -> None:
     status = server.api.status()
     assert (status["protocol"], status["passphrase_is_default"]) == ("https", True)
     # 6. Click Apply, choose Yes. This causes the database to restart to allow for remote communication.
-    apply_with_confirmation(server, role="master", adapter=server.address)
+    apply_with_confirmation(server, role="master", adapter=server.address, protocol=protocol)
     # 7. After the database is Up again, click Details: the Local Instance Address is Not 127.0.0.1.
     assert server.api.status()["local_instance_address"] == server.address != "127.0.0.1"
     assert [n["address"] for n in server.api.nodes() if n["local_instance"]] == [server.address]
 
 
-def configure_slave(server: Server, master: Server) -> None:
+def configure_slave(server: Server, master: Server, protocol: str = "https") -> None:
     """5.13.7, Configure slave server, and Add the master server."""
     # 1. Click Slave. 2. Check the Database Status. If Up, continue.
     server.wait_up()
     # 3 to 5. Database Network Adapter, Global protocol, Passphrase.
     # Add the master server: 1 to 5. Click + Add, enter host name, port and servlet context, click Save.
-    target = master.target()
+    target = master.target(protocol)
     # 6. Click Test Connection to ensure the slave servers can communicate with the master.
-    tested = server.api.post("replication/test-connection", target)
+    tested = server.api.post("replication/test-connection", {**target, "protocol": protocol})
     assert tested["ok"], tested
     # 7. Click Apply, choose Yes. When the status transitions to Up, the initial replication is complete.
     with Statuses(server) as statuses:
-        apply_with_confirmation(server, role="slave", adapter=server.address, master=target)
+        apply_with_confirmation(server, role="slave", adapter=server.address, master=target, protocol=protocol)
         eventually(lambda: statuses.seen[-1] == UP, within_s=30)
     assert INITIALIZING in statuses.seen
     assert server.api.status()["digest"] == master.api.status()["digest"]

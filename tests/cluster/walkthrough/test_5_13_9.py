@@ -1,4 +1,7 @@
-"""5.13.9 Upgrading Replication Servers: all to Standalone and set up again, in both orders that administrators use."""
+"""5.13.9 Upgrading Replication Servers: all to Standalone and set up again, in both orders that administrators use.
+
+It is also how a whole group changes its Global protocol (5.13.6): here it is set up again with HTTP.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ pytestmark = pytest.mark.cluster
 
 @pytest.mark.feature("R16")
 @pytest.mark.feature("R14")
+@pytest.mark.feature("R5")
 @pytest.mark.parametrize("order", ["Master first", "Slaves first"])
 def test_disable_replication_upgrade_and_set_up_again(servers: Three, order: str) -> None:
     servers.grouped()
@@ -29,5 +33,6 @@ def test_disable_replication_upgrade_and_set_up_again(servers: Three, order: str
     assert servers.roles() == ["standalone"] * 3
     # 4. Follow the steps to set up replication again.
     if order == "Master first":
-        servers.grouped()
+        servers.grouped("http")
         assert [s.api.export() for s in servers.all] == [kept] * 3
+        assert {s.api.status()["protocol"] for s in servers.all} == {"http"}
