@@ -18,7 +18,7 @@ from hostward.domain.changes import Change, Position, pack
 from hostward.domain.errors import HostwardError
 from hostward.domain.replicated import Replicated
 from hostward.registry.group import GroupRegistry
-from hostward.replication.loops import keep_running
+from hostward.replication.loops import keep_running, woken
 
 MAX_BATCH_BYTES = 8 << 20
 MAX_BATCH_CHANGES = 2_000
@@ -90,7 +90,8 @@ class Acknowledgements:
             waiter: asyncio.Future[None] = loop.create_future()
             self._waiters.add(waiter)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(waiter, left)
+                async with asyncio.timeout(left):
+                    await waiter
             self._waiters.discard(waiter)
         have = 1 + self._having(revision)
         return Replicated(have=have, of=1 + len(self._senders), confirmed=have > 1)
@@ -109,9 +110,7 @@ class Acknowledgements:
     async def _run(self, server_id: str) -> None:
         wake = self._wake[server_id]
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), REPEAT_S)
-            wake.clear()
+            await woken(wake, REPEAT_S)
             try:
                 await self._bring_up_to_date(server_id)
                 self._answering.add(server_id)

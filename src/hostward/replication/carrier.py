@@ -7,7 +7,6 @@ come back in the replicated registry, so an answer that was lost, or a Master th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,6 +19,7 @@ from hostward.domain.errors import HostwardError, PeerError
 from hostward.domain.replication import Role
 from hostward.domain.requests import State
 from hostward.replication.failpoints import die_at
+from hostward.replication.loops import woken
 from hostward.replication.messages import Message
 from hostward.replication.outbox import Entry
 from hostward.replication.parts import Parts
@@ -51,9 +51,7 @@ class Carrier:
         """Until cancelled."""
         self._loop = asyncio.get_running_loop()
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), EVERY_S)
-            self._wake.clear()
+            await woken(self._wake, EVERY_S)
             try:
                 self._p.requests.not_carried = await self._carry()
             except HostwardError as error:

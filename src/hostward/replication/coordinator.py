@@ -7,7 +7,6 @@ operator. Acts are idempotent. A new Apply interrupts an act that is under way.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,6 +17,7 @@ from hostward.domain.errors import HostwardError
 from hostward.replication.failpoints import die_at
 from hostward.replication.goals import Decision, Goal, Observed, decide
 from hostward.replication.jobs import Jobs
+from hostward.replication.loops import woken
 
 PASS_EVERY_S = 1.0
 ACT_TIMEOUT_S = 1_800.0
@@ -89,10 +89,7 @@ class Coordinator:
                 again = False
                 log.exception("pass-failed")
                 self.last = self._failed(f"An unexpected error: {type(error).__name__}: {error}.", "", "internal")
-            if not again:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), PASS_EVERY_S)
-            self._wake.clear()
+            await woken(self._wake, 0.0 if again else PASS_EVERY_S)
 
     def _failed(self, reason: str, remedy: str, code: str) -> Pass:
         decision = self.last.decision if self.last else Decision(None, 0, reason)

@@ -8,7 +8,6 @@ A history or content that isn't the Master's is replaced by a snapshot.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -20,6 +19,7 @@ from hostward.domain.changes import Change, Epoch, Position, unpack
 from hostward.domain.errors import DatabaseError, HostwardError, PeerError, RegistryError
 from hostward.registry.group import GroupRegistry, SnapshotContent
 from hostward.replication.epochs import check_epochs
+from hostward.replication.loops import woken
 from hostward.replication.members import Elements, member
 from hostward.replication.snapshots import SignedSnapshot, check_masters, newest_stored
 from hostward.trust.identity import verify
@@ -168,9 +168,7 @@ class Follower:
         fetching: asyncio.Task[None] | None = None
         try:
             while True:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), POLL_S)
-                self._wake.clear()
+                await woken(self._wake, POLL_S)
                 if self.loaded and await self._lacks_more_than_the_log() and (fetching is None or fetching.done()):
                     fetching = asyncio.create_task(self._fetch(), name="fetch from peers")
         finally:

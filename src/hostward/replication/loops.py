@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -10,6 +11,15 @@ import structlog
 PAUSE_S = 1.0
 
 log = structlog.get_logger()
+
+
+async def woken(event: asyncio.Event, within_s: float) -> None:
+    """Wait until the event is set, at most that long, and clear it: a loop's pause. (asyncio.wait_for of Python 3.11
+    swallows a cancellation that meets the event: the loop would never end.)"""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            await event.wait()
+    event.clear()
 
 
 async def keep_running(loop: Callable[[], Awaitable[None]]) -> None:
