@@ -36,8 +36,8 @@ from hostward.registry.group import GroupRegistry
 from hostward.registry.lock import lock_data_dir
 from hostward.registry.server import ServerRegistry
 from hostward.replication.group_server import GroupServer
-from hostward.replication.node import Node
-from hostward.replication.rotation import signer_for
+from hostward.replication.keys.rotation import signer_for
+from hostward.replication.ring.node import Node
 from hostward.replication.state import StateStore
 from hostward.trust.certificates import STORES, CertificateStore
 from hostward.trust.identity import ServerIdentity, load_or_create
@@ -81,7 +81,7 @@ def nodetool(data_dir: Path, config: Path | None, arguments: Sequence[str]) -> i
 
 def doctor(data_dir: Path, config: Path | None) -> list[Finding]:
     """Why the server on this data directory doesn't start, or its database. Raises HostwardError where it runs."""
-    from hostward.replication.doctor_offline import examine_files
+    from hostward.replication.doctor.offline import examine_files
 
     data_dir = data_dir.absolute()
     try:

@@ -13,7 +13,7 @@ from typing import Self
 from tests.support.peer import Peer
 from tests.support.server import HTTPS_PORT
 
-from hostward.replication.messages import Message
+from hostward.replication.peers.messages import Message
 
 
 class Impostor:

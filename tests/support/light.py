@@ -21,7 +21,7 @@ from hostward.domain.changes import Operation
 from hostward.main import certificate_stores, make_data_dir
 from hostward.registry.group import GroupRegistry, Reader
 from hostward.registry.server import ServerRegistry
-from hostward.replication.members import JOINED, Member, put_ring_generation, slave_table_changes
+from hostward.replication.group.members import JOINED, Member, put_ring_generation, slave_table_changes
 from hostward.replication.state import KEY
 from hostward.trust.identity import ServerIdentity, load_or_create
 

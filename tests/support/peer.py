@@ -13,7 +13,7 @@ import httpx
 from tests.support.server import CONTEXT, HTTP_PORT, HTTPS_PORT, Server
 
 from hostward.domain.errors import TrustError
-from hostward.replication.messages import Message, error_message
+from hostward.replication.peers.messages import Message, error_message
 from hostward.trust.envelope import EnvelopeRefused, Instance, Opener, Sealer
 from hostward.trust.identity import ServerIdentity
 from hostward.trust.passphrase import DEFAULT_PASSPHRASE, Passphrase, passphrase_key

@@ -14,7 +14,7 @@ from hostward.commands.services import Actor, Services
 from hostward.domain.errors import Conflict, InvalidInput, NotFound, TrustError
 from hostward.domain.replication import Target
 from hostward.domain.suggestions import shown
-from hostward.replication.rotation import NewCertificate
+from hostward.replication.keys.rotation import NewCertificate
 from hostward.trust.certificate_files import only_certificate, shown_name
 from hostward.trust.certificates import CertificateStore, TrustedCertificate
 from hostward.trust.identity import fingerprint, parse_certificate, server_id_of, to_pem

@@ -13,7 +13,7 @@ from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Done, Submitted, finish
 from hostward.domain.errors import Conflict
 from hostward.domain.requests import State
-from hostward.replication.requests import Detail, Edited, Shown
+from hostward.replication.change_requests.requests import Detail, Edited, Shown
 
 log = structlog.get_logger()
 

@@ -17,9 +17,9 @@ from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Target
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
-from hostward.replication.invites import Invite
-from hostward.replication.requests import Requests
-from hostward.replication.rotation import NewCertificate
+from hostward.replication.change_requests.requests import Requests
+from hostward.replication.group.invites import Invite
+from hostward.replication.keys.rotation import NewCertificate
 from hostward.replication.wanted import Wanted
 from hostward.trust.certificates import CertificateStore
 from hostward.trust.identity import ServerIdentity
@@ -128,7 +128,7 @@ class Replication(Protocol):
 
 
 class Welcoming(Protocol):
-    """Join codes as a Master gives them out; implemented by hostward.replication.welcoming.Welcoming."""
+    """Join codes as a Master gives them out; implemented by hostward.replication.group.welcoming.Welcoming."""
 
     def invite(self, author: str, minutes: int) -> tuple[Invite, JoinCode]:
         """A new join code, shown this once. Raises InvalidInput, Conflict."""
@@ -144,7 +144,7 @@ class Welcoming(Protocol):
 
 
 class Joining(Protocol):
-    """Becoming a Slave by a join code; implemented by hostward.replication.joining.Joining."""
+    """Becoming a Slave by a join code; implemented by hostward.replication.group.joining.Joining."""
 
     def consequences(self, code: JoinCode) -> list[str]:
         """What Yes would do, in sentences. Raises Conflict where this server can't join."""
@@ -156,7 +156,7 @@ class Joining(Protocol):
 
 
 class Rotation(Protocol):
-    """This server's own certificate; implemented by hostward.replication.rotation.Rotation."""
+    """This server's own certificate; implemented by hostward.replication.keys.rotation.Rotation."""
 
     async def renew(self, author: str, new: NewCertificate | None = None) -> None:
         """Put a new certificate in force and tell the other servers. Raises Conflict, TrustError: then the old one

@@ -8,16 +8,16 @@ from typing import Any
 
 from hostward.domain.errors import Conflict, InvalidInput, Mistake, PeerError
 from hostward.domain.replication import Check, Role, Target
-from hostward.replication.adapters import Adapter, list_adapters, refuse_mixed_loopback
-from hostward.replication.connection import Reached, run_checks
 from hostward.replication.coordinator import Coordinator
 from hostward.replication.goals import goal_names
-from hostward.replication.members import SlaveRow, slave_rows
-from hostward.replication.messages import Message
+from hostward.replication.group.members import SlaveRow, slave_rows
+from hostward.replication.group.slave_table import SlaveTable
 from hostward.replication.parts import Parts, new_attempt
-from hostward.replication.slave_table import SlaveTable
+from hostward.replication.peers.connection import Reached, run_checks
+from hostward.replication.peers.messages import Message
+from hostward.replication.peers.try_back import listening
+from hostward.replication.ring.adapters import Adapter, list_adapters, refuse_mixed_loopback
 from hostward.replication.state import State, settled_passphrase
-from hostward.replication.try_back import listening
 from hostward.replication.wanted import Wanted
 from hostward.trust.passphrase import Passphrase
 

@@ -21,37 +21,37 @@ from hostward.domain.errors import PeerError
 from hostward.domain.replication import Role
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
-from hostward.replication.acknowledgements import Acknowledgements, Nudge
 from hostward.replication.acts.server import ServerActs
-from hostward.replication.beyond import keep_beyond
-from hostward.replication.carrier import Carrier
-from hostward.replication.claims import Claims, Told
-from hostward.replication.content import ContentWatch
-from hostward.replication.conversation import REMOVED_WORDS, Conversation
+from hostward.replication.change_requests.carrier import Carrier
+from hostward.replication.change_requests.outbox import Outbox
+from hostward.replication.change_requests.requests import Requests
+from hostward.replication.changelog.acknowledgements import Acknowledgements, Nudge
+from hostward.replication.changelog.content import ContentWatch
+from hostward.replication.changelog.follower import BEFORE_ALL, Follower, Following
+from hostward.replication.changelog.sources import PeerSources
 from hostward.replication.coordinator import Coordinator
-from hostward.replication.envelopes import Receiver
-from hostward.replication.fence import Fence
-from hostward.replication.follower import BEFORE_ALL, Follower, Following
+from hostward.replication.group.joining import Joining
+from hostward.replication.group.members import JOINED, Member, has_left
+from hostward.replication.group.membership import Membership
+from hostward.replication.group.welcoming import Welcoming
 from hostward.replication.jobs import Jobs
-from hostward.replication.joining import Joining
-from hostward.replication.links import Links
+from hostward.replication.keys.passphrase_change import PassphraseChanges
+from hostward.replication.keys.rotation import Rotation
+from hostward.replication.keys.trusting import Trusting
 from hostward.replication.loops import keep_running
-from hostward.replication.members import JOINED, Member, has_left
-from hostward.replication.membership import Membership
-from hostward.replication.messages import Message
-from hostward.replication.node import Node
-from hostward.replication.outbox import Outbox
+from hostward.replication.masters.beyond import keep_beyond
+from hostward.replication.masters.claims import Claims, Told
+from hostward.replication.masters.promotion import Promotion
 from hostward.replication.parts import Parts
-from hostward.replication.passphrase_change import PassphraseChanges
-from hostward.replication.promotion import Promotion
-from hostward.replication.requests import Requests
-from hostward.replication.rotation import Rotation
+from hostward.replication.peers.conversation import REMOVED_WORDS, Conversation
+from hostward.replication.peers.envelopes import Receiver
+from hostward.replication.peers.links import Links
+from hostward.replication.peers.messages import Message
+from hostward.replication.peers.views import POLL_S, View, Views
+from hostward.replication.ring.fence import Fence
+from hostward.replication.ring.node import Node
 from hostward.replication.service import ReplicationService
-from hostward.replication.sources import PeerSources
 from hostward.replication.state import StateStore
-from hostward.replication.trusting import Trusting
-from hostward.replication.views import POLL_S, View, Views
-from hostward.replication.welcoming import Welcoming
 from hostward.trust.certificates import CertificateStore
 from hostward.trust.envelope import Instance, Opener, Sealer
 from hostward.trust.identity import ServerIdentity

@@ -10,20 +10,20 @@ from pathlib import Path
 from hostward.configuration import Configuration
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
-from hostward.replication.acknowledgements import Acknowledgements
-from hostward.replication.content import ContentWatch
-from hostward.replication.fence import Fence
-from hostward.replication.follower import Follower
+from hostward.replication.change_requests.outbox import Outbox
+from hostward.replication.change_requests.requests import Requests
+from hostward.replication.changelog.acknowledgements import Acknowledgements
+from hostward.replication.changelog.content import ContentWatch
+from hostward.replication.changelog.follower import Follower
+from hostward.replication.changelog.publisher import Publisher
+from hostward.replication.group.members import JOINED, Member, member, members, ring_generation
+from hostward.replication.group.membership import Membership
 from hostward.replication.jobs import Jobs
-from hostward.replication.links import Links
-from hostward.replication.members import JOINED, Member, member, members, ring_generation
-from hostward.replication.membership import Membership
-from hostward.replication.node import Node
-from hostward.replication.outbox import Outbox
-from hostward.replication.publisher import Publisher
-from hostward.replication.requests import Requests
+from hostward.replication.peers.links import Links
+from hostward.replication.peers.views import Views
+from hostward.replication.ring.fence import Fence
+from hostward.replication.ring.node import Node
 from hostward.replication.state import StateStore
-from hostward.replication.views import Views
 from hostward.trust.certificates import CertificateStore
 from hostward.trust.identity import ServerIdentity
 

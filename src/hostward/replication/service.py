@@ -11,16 +11,16 @@ from hostward.domain.findings import Finding
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Role, Target
 from hostward.replication.applying import Applying
-from hostward.replication.claims import Claims
 from hostward.replication.coordinator import Coordinator
-from hostward.replication.details import Details
-from hostward.replication.doctor import examine
-from hostward.replication.doctor_eyes import Eyes
+from hostward.replication.doctor.examination import examine
+from hostward.replication.doctor.eyes import Eyes
 from hostward.replication.goals import Goal, Process, goal_names
-from hostward.replication.members import JOINED, slave_rows
+from hostward.replication.group.members import JOINED, slave_rows
+from hostward.replication.keys.passphrase_change import PassphraseChanges
+from hostward.replication.masters.claims import Claims
+from hostward.replication.masters.promotion import Promotion
 from hostward.replication.parts import Parts
-from hostward.replication.passphrase_change import PassphraseChanges
-from hostward.replication.promotion import Promotion
+from hostward.replication.ring.details import Details
 from hostward.replication.wanted import Wanted
 from hostward.trust.certificates import certificate_warnings
 from hostward.trust.passphrase import Passphrase

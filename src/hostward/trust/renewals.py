@@ -6,7 +6,7 @@ made ready in a directory of their own, which takes the place of the present one
 
     identity.next  ──►  identity  ──►  identity.previous (until nothing is signed with it any more)
 
-What it does not do: tell anybody (replication/rotation.py), or decide which statements are believed.
+What it does not do: tell anybody (replication/keys/rotation.py), or decide which statements are believed.
 """
 
 from __future__ import annotations

@@ -36,10 +36,10 @@ from hostward.domain.changes import change_from_parts as change_of
 from hostward.domain.errors import PeerError
 from hostward.registry.content import SnapshotContent
 from hostward.registry.group import GroupRegistry
-from hostward.replication.members import Member
-from hostward.replication.membership import Asking
-from hostward.replication.messages import Message, error_message
-from hostward.replication.snapshots import sign_snapshot
+from hostward.replication.changelog.snapshots import sign_snapshot
+from hostward.replication.group.members import Member
+from hostward.replication.group.membership import Asking
+from hostward.replication.peers.messages import Message, error_message
 from hostward.trust.identity import ServerIdentity, fingerprint, load_or_create
 from hostward.trust.passphrase import Passphrase
 from hostward.trust.renewals import Statement, new_pair

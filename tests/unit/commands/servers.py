@@ -23,10 +23,10 @@ from hostward.domain.replication import Check, Target
 from hostward.domain.requests import ChangeRequest
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
-from hostward.replication.invites import Invite
-from hostward.replication.outbox import Outbox
-from hostward.replication.requests import Requests
-from hostward.replication.rotation import NewCertificate
+from hostward.replication.change_requests.outbox import Outbox
+from hostward.replication.change_requests.requests import Requests
+from hostward.replication.group.invites import Invite
+from hostward.replication.keys.rotation import NewCertificate
 from hostward.replication.wanted import Wanted
 from hostward.trust.certificates import STORES, CertificateStore
 from hostward.trust.identity import ServerIdentity, load_or_create

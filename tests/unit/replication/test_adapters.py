@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostward.replication.adapters import Adapter, find_again
+from hostward.replication.ring.adapters import Adapter, find_again
 
 NEW = Adapter("eth0", "10.0.0.7", False, True)
 SECOND = Adapter("eth0", "10.0.0.8", False, True)

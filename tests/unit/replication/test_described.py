@@ -12,8 +12,8 @@ from hostward.database.identity import node_identity
 from hostward.database.settings import NodeSettings
 from hostward.database.yaml import cassandra_yaml
 from hostward.domain.errors import PeerError
-from hostward.replication.described import check_described
-from hostward.replication.members import Member
+from hostward.replication.group.described import check_described
+from hostward.replication.group.members import Member
 from hostward.trust.identity import ServerIdentity, load_or_create
 
 

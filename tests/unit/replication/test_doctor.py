@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hostward.domain.findings import CODES, Finding, Severity, in_order
 from hostward.domain.replication import Role
-from hostward.replication.doctor import Disk, Other, Paper, Picture, Problem, examine
+from hostward.replication.doctor.examination import Disk, Other, Paper, Picture, Problem, examine
 
 ROOT = Path(__file__).parents[3]
 GIB = 1 << 30

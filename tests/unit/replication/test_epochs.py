@@ -15,7 +15,7 @@ from hostward.domain.changes import Change, Epoch, Position
 from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import RegistryError
 from hostward.domain.replication import Role, Target
-from hostward.replication.epochs import (
+from hostward.replication.masters.epochs import (
     GAP_S,
     SILENT_S,
     Circumstances,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostward.domain.errors import DatabaseError
-from hostward.replication.failures import BACK_OFF_S, LONGER_S, LOOK_AGAIN_S, STEADY_AFTER_S, Cure, Failures
+from hostward.replication.ring.failures import BACK_OFF_S, LONGER_S, LOOK_AGAIN_S, STEADY_AFTER_S, Cure, Failures
 
 
 @dataclass(slots=True)

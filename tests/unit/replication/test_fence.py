@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from hostward.replication.fence import GRACE_S, REPEAT_S, STAGGER_S, Fence, RingNode
+from hostward.replication.ring.fence import GRACE_S, REPEAT_S, STAGGER_S, Fence, RingNode
 
 STRANGER = RingNode("a", "10.0.0.9", up=True)
 GONE_DOWN = RingNode("a", "10.0.0.9", up=False)

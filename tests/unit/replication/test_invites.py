@@ -7,7 +7,7 @@ import pytest
 
 from hostward.domain.errors import Conflict, InvalidInput, NotFound, PeerError
 from hostward.registry.server import ServerRegistry
-from hostward.replication.invites import MAX_MINUTES, MAX_OPEN, REMEMBERED_S, Invite, Invites
+from hostward.replication.group.invites import MAX_MINUTES, MAX_OPEN, REMEMBERED_S, Invite, Invites
 
 
 class Desk:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hostward.replication.members import JOINED, JOINING, Member, has_left
+from hostward.replication.group.members import JOINED, JOINING, Member, has_left
 
 
 def slave(state: str) -> Member:

@@ -12,11 +12,11 @@ from tests.unit.registry.support import opened
 from hostward.domain.changes import Delete
 from hostward.domain.errors import PeerError
 from hostward.registry.group import GroupRegistry
-from hostward.replication.fence import RingNode
 from hostward.replication.goals import Marker
-from hostward.replication.members import JOINED, JOINING, SLAVE, Member, SlaveRow, put_ring_generation, slave_rows
-from hostward.replication.membership import Admitted, Asking, Membership
-from hostward.replication.turns import JOIN_S, QUEUE_S, SILENCE_S
+from hostward.replication.group.members import JOINED, JOINING, SLAVE, Member, SlaveRow, put_ring_generation, slave_rows
+from hostward.replication.group.membership import Admitted, Asking, Membership
+from hostward.replication.group.turns import JOIN_S, QUEUE_S, SILENCE_S
+from hostward.replication.ring.fence import RingNode
 
 pytestmark = pytest.mark.anyio
 

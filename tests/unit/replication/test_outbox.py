@@ -24,8 +24,8 @@ from hostward.domain.requests import (
 )
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
-from hostward.replication import outbox as outbox_module
-from hostward.replication.outbox import Outbox, content_body
+from hostward.replication.change_requests import outbox as outbox_module
+from hostward.replication.change_requests.outbox import Outbox, content_body
 
 pytestmark = pytest.mark.anyio
 

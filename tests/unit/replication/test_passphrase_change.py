@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostward.replication.passphrase_change import PassphraseChange
+from hostward.replication.keys.passphrase_change import PassphraseChange
 
 IDS = st.sets(st.sampled_from("abcdefgh"), max_size=8)
 

@@ -37,9 +37,9 @@ from hostward.domain.sessions import validate_fields
 from hostward.domain.settings import CHANGE_REQUESTS, body_of
 from hostward.registry.group import GroupRegistry, Reader
 from hostward.registry.server import ServerRegistry
-from hostward.replication import depositing
-from hostward.replication.outbox import Entry, Outbox
-from hostward.replication.requests import Edited, Requests
+from hostward.replication.change_requests import depositing
+from hostward.replication.change_requests.outbox import Entry, Outbox
+from hostward.replication.change_requests.requests import Edited, Requests
 
 pytestmark = pytest.mark.anyio
 

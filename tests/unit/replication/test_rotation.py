@@ -13,10 +13,10 @@ import pytest
 from hostward.domain.changes import Change, Put, canonical
 from hostward.domain.errors import TrustError
 from hostward.registry.group import GroupRegistry
-from hostward.replication.follower import Follower, Following
-from hostward.replication.members import JOINED, Member
-from hostward.replication.rotation import signer_for
-from hostward.replication.sources import PeerSources
+from hostward.replication.changelog.follower import Follower, Following
+from hostward.replication.changelog.sources import PeerSources
+from hostward.replication.group.members import JOINED, Member
+from hostward.replication.keys.rotation import signer_for
 from hostward.trust.identity import KeyPair, ServerIdentity, load_or_create
 from hostward.trust.renewals import forget_previous, new_pair, prepare, switch
 

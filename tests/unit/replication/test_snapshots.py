@@ -16,9 +16,9 @@ from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import TrustError
 from hostward.domain.replication import Target
 from hostward.registry.group import GroupRegistry
-from hostward.replication.follower import Follower, Following, Known, Point
-from hostward.replication.members import JOINED, Member
-from hostward.replication.snapshots import SignedSnapshot, sign_snapshot
+from hostward.replication.changelog.follower import Follower, Following, Known, Point
+from hostward.replication.changelog.snapshots import SignedSnapshot, sign_snapshot
+from hostward.replication.group.members import JOINED, Member
 from hostward.trust.identity import ServerIdentity, load_or_create
 
 pytestmark = pytest.mark.anyio

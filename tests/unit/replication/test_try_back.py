@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from hostward.domain.errors import PeerError
-from hostward.replication.try_back import listening, reach
+from hostward.replication.peers.try_back import listening, reach
 
 pytestmark = pytest.mark.anyio
 

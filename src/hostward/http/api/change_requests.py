@@ -15,7 +15,7 @@ from hostward.domain.requests import MAX_REASON, State
 from hostward.http.api import shapes
 from hostward.http.api.shapes import answers, or_submitted
 from hostward.http.requests import Json, Strict, Who, With, administrators_router
-from hostward.replication.requests import Detail, Edited, Shown
+from hostward.replication.change_requests.requests import Detail, Edited, Shown
 
 router = administrators_router("Change requests", "/change-requests")
 

@@ -14,7 +14,7 @@ from hostward.http.api import shapes
 from hostward.http.api.logins import moment
 from hostward.http.api.shapes import answers
 from hostward.http.requests import Json, Strict, Who, With, administrators_router
-from hostward.replication.invites import MAX_MINUTES
+from hostward.replication.group.invites import MAX_MINUTES
 from hostward.trust.passphrase import Passphrase
 
 router = administrators_router("Group", "/group")

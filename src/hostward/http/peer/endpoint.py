@@ -14,9 +14,9 @@ from starlette.routing import Route
 
 from hostward.access.throttle import TooManyAttempts
 from hostward.domain.errors import HostwardError, TrustError, Unavailable
-from hostward.replication.envelopes import Receiver
-from hostward.replication.welcoming import MAX_ENVELOPE_BYTES as MAX_JOIN_BYTES
-from hostward.replication.welcoming import Welcoming
+from hostward.replication.group.welcoming import MAX_ENVELOPE_BYTES as MAX_JOIN_BYTES
+from hostward.replication.group.welcoming import Welcoming
+from hostward.replication.peers.envelopes import Receiver
 
 JOIN_TIMEOUT_S = 10.0
 

@@ -14,11 +14,11 @@ from hostward.domain.changes import Epoch
 from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import HostwardError, PeerError
 from hostward.replication.acts.node import NodeActs
-from hostward.replication.claims import Claims
-from hostward.replication.epochs import sign_record
-from hostward.replication.follower import Following, Known
+from hostward.replication.changelog.follower import Following, Known
+from hostward.replication.masters.claims import Claims
+from hostward.replication.masters.epochs import sign_record
+from hostward.replication.masters.survey import Answer, survey
 from hostward.replication.parts import Parts
-from hostward.replication.survey import Answer, survey
 
 log = structlog.get_logger()
 

@@ -13,14 +13,14 @@ from hostward.domain.errors import DatabaseError, HostwardError, PeerError
 from hostward.domain.replication import Role
 from hostward.registry.group import Reader
 from hostward.replication.acts.node import NodeActs
-from hostward.replication.claims import Claims
-from hostward.replication.fence import RingNode
-from hostward.replication.follower import Following
+from hostward.replication.changelog.follower import Following
 from hostward.replication.goals import Process
-from hostward.replication.members import Member, member, put_ring_generation, slave_table_changes
+from hostward.replication.group.members import Member, member, put_ring_generation, slave_table_changes
+from hostward.replication.masters.claims import Claims
+from hostward.replication.masters.survey import Answer, survey
 from hostward.replication.parts import Parts
-from hostward.replication.ring_health import all_own_everything, stuck_leaving
-from hostward.replication.survey import Answer, survey
+from hostward.replication.ring.fence import RingNode
+from hostward.replication.ring.health import all_own_everything, stuck_leaving
 
 LEAVING_PATIENCE_S = 30.0
 TRIED_IN_VAIN = 10

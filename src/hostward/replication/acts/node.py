@@ -11,13 +11,13 @@ import structlog
 from hostward.database.ring import Standing
 from hostward.domain.errors import DatabaseError
 from hostward.domain.replication import Role
-from hostward.replication.adapters import Adapter, find_again, list_adapters
-from hostward.replication.failures import Cure
+from hostward.replication.changelog.publisher import Publisher
 from hostward.replication.goals import Marker, Process
+from hostward.replication.group.members import Member
 from hostward.replication.loops import keep_running
-from hostward.replication.members import Member
 from hostward.replication.parts import Parts
-from hostward.replication.publisher import Publisher
+from hostward.replication.ring.adapters import Adapter, find_again, list_adapters
+from hostward.replication.ring.failures import Cure
 
 SEED_TIMEOUT_S = 1.0
 LEAVING_PATIENCE_S = 45.0

@@ -13,10 +13,8 @@ from hostward.replication.acts.master import MasterActs
 from hostward.replication.acts.node import NodeActs
 from hostward.replication.acts.slave import SlaveActs
 from hostward.replication.acts.standalone import StandaloneActs
-from hostward.replication.claims import Claims
-from hostward.replication.fence import strangers
 from hostward.replication.goals import Admission, Goal, Observed, Process
-from hostward.replication.members import (
+from hostward.replication.group.members import (
     Member,
     forget_membership,
     member,
@@ -24,8 +22,10 @@ from hostward.replication.members import (
     ring_generation,
     slave_table_changes,
 )
+from hostward.replication.masters.claims import Claims
 from hostward.replication.parts import Parts
-from hostward.replication.ring_health import all_own_everything, stuck_leaving
+from hostward.replication.ring.fence import strangers
+from hostward.replication.ring.health import all_own_everything, stuck_leaving
 
 
 class ServerActs:

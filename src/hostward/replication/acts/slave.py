@@ -11,13 +11,13 @@ from hostward.domain.changes import Position
 from hostward.domain.errors import PeerError
 from hostward.domain.replication import Role, Target
 from hostward.replication.acts.node import NodeActs
-from hostward.replication.follower import Following
+from hostward.replication.changelog.follower import Following
 from hostward.replication.goals import Marker, Process
-from hostward.replication.membership import Admitted, Asking
-from hostward.replication.messages import Message
+from hostward.replication.group.membership import Admitted, Asking
+from hostward.replication.group.turns import QUEUE
 from hostward.replication.parts import WAYS_ON, Parts
+from hostward.replication.peers.messages import Message
 from hostward.replication.state import State
-from hostward.replication.turns import QUEUE
 
 ADMIT_TIMEOUT_S = 30.0
 REMOVED_ASKS_EVERY_S = 3.0

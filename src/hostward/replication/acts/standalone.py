@@ -6,9 +6,9 @@ import structlog
 
 from hostward.domain.changes import Epoch
 from hostward.domain.errors import HostwardError
-from hostward.replication.members import forget_membership
-from hostward.replication.messages import Message
+from hostward.replication.group.members import forget_membership
 from hostward.replication.parts import Parts
+from hostward.replication.peers.messages import Message
 
 FAREWELL_TIMEOUT_S = 5.0
 

@@ -1,0 +1,1 @@
+"""How a change gets from the Master to every Slave: published, acknowledged, followed, compared."""

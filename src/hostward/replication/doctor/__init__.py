@@ -1,0 +1,1 @@
+"""Every check on a server and its group, each finding with its remedy."""

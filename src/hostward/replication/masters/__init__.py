@@ -1,0 +1,1 @@
+"""Who is the Master: epochs, promotion, and what a promotion leaves behind."""

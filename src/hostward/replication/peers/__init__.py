@@ -1,0 +1,1 @@
+"""What servers say to one another, and how it is kept secret and true."""

@@ -1,0 +1,83 @@
+"""What this server knows of the others: each is asked for its status every POLL_S, and compared."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hostward.domain.changes import Position
+from hostward.domain.errors import HostwardError
+from hostward.registry.group import GroupRegistry
+from hostward.replication.group.members import Member
+
+POLL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Another server as it last answered. `status` is its own answer (messages: status), None before that; `silent`
+    why it doesn't answer now, empty while it does; times ISO 8601 UTC, empty for never."""
+
+    server_id: str
+    position: Position | None = None
+    content_ok: bool = False
+    status: dict[str, Any] | None = None
+    seen_at: str = ""
+    compared_at: str = ""
+    silent: str = ""
+
+
+Ask = Callable[[Member], Awaitable[dict[str, Any]]]
+
+
+class Views:
+    """Runs on every server of a group."""
+
+    def __init__(
+        self, group: GroupRegistry, ask: Ask, answered: Callable[[View], Awaitable[None]], now: Callable[[], str]
+    ) -> None:
+        self._group, self._ask, self._answered, self._now = group, ask, answered, now
+        self._views: dict[str, View] = {}
+
+    def of(self, server_id: str) -> View:
+        return self._views.get(server_id) or View(server_id)
+
+    def forget_all_but(self, server_ids: Sequence[str]) -> None:
+        self._views = {k: v for k, v in self._views.items() if k in server_ids}
+
+    def at(self, server_id: str, position: Position) -> None:
+        """A server's position, as it came with another answer. Whether its content is as it should be is only known
+        from its status."""
+        now = self._now()
+        self._views[server_id] = replace(self.of(server_id), position=position, seen_at=now, compared_at=now, silent="")
+
+    async def poll(self, members: Sequence[Member]) -> None:
+        """Ask them all, at the same time."""
+        self.forget_all_but([m.server_id for m in members])
+        await asyncio.gather(*(self._poll_one(m) for m in members))
+
+    async def _poll_one(self, them: Member) -> None:
+        try:
+            status = await self._ask(them)
+        except HostwardError as error:
+            self._views[them.server_id] = replace(self.of(them.server_id), silent=error.message)
+            return
+        now = self._now()
+        view = View(them.server_id, Position.from_json(status["position"]), status["content_ok"], status, now, now, "")
+        self._views[them.server_id] = view
+        await self._answered(view)
+
+
+def same_history(group: GroupRegistry, theirs: Position) -> bool:
+    """Whether a position lies on this registry's own history, as far as it still knows."""
+    mine = group.position
+    if theirs.epoch != mine.epoch:
+        return False
+    if theirs.revision == mine.revision:
+        return theirs.hash == mine.hash and theirs.digest == mine.digest
+    if theirs.revision > mine.revision:
+        return True
+    change = group.change(theirs.revision)
+    return change is None or (change.hash, change.digest) == (theirs.hash, theirs.digest)
