@@ -178,6 +178,15 @@ class _Embedded(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Connections that only wait for their client's next request end at once: with TLS, closing in order would wait
+        for the client too."""
+        for connection in list(self.server_state.connections):
+            cycle = getattr(connection, "cycle", None)
+            if cycle is None or cycle.response_complete:
+                connection.transport.abort()
+        await super().shutdown(sockets)
+
 
 async def _serve(data_dir: Path, configuration: Configuration, admin_password: str | None, sockets: _Sockets) -> int:
     stop = asyncio.Event()
