@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 import psutil
 from tests.support.addresses import give_back, take_address
 from tests.support.api import PASSWORD, Api
+from tests.support.forking import Forked, Forker
 from tests.support.gate import Gate
 from tests.support.places import Place, on_loopback
 from tests.support.waiting import eventually
@@ -33,6 +35,11 @@ DIES_WITH_THE_TEST = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv
 _all: list[Server] = []
 
 
+@functools.cache
+def _forker() -> Forker:
+    return Forker()
+
+
 class Server:
     """Started and ended by the test. `gated`: the other servers reach it through a gate. `place`: where it runs, on
     this machine's loopback unless it is given."""
@@ -47,7 +54,7 @@ class Server:
         self.config_file = directory / f"{name}.toml"
         self.output_file = directory / f"{name}.out"
         self.api = Api(f"https://{self.address}:{HTTPS_PORT}/{CONTEXT}", self.certificate_file)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         directory.mkdir(parents=True, exist_ok=True)
         self.config_file.write_text(self.config(), encoding="utf-8")
         _all.append(self)
@@ -137,32 +144,28 @@ jmx_port = {self.place.jmx_port}
 
     # Its life
 
-    def start(self, *, env: Mapping[str, str] | None = None, wait: bool = True) -> None:
-        """Start the process; with `wait`, until it answers. `env` is added to its environment."""
+    def start(self, *, env: Mapping[str, str] | None = None, wait: bool = True, forked: bool = True) -> None:
+        """Start the process; with `wait`, until it answers. `env` is added to its environment. Not `forked`, as an
+        administrator would, by the command; so it is in a namespace of its own too."""
         assert not self.running, f"{self.name} runs already"
         password = self.directory / "admin-password"
         if not password.exists():
             password.write_text(PASSWORD + "\n", encoding="utf-8")
-        command = [
-            *DIES_WITH_THE_TEST,
-            *self.place.prefix,
-            str(HOSTWARD),
-            "serve",
-            "--data-dir",
-            str(self.data_dir),
-            "--config",
-            str(self.config_file),
-        ]
-        command += ["--admin-password-file", str(password)]
+        arguments = ["serve", "--data-dir", str(self.data_dir), "--config", str(self.config_file)]
+        arguments += ["--admin-password-file", str(password)]
+        environment = {**clean_environment(), **(env or {})}
         with self.output_file.open("ab") as output:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                env={**clean_environment(), **(env or {})},
-            )
+            if forked and not self.place.prefix and hasattr(os, "pidfd_open"):
+                self._process = _forker().fork(arguments, environment, output.fileno())
+            else:
+                self._process = subprocess.Popen(
+                    [*DIES_WITH_THE_TEST, *self.place.prefix, str(HOSTWARD), *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    env=environment,
+                )
         if wait:
             self.wait_live()
 

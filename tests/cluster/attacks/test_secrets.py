@@ -34,6 +34,8 @@ _PEM_KEY = re.compile(rb"-----BEGIN PRIVATE KEY-----.+?-----END PRIVATE KEY-----
 def test_secrets_are_nowhere_but_in_their_own_files(light: LightGroup, tmp_path: Path) -> None:
     master = light.master
     with Onlooker() as seen:
+        light.slaves[0].stop()
+        light.slaves[0].start(forked=False)  # as an administrator does
         change(light, OLD, tmp_path)
         change(light, NEW, tmp_path)
         master.api.post("sessions", rows(1, prefix="Among secrets")[0])
