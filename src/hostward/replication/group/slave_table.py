@@ -135,7 +135,8 @@ class SlaveTable:
     async def _tell_all(self, leaving: Sequence[Member], job_id: str) -> None:
         p = self._p
         try:
-            told = [(m, Message("removed")) for m in leaving] + [(m, Message("status")) for m in p.others()]
+            told = [(m, Message("removed", {"server": m.server_id})) for m in leaving]
+            told += [(m, Message("status")) for m in p.others()]
             answers = await asyncio.gather(
                 *(p.links.ask(m, message, timeout_s=TELL_TIMEOUT_S) for m, message in told), return_exceptions=True
             )

@@ -272,6 +272,8 @@ class Conversation:
         p = self._p
         if sender != p.state.now.master_id:
             raise PeerError("Only this server's Master may remove it.", code="role")
+        if message.data.get("server") != p.server_id:
+            raise PeerError("Another server was meant to be removed.", code="role")
         if p.asks_to_join:
             raise PeerError("This server is about to join anew.", code="busy")
         p.life.admitted, p.life.asks_again_at = None, asyncio.get_running_loop().time() + 1.0

@@ -70,12 +70,9 @@ class Links:
     async def ask(self, them: Member, message: Message, *, timeout_s: float = TIMEOUT_S) -> Message:
         """Say something to a member; answers its answer. Raises PeerError, also where it refuses."""
         url = _url(them.target, them.protocol)
-        answer, certificate = await self._converse(
-            url, message, timeout_s, self._sealer, self._opener, self._group_id()
+        answer, _ = await self._converse(
+            url, them.server_id, message, timeout_s, self._sealer, self._opener, self._group_id()
         )
-        if server_id_of(certificate) != them.server_id:
-            self._hellos.pop(url, None)
-            raise PeerError(f"Another server answers at {them.host}:{them.port}.", code="certificate")
         return _checked(answer)
 
     async def ask_target(
@@ -91,7 +88,8 @@ class Links:
         """Say something to whatever server is at an address, of that group or of any; answers its answer, its server
         id and its certificate. Raises PeerError."""
         sealer, opener = self._other_passphrase(passphrase) if passphrase else (self._sealer, self._opener)
-        answer, certificate = await self._converse(_url(target, protocol), message, timeout_s, sealer, opener, group)
+        url = _url(target, protocol)
+        answer, certificate = await self._converse(url, "", message, timeout_s, sealer, opener, group)
         return _checked(answer), server_id_of(certificate), certificate
 
     async def greet_stranger(self, target: Target, protocol: str) -> Hello:
@@ -126,7 +124,7 @@ class Links:
         self._client, self._stranger, self._retired = None, None, []
 
     async def _converse(
-        self, url: str, message: Message, timeout_s: float, sealer: Sealer, opener: Opener, group: str
+        self, url: str, whose: str, message: Message, timeout_s: float, sealer: Sealer, opener: Opener, group: str
     ) -> tuple[Message, str]:
         """One question and answer, proved with the passphrase that the other server knows: while it is being changed,
         there are several."""
@@ -134,7 +132,7 @@ class Links:
         keys.sort(key=lambda key: key != self._keys.get(url))
         for number, key in enumerate(keys, 1):
             try:
-                answer, certificate = await self._exchange(url, message, timeout_s, sealer, opener, group, key)
+                answer, certificate = await self._exchange(url, whose, message, timeout_s, sealer, opener, group, key)
             except PeerError as error:
                 if error.code != "passphrase" or number == len(keys):
                     raise
@@ -145,14 +143,23 @@ class Links:
         raise AssertionError("unreachable")
 
     async def _exchange(
-        self, url: str, message: Message, timeout_s: float, sealer: Sealer, opener: Opener, group: str, key: bytes
+        self,
+        url: str,
+        whose: str,
+        message: Message,
+        timeout_s: float,
+        sealer: Sealer,
+        opener: Opener,
+        group: str,
+        key: bytes,
     ) -> tuple[Message, str]:
         """One question and answer; once more where the other server has a new life, or one of the two a new
-        certificate, since it was last asked."""
+        certificate, since it was last asked. `whose`: the id of the server that alone may read it, empty for any that
+        is trusted."""
         body = message.to_bytes()
         for attempt in (1, 2):
             greeted_before = url in self._hellos
-            hello = self._hellos.get(url) or await self._greet(url)
+            hello = await self._hello_of(url, whose)
             nonce = sealer.new_nonce()
 
             def seal(hello: Hello = hello, nonce: str = nonce) -> bytes:
@@ -203,6 +210,19 @@ class Links:
             fingerprint(hello.certificate)
         except (ValueError, KeyError, TypeError, TrustError) as error:
             raise _wrong_context(url) from error
+        return hello
+
+    async def _hello_of(self, url: str, whose: str) -> Hello:
+        """Who answers there, before anything is sealed to it: another trusted server may have taken the address."""
+        hello = self._hellos.get(url)
+        if hello is None or whose not in ("", server_id_of(hello.certificate)):
+            hello = await self._greet(url)
+        if whose not in ("", server_id_of(hello.certificate)):
+            raise PeerError(
+                f"Another server answers at {url.split('/')[2]}. Nothing was told to it.",
+                remedy="See which server has that address now.",
+                code="certificate",
+            )
         return hello
 
     async def _greet(self, url: str) -> Hello:

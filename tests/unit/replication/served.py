@@ -1,0 +1,112 @@
+"""Whole servers that answer each other over HTTP on loopback, without their loops and their database nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from hostward.configuration import load_configuration
+from hostward.domain.replication import Target
+from hostward.http.peer.endpoint import peer_routes
+from hostward.main import certificate_stores, make_data_dir
+from hostward.registry.group import GroupRegistry
+from hostward.registry.server import ServerRegistry
+from hostward.replication.group.members import Member
+from hostward.replication.group_server import GroupServer
+from hostward.replication.parts import Parts
+from hostward.trust.certificates import CertificateStore
+from hostward.trust.identity import ServerIdentity, load_or_create
+
+HOST = "127.0.0.1"
+
+
+class _Embedded(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(slots=True)
+class Served:
+    """One server. `received` are the methods and paths that others have asked it for."""
+
+    data_dir: Path
+    identity: ServerIdentity
+    server: GroupServer
+    port: int
+    received: list[str] = field(default_factory=list)
+
+    @property
+    def parts(self) -> Parts:
+        return self.server.parts
+
+    @property
+    def store(self) -> CertificateStore:
+        return self.server.parts.store
+
+    @property
+    def target(self) -> Target:
+        return Target(HOST, self.port)
+
+    @property
+    def member(self) -> Member:
+        return self.parts.describe_self()
+
+    def trust(self, *others: Served) -> None:
+        for other in others:
+            self.store.import_text(other.identity.certificate_pem, other.member.name)
+
+
+@contextlib.asynccontextmanager
+async def served(directory: Path, name: str) -> AsyncIterator[Served]:
+    """A Standalone server that listens at a free port."""
+    with socket.create_server((HOST, 0)) as sock:
+        port = sock.getsockname()[1]
+        environment = {
+            "HOSTWARD_SERVER_NAME": name, "HOSTWARD_SERVER_HOST_NAME": HOST, "HOSTWARD_SERVER_HTTP_PORT": str(port),
+            "HOSTWARD_SERVER_HTTPS_PORT": "0", "HOSTWARD_DATABASE_ADDRESS": HOST,
+        }  # fmt: skip
+        data_dir = make_data_dir(directory / name)
+        identity = load_or_create(data_dir, HOST, [HOST], datetime.now(UTC))
+        registry = ServerRegistry.open(data_dir / "server.db")
+        group = GroupRegistry.open(data_dir / "group.db", server_id=identity.server_id, sign=identity.sign, now=_now)
+        server = GroupServer(
+            data_dir=data_dir, configuration=load_configuration(None, environment, lambda: HOST), identity=identity,
+            group=group, server=registry, store=certificate_stores(data_dir, registry, identity)["mss"], now=_now,
+            version="0.1.0", new_id=lambda: "0" * 32, reload_tls=lambda: None,
+        )  # fmt: skip
+        server.parts.state.update(protocol="http")
+        found = Served(data_dir, identity, server, port)
+        listening = _Embedded(uvicorn.Config(_app(found), lifespan="off", log_config=None, access_log=False))
+        task = asyncio.create_task(listening.serve(sockets=[sock]))
+        try:
+            yield found
+        finally:
+            await server.stop()
+            listening.should_exit = True
+            await task
+            group.close()
+            registry.close()
+
+
+def _app(one: Served) -> Any:
+    peers = one.server.peer_app(peer_routes)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        path = scope["path"].removeprefix("/mss/peer")
+        one.received.append(f"{scope['method']} {path}")
+        await peers({**scope, "path": path}, receive, send)
+
+    return app
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
