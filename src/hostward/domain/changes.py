@@ -44,7 +44,8 @@ class Epoch:
 
     @staticmethod
     def parse(text: str) -> Epoch:
-        number, _, server = text.partition(".")
+        """Raises ValueError."""
+        number, _, server = str(text).partition(".")
         return Epoch(int(number), server)
 
 

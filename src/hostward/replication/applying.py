@@ -66,7 +66,7 @@ class Applying:
         state = self._p.state.now
         self._check_time(wanted, state)
         if wanted.role is Role.STANDALONE:
-            return self._start(state.role, author, role=Role.STANDALONE, fresh=False)
+            return self._start(state, author, role=Role.STANDALONE, fresh=False)
         adapter = self._choose_adapter(wanted.adapter or state.adapter)
         protocol = wanted.protocol or state.protocol
         self._check_protocol(protocol, state, wanted)
@@ -131,7 +131,7 @@ class Applying:
             )
         refuse_mixed_loopback(fields["adapter"], str(reached.said["database"]["address"]))
         await self._try_back(master, fields, wanted.passphrase)
-        return self._start(state.role, author, **fields, master=master, fresh=True, epochs=())
+        return self._start(state, author, **fields, master=master, fresh=True, epochs=())
 
     async def _try_back(self, master: Target, fields: dict[str, Any], passphrase: Passphrase | None) -> None:
         """The Master tries whether it reaches this server as well. Raises InvalidInput."""
@@ -173,14 +173,22 @@ class Applying:
                 )
             finally:
                 self._p.life.informing = False
-        job_id = self._start(state.role, author, **fields, master=None, fresh=False)
+        job_id = self._start(state, author, **fields, master=None, fresh=False)
         if rows is not None:
             await self._table.set(rows, author, job_id)
         return job_id
 
-    def _start(self, was: Role, author: str, **fields: Any) -> str:
+    def _start(self, seen: State, author: str, **fields: Any) -> str:
+        """Store it, if the server is still what the checks, which take seconds, have seen. Raises Conflict."""
+        now = self._p.state.now
+        if (now.role, now.master, now.epochs) != (seen.role, seen.master, seen.epochs):
+            raise Conflict(
+                f"Something else was decided meanwhile: this server's role is {now.role.value.capitalize()} now.",
+                remedy="Look at the status; Apply again if that is still wanted.",
+                code="changed-meanwhile",
+            )
         role: Role = fields["role"]
-        job = self._p.jobs.start(f"{was.value} to {role.value}", author, goal_names(role))
+        job = self._p.jobs.start(f"{now.role.value} to {role.value}", author, goal_names(role))
         self._p.life.attempt = new_attempt()
         self._p.life.asks_again_at, self._p.life.farewell_said = 0.0, False
         self._p.life.admitted = None if role is not Role.MASTER else self._p.life.admitted

@@ -46,7 +46,7 @@ from hostward.replication.parts import Parts
 from hostward.replication.peers.conversation import REMOVED_WORDS, Conversation
 from hostward.replication.peers.envelopes import Receiver
 from hostward.replication.peers.links import Links
-from hostward.replication.peers.messages import Message
+from hostward.replication.peers.messages import Message, understood
 from hostward.replication.peers.views import POLL_S, View, Views
 from hostward.replication.ring.fence import Fence
 from hostward.replication.ring.node import Node
@@ -213,7 +213,8 @@ class GroupServer:
         blob = await nudge.packed()
         message = Message("nudge", {"position": nudge.position.to_json()}, blob)
         answer = await p.links.ask(them, message, timeout_s=NUDGE_TIMEOUT_S + len(blob) / 200_000)
-        theirs = Position.from_json(answer.data["position"])
+        with understood(them.name):
+            theirs = Position.from_json(answer.data["position"])
         self._claims.hear(answer.data.get("records", ()), Told(server_id, theirs.epoch))
         if self._state.now.role is not Role.MASTER:
             raise PeerError("Another server is the Master now.", code="role")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -253,3 +254,18 @@ async def test_a_member_that_joins_anew_is_no_newcomer(scene: Scene) -> None:
     assert scene.states() == {"north": JOINING}
     await scene.membership.remove(NORTH.server_id, "admin")
     assert "Slave table" in (await scene.refused(NORTH, fresh=False, attempt="second")).remedy
+
+
+@pytest.mark.feature("R13")
+@pytest.mark.parametrize("what", ["report", "request"])
+async def test_a_removal_that_meets_a_report_or_a_request_stands(scene: Scene, what: str) -> None:
+    await scene.join(NORTH)
+    if what == "report":
+        ring = [*scene.ring, RingNode("another node", NORTH.address, up=True)]
+        crossing: Awaitable[object] = scene.membership.joined(NORTH.server_id, "another node", ring)
+    else:
+        scene.ring.pop()
+        crossing = scene.ask(NORTH, fresh=False)
+    await asyncio.gather(scene.membership.remove(NORTH.server_id, "admin"), crossing, return_exceptions=True)
+    assert scene.states() == {}
+    assert (await scene.refused(NORTH)).code == "removed"

@@ -38,6 +38,8 @@ class EpochActs:
             await self._begin_forced()
         if p.group.position.epoch.server != p.server_id:
             return "This server heard of another epoch meanwhile."
+        if p.state.now.coming != coming:
+            return "Another server was named the Master meanwhile."
         p.follower.follow(None)
         p.state.update(epochs=(), master_id="", master_certificate="", master_group="", refused=())
         self._claims.contacts.begin()
@@ -106,6 +108,8 @@ class EpochActs:
             if p.group.position.epoch < record.epoch:
                 await self._reach(record)
         await p.group.hold(None)
+        if p.state.now.coming != chain:
+            return "Another server was named the Master meanwhile."
         p.state.update(epochs=())
         return ""
 

@@ -16,7 +16,7 @@ from hostward.replication.goals import Marker, Process
 from hostward.replication.group.membership import Admitted, Asking
 from hostward.replication.group.turns import QUEUE
 from hostward.replication.parts import WAYS_ON, Parts
-from hostward.replication.peers.messages import Message
+from hostward.replication.peers.messages import Message, understood
 from hostward.replication.state import State
 
 ADMIT_TIMEOUT_S = 30.0
@@ -59,7 +59,8 @@ class SlaveActs:
             if error.code in ("port", "timeout", "name", "role") and not state.fresh and p.follower.loaded:
                 return await self._ask_vouching(asking, error)
             raise
-        admitted = Admitted.from_json(answer.data)
+        with understood("the Master"):
+            admitted, position = Admitted.from_json(answer.data), Position.from_json(answer.data["position"])
         known = (state.master_id, state.master_group)
         if not state.fresh and state.master_id and (sender_id, admitted.group_id) != known:
             raise PeerError(
@@ -69,7 +70,7 @@ class SlaveActs:
             )
         p.state.update(master_id=sender_id, master_certificate=certificate, master_group=admitted.group_id, removed="")
         p.follower.follow(Following(sender_id, certificate, admitted.group_id))
-        p.follower.master_is_at(Position.from_json(answer.data["position"]))
+        p.follower.master_is_at(position)
         p.life.confirmed_master, p.life.ways_on = True, WAYS_ON
         if admitted.wipe or p.node.marker() != Marker(admitted.group_id, admitted.generation):
             if p.node.process is not Process.NONE:  # stopping forgets how patient a start must be here
@@ -101,7 +102,8 @@ class SlaveActs:
                 answer = await p.links.ask(m, Message("vouch", asking.to_json()))
             except PeerError:
                 continue
-            admitted = Admitted.from_json(answer.data)
+            with understood(m.name):
+                admitted = Admitted.from_json(answer.data)
             if admitted.group_id == p.group.group_id:
                 p.life.admitted_members = admitted.members
                 p.life.admitted = (admitted.group_id, admitted.generation)

@@ -10,7 +10,7 @@ from hostward.domain.errors import PeerError
 from hostward.replication.changelog.follower import Known, Point
 from hostward.replication.changelog.snapshots import SignedSnapshot
 from hostward.replication.parts import Parts
-from hostward.replication.peers.messages import Message
+from hostward.replication.peers.messages import Message, understood
 
 BULK_TIMEOUT_S = 60.0
 
@@ -34,17 +34,26 @@ class PeerSources:
 
     async def changes(self, server_id: str, after: Position) -> list[Change] | None:
         answer = await self._ask(server_id, Message("changes", {"after": after.to_json()}))
-        if not answer.data["kept"]:
-            return None
-        return unpack(answer.blob)
+        with understood(self._name(server_id)):
+            return unpack(answer.blob) if answer.data["kept"] else None
 
     async def snapshot(self, server_id: str) -> SignedSnapshot:
-        return SignedSnapshot.from_bytes((await self._ask(server_id, Message("snapshot"))).blob)
+        answer = await self._ask(server_id, Message("snapshot"))
+        with understood(self._name(server_id)):
+            return SignedSnapshot.from_bytes(answer.blob)
 
     async def known(self, server_id: str, points: Sequence[Point]) -> Known:
         asked = [[revision, hash_.hex()] for revision, hash_ in points]
         answer = await self._ask(server_id, Message("known", {"points": asked}))
-        return Known(tuple(answer.data["known"]), Position.from_json(answer.data["position"]))
+        with understood(self._name(server_id)):
+            known = Known(tuple(answer.data["known"]), Position.from_json(answer.data["position"]))
+            if len(known.points) != len(points):
+                raise ValueError(f"{len(known.points)} of {len(points)} points")
+            return known
+
+    def _name(self, server_id: str) -> str:
+        them = self.parts.find(server_id)
+        return them.name if them is not None else "the Master"
 
     async def _ask(self, server_id: str, message: Message) -> Message:
         p = self.parts

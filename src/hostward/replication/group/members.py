@@ -162,6 +162,11 @@ def removed(elements: Elements) -> list[Removed]:
     return [Removed(server_id=e.id, **e.json()) for e in elements.list(REMOVED)]
 
 
+def tombstone(elements: Elements, server_id: str) -> Removed | None:
+    e = elements.get(REMOVED, server_id)
+    return Removed(server_id=e.id, **e.json()) if e else None
+
+
 def has_left(them: Member, said: str) -> bool:
     """Whether a member's refusal with that code means that it is in the group no more. One that is joining speaks for
     its own group until the Master's answer has reached it, which may take seconds."""

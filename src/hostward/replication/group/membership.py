@@ -26,15 +26,14 @@ from hostward.replication.group.members import (
     MEMBER,
     REMOVED,
     SLAVE,
-    Elements,
     Member,
     Removed,
     SlaveRow,
     member,
     members,
-    removed,
     ring_generation,
     slave_rows,
+    tombstone,
 )
 from hostward.replication.group.turns import QUEUE, Turns
 from hostward.replication.ring.fence import RingNode, strangers
@@ -130,22 +129,23 @@ class Membership:
         them = asking.member
         with self._group.read() as reader:
             known, everyone = member(reader, them.server_id), members(reader)
+            gone = tombstone(reader, them.server_id)
             generation = ring_generation(reader)
-            _check_not_removed(reader, asking)
+            _check_not_removed(gone, slave_rows(reader), asking)
         self._check_not_ended(asking)
         self._check_admissible(them, everyone)
         here = Marker(self._group.group_id, generation)
         nodes = {n.host_id for n in ring}
         if known and known.state == JOINED and asking.marker == here and known.host_id in nodes:
             if not known.same_place(them):
-                await self._put(replace(them, state=JOINED, host_id=known.host_id))
+                await self._put(replace(them, state=JOINED, host_id=known.host_id), known, gone)
             return self._answer(generation, wipe=False)
         self.turns.take(them, [m for m in everyone if m.state == JOINING])
         joining = replace(them, state=JOINING, host_id="")
         if known is None or them.server_id in self._newcomers:
             self._newcomers[them.server_id] = asking.attempt
         if known != joining:
-            await self._put(joining)
+            await self._put(joining, known, gone)
         others = {m.host_id for m in everyone if m.server_id != them.server_id}
         old = [n for n in ring if not n.joining and n.address == them.address and n.host_id not in others]
         rejoining = bool(old) and known is not None and known.state == JOINING and asking.marker == here
@@ -187,7 +187,7 @@ class Membership:
         self._newcomers.pop(server_id, None)
         self.turns.ended(server_id)
         if known.state != JOINED or known.host_id != host_id:
-            await self._put(replace(known, state=JOINED, host_id=host_id))
+            await self._put(replace(known, state=JOINED, host_id=host_id), known, None)
 
     async def remove(self, server_id: str, author: str, *, left: bool = False) -> None:
         """Take the server out of the group: its certificate is no longer trusted by the ring, and its node is removed.
@@ -203,7 +203,7 @@ class Membership:
         def decide(reader: Reader) -> Sequence[Operation]:
             known = member(reader, server_id)
             if known is None:
-                gone = next((r for r in removed(reader) if r.server_id == server_id), None)
+                gone = tombstone(reader, server_id)
                 if gone is None or left:
                     return []
                 rows = [Delete(SLAVE, r.id) for r in slave_rows(reader) if r.server_id == server_id]
@@ -285,8 +285,13 @@ class Membership:
     def _answer(self, generation: int, *, wipe: bool) -> Admitted:
         return Admitted(self._group.group_id, generation, wipe, tuple(self.members()))
 
-    async def _put(self, them: Member) -> None:
+    async def _put(self, them: Member, known: Member | None, gone: Removed | None) -> None:
+        """Enter the member, if it is still what was known of it when that was decided: an administrator may have
+        removed it meanwhile. Raises PeerError."""
+
         def decide(reader: Reader) -> Sequence[Operation]:
+            if (member(reader, them.server_id), tombstone(reader, them.server_id)) != (known, gone):
+                raise PeerError("What the Master knows of this server has just changed.", code="busy")
             rows = [r for r in slave_rows(reader) if _same_server(r, them)]
             ops: list[Operation] = [them.put(), Delete(REMOVED, them.server_id)]
             if them.server_id != self._server_id:
@@ -307,12 +312,11 @@ class Membership:
         await self._group.commit("replication", decide)
 
 
-def _check_not_removed(reader: Elements, asking: Asking) -> None:
+def _check_not_removed(gone: Removed | None, rows: Sequence[SlaveRow], asking: Asking) -> None:
     """A server that left by itself may join again by its own Apply; one that was removed, only once it is in the Slave
     table again, by its id: its address could be claimed by another."""
     them = asking.member
-    gone = next((r for r in removed(reader) if r.server_id == them.server_id), None)
-    if gone is None or any(row.server_id == them.server_id for row in slave_rows(reader)):
+    if gone is None or any(row.server_id == them.server_id for row in rows):
         return
     if not (gone.left and asking.fresh):
         raise PeerError(

@@ -7,7 +7,7 @@ reaches a server that missed it, and a Master that was superseded learns it from
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,12 +90,16 @@ class Claims:
         epochs = [p.group.position.epoch, self.epoch, *(r.epoch for r in (*self._pending, *kept))]
         return max(epoch.number for epoch in epochs)
 
-    def hear(self, values: Iterable[Any], told: Told) -> None:
-        """Another server told of these epochs (records as JSON)."""
-        if self._p.state.now.role is Role.STANDALONE or self._p.state.now.removed:
+    def hear(self, values: Any, told: Told) -> None:
+        """Another server told of these epochs: a list of records, as JSON. Anything else is no news."""
+        if (
+            self._p.state.now.role is Role.STANDALONE
+            or self._p.state.now.removed
+            or not isinstance(values, list | tuple)
+        ):
             return
         records = []
-        for value in list(values)[:MAX_RECORDS]:
+        for value in values[:MAX_RECORDS]:
             try:
                 records.append(EpochRecord.from_json(value))
             except RegistryError as error:

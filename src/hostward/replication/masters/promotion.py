@@ -19,7 +19,7 @@ from hostward.replication.masters.claims import Claims
 from hostward.replication.masters.epochs import GAP_S, SILENT_S, sign_record
 from hostward.replication.masters.survey import Answer, Survey, survey
 from hostward.replication.parts import Parts
-from hostward.replication.peers.messages import Message
+from hostward.replication.peers.messages import Message, read_status
 
 HAND_OVER_TIMEOUT_S = 5.0
 ASK_EVERY_S = 0.05
@@ -38,16 +38,16 @@ class Promotion:
     def __init__(self, parts: Parts, claims: Claims) -> None:
         self._p, self._claims = parts, claims
         self._telling: set[asyncio.Task[None]] = set()
+        self._handing_over = asyncio.Lock()
 
     # Planned
 
     async def switch_over(self, to: str, author: str, *, confirmed: bool) -> str:
         """Hand over to that server (its id, Host Id or name); the job's id. Raises NotFound, Conflict, Unavailable, or
         ConfirmationRequired."""
-        p = self._p
         them = self._target(to)
-        status = await self._ask(them)
-        self._check_target(them, status)
+        theirs, status = await self._ask(them)
+        self._check_target(them, theirs, status)
         if not confirmed:
             raise ConfirmationRequired(
                 f"Switch-over to {them.name}: are you sure?",
@@ -63,14 +63,26 @@ class Promotion:
             remedy=f"Try again in a few seconds, at {_url(them)}.",
             code="handing-over",
         )
+        if self._handing_over.locked():
+            raise Unavailable(
+                "This server is handing over already.", remedy="Follow it in the status.", code="handing-over"
+            )
+        async with self._handing_over:
+            return await self._hand_over(self._target(them.server_id), why, author)
+
+    async def _hand_over(self, them: Member, why: Unavailable, author: str) -> str:
+        """One at a time: a second hand-over from the same epoch would make two Masters."""
+        p = self._p
         start = await p.group.hold(why)
         try:
             await self._wait_until_at(them, start)
+            self._target(them.server_id)
             record = self._record_for(them, start)
             die_at("HAND_OVER")
             job_id = self._claims.follow([record], f"switch-over to {them.name}", author)
         except BaseException:
-            await p.group.hold(None)
+            if not p.state.now.coming:  # else what it waits for lifts it
+                await p.group.hold(None)
             raise
         self._tell_everybody(record)
         return job_id
@@ -94,7 +106,7 @@ class Promotion:
             raise Conflict("This server is the Master already.", remedy="Name one of its Slaves.")
         return them
 
-    def _check_target(self, them: Member, status: dict[str, Any]) -> None:
+    def _check_target(self, them: Member, theirs: Position, status: dict[str, Any]) -> None:
         p = self._p
         why = ""
         if them.state != JOINED:
@@ -105,7 +117,7 @@ class Promotion:
             why = f"its Database Status is {status['database_status']}"
         elif not status["content_ok"]:
             why = "its content is being replaced"
-        elif Position.from_json(status["position"]).epoch != p.group.position.epoch:
+        elif theirs.epoch != p.group.position.epoch:
             why = "it isn't in sync with this Master"
         if why:
             raise Conflict(
@@ -114,11 +126,11 @@ class Promotion:
                 code="not-in-sync",
             )
 
-    async def _ask(self, them: Member) -> dict[str, Any]:
-        """Raises Unavailable."""
+    async def _ask(self, them: Member) -> tuple[Position, dict[str, Any]]:
+        """Where it stands, and its status. Raises Unavailable."""
         question = Message("status", {"epoch": str(self._claims.epoch)})
         try:
-            return (await self._p.links.ask(them, question, timeout_s=STATUS_TIMEOUT_S)).data
+            return read_status(them.name, (await self._p.links.ask(them, question, timeout_s=STATUS_TIMEOUT_S)).data)
         except HostwardError as error:
             raise Unavailable(
                 f"{them.name} can't take over: {error.message}", remedy="Choose a Slave that answers.", code="silent"
@@ -127,7 +139,7 @@ class Promotion:
     async def _wait_until_at(self, them: Member, start: Position) -> None:
         """Until the server has fsynced everything that there is. Raises Unavailable."""
         deadline = asyncio.get_running_loop().time() + HAND_OVER_TIMEOUT_S
-        while (theirs := Position.from_json((await self._ask(them))["position"])) != start:
+        while (theirs := (await self._ask(them))[0]) != start:
             if asyncio.get_running_loop().time() > deadline:
                 raise Unavailable(
                     f"{them.name} lacks {start.revision - theirs.revision} changes; this server goes on as the Master.",

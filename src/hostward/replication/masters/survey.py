@@ -11,7 +11,7 @@ from hostward.domain.errors import HostwardError
 from hostward.replication.group.members import Member
 from hostward.replication.masters.claims import Claims, Told
 from hostward.replication.parts import Parts
-from hostward.replication.peers.messages import Message
+from hostward.replication.peers.messages import Message, read_status
 
 ASK_TIMEOUT_S = 3.0
 
@@ -38,8 +38,8 @@ async def survey(p: Parts, claims: Claims) -> Survey:
 
     async def ask(them: Member) -> Answer:
         question = Message("status", {"epoch": str(claims.epoch)})
-        data = (await p.links.ask(them, question, timeout_s=ASK_TIMEOUT_S)).data
-        return Answer(them, Position.from_json(data["position"]), data)
+        position, data = read_status(them.name, (await p.links.ask(them, question, timeout_s=ASK_TIMEOUT_S)).data)
+        return Answer(them, position, data)
 
     others = p.others()
     answers = await asyncio.gather(*(ask(m) for m in others), return_exceptions=True)

@@ -83,7 +83,7 @@ class Conversation:
             if error.code not in ("busy", "queue", "role"):
                 log.info("peer-refused", act=message.act, server=sender, reason=error.message)
             return error_message(error)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             return error_message(PeerError(f"The message isn't understood: {error}.", code="version"))
 
     def own_status(self) -> dict[str, Any]:

@@ -22,11 +22,14 @@ Between members each message is of their group; WITHOUT_GROUP are those that a s
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
+from hostward.domain.changes import Position
 from hostward.domain.errors import HostwardError, PeerError
 
 MAX_BYTES = 64 << 20
@@ -54,6 +57,30 @@ class Message:
             return Message(str(act), dict(body), data[4 + size :])
         except (orjson.JSONDecodeError, TypeError, ValueError) as error:
             raise PeerError("The other server's message can't be read.", code="version") from error
+
+
+@contextlib.contextmanager
+def understood(who: str) -> Iterator[None]:
+    """What another server's answer can't mean is a PeerError of that server, and a fault of nothing here."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise PeerError(
+            f"The answer of {who} isn't understood: {type(error).__name__} {error}.",
+            remedy="See whether it runs the same version; if so, it may have been tampered with.",
+            code="version",
+        ) from error
+
+
+def read_status(who: str, data: dict[str, Any]) -> tuple[Position, dict[str, Any]]:
+    """An answer to `status`, with where that server stands. Raises PeerError where it isn't one."""
+    with understood(who):
+        position = Position.from_json(data["position"])
+        wanted = {"content_ok": bool, "role": str, "database_status": str, "group": str, "master": str}
+        for key, kind in wanted.items():
+            if not isinstance(data[key], kind):
+                raise TypeError(f"{key} is {data[key]!r}")
+        return position, data
 
 
 def error_message(error: HostwardError) -> Message:

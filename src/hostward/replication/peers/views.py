@@ -11,6 +11,7 @@ from hostward.domain.changes import Position
 from hostward.domain.errors import HostwardError
 from hostward.registry.group import GroupRegistry
 from hostward.replication.group.members import Member
+from hostward.replication.peers.messages import read_status
 
 POLL_S = 1.0
 
@@ -60,12 +61,12 @@ class Views:
 
     async def _poll_one(self, them: Member) -> None:
         try:
-            status = await self._ask(them)
+            position, status = read_status(them.name, await self._ask(them))
         except HostwardError as error:
             self._views[them.server_id] = replace(self.of(them.server_id), silent=error.message)
             return
         now = self._now()
-        view = View(them.server_id, Position.from_json(status["position"]), status["content_ok"], status, now, now, "")
+        view = View(them.server_id, position, status["content_ok"], status, now, now, "")
         self._views[them.server_id] = view
         await self._answered(view)
 

@@ -1,0 +1,94 @@
+"""One server that answers nonsense, or not at all, doesn't keep the others from being heard."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from hostward.domain.changes import GENESIS_HASH, Epoch, Position
+from hostward.domain.errors import PeerError
+from hostward.domain.replication import Target
+from hostward.registry.group import GroupRegistry
+from hostward.replication.group.members import JOINED, Member
+from hostward.replication.peers.links import Links
+from hostward.replication.peers.messages import Message
+from hostward.replication.peers.views import View, Views
+from hostward.trust.certificates import CertificateStore
+from hostward.trust.envelope import Instance, Opener, Sealer
+from hostward.trust.identity import load_or_create
+
+pytestmark = pytest.mark.anyio
+HERE = Position(Epoch(1, "m"), 0, GENESIS_HASH, bytes(32))
+GOOD = {
+    "position": HERE.to_json(), "content_ok": True, "role": "slave", "database_status": "Up", "group": "g",
+    "master": "m", "records": [],
+}  # fmt: skip
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def member(name: str) -> Member:
+    return Member(name, name, "h", 443, "mss", "https", "", "", "10.0.0.1", 7000, "1", JOINED)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {**GOOD, "position": None},
+        {**GOOD, "position": {"epoch": 5}},
+        {**GOOD, "content_ok": "yes"},
+        {k: v for k, v in GOOD.items() if k != "role"},
+    ],
+)
+async def test_nonsense_is_that_servers_own_trouble(answer: dict[str, Any]) -> None:
+    heard = []
+
+    async def ask(them: Member) -> dict[str, Any]:
+        return answer if them.name == "odd" else GOOD
+
+    async def answered(view: View) -> None:
+        heard.append(view.server_id)
+
+    views = Views(cast(GroupRegistry, None), ask, answered, lambda: "now")
+    await views.poll([member("odd"), member("south")])
+    assert heard == ["south"]
+    assert "isn't understood" in views.of("odd").silent
+    assert views.of("south").silent == ""
+
+
+async def test_a_question_takes_no_longer_than_it_may_with_the_greeting_before_it(tmp_path: Path) -> None:
+    identity = load_or_create(tmp_path, "h.example.com", [], datetime.now(UTC))
+    instance, keys = Instance(os.urandom), lambda: [b"0" * 32]
+    sealer = Sealer(identity, instance, keys, time.time, os.urandom)
+    opener = Opener(identity, instance, lambda _: True, keys, time.time)
+    store = cast(CertificateStore, SimpleNamespace(trusted=lambda _: True, find=lambda _: None, pems=list))
+    links = Links(store, sealer, opener, lambda _: (sealer, opener), lambda: "g", lambda *_: False)
+
+    ended = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # until the client has had enough
+        writer.close()
+        ended.set()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as hung:
+        port = hung.sockets[0].getsockname()[1]
+        with pytest.raises(PeerError) as silent:
+            async with asyncio.timeout(4):  # less than a greeting alone could take
+                await links.ask_target(
+                    Target("127.0.0.1", port, "mss"), Message("status"), protocol="http", timeout_s=0.5
+                )
+        assert silent.value.code == "timeout"
+        await links.close()
+        await asyncio.wait_for(ended.wait(), 10)
