@@ -129,12 +129,12 @@ class Links:
         """One question and answer, with the greeting before it, in that time."""
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._with_each_key(url, message, timeout_s, sealer, opener, group)
+                return await self._with_each_key(url, whose, message, timeout_s, sealer, opener, group)
         except TimeoutError as error:
             raise _explained(error, url) from error
 
     async def _with_each_key(
-        self, url: str, message: Message, timeout_s: float, sealer: Sealer, opener: Opener, group: str
+        self, url: str, whose: str, message: Message, timeout_s: float, sealer: Sealer, opener: Opener, group: str
     ) -> tuple[Message, str]:
         """Proved with the passphrase that the other server knows: while it is being changed, there are several."""
         keys = list(sealer.keys())
