@@ -73,7 +73,8 @@ class TrustedCertificate:
 @dataclass(frozen=True, slots=True)
 class _Kept:
     """A line as it is kept. `previous` (PEM) is the certificate before a renewal, still good until the new one has been
-    seen in use; a `declined` one was deleted by an administrator, so the group doesn't bring it in again."""
+    seen in use; a `declined` one was deleted by an administrator, so neither the group nor a join code that was used
+    before brings its server in again."""
 
     name: str
     pem: str
@@ -211,7 +212,7 @@ class CertificateStore:
         one like it. None where it is left out: it is there already, an administrator has deleted it here, it can't be
         used, or another certificate is trusted for the same server (only that server itself can renew its own)."""
         mark, server_id = fingerprint(certificate), server_id_of(certificate)
-        declined = source == BY_GROUP and any(fingerprint(kept.pem) == mark for kept in self._declined)
+        declined = source == BY_GROUP and self.declined(server_id)
         own = self._own is not None and server_id == self._own.server_id
         if not server_id or own or declined or self.trusted(mark) or self.of_server(server_id):
             return None
@@ -219,6 +220,10 @@ class CertificateStore:
             return self.import_text(certificate, self._free_name(name, server_id), source=source)
         except InvalidInput:
             return None
+
+    def declined(self, server_id: str) -> bool:
+        """Whether an administrator has deleted this server's certificate, and none of it is trusted since."""
+        return any(_facts(kept.pem).server_id == server_id for kept in self._declined)
 
     def dismiss(self, server_id: str) -> list[str]:
         """Trust no longer what the group alone had brought in for this server; the friendly names."""
@@ -332,8 +337,8 @@ class CertificateStore:
 
     def _save(self, kept: Iterable[_Kept], *, declining: _Kept | None = None) -> None:
         now = list(kept)
-        there = {k.pem for k in now}
-        declined = [k for k in self._declined if k.pem not in there]
+        there = {k.pem for k in now} | {_facts(k.pem).server_id for k in now} - {""}
+        declined = [k for k in self._declined if there.isdisjoint((k.pem, _facts(k.pem).server_id))]
         if declining is not None:
             declined.append(replace(declining, declined=True, previous=""))
         every = [*now, *declined[-MAX_CERTIFICATES:]]

@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hostward.domain.errors import Conflict, InvalidInput, NotFound, TrustError
-from hostward.trust.certificates import MAX_CERTIFICATES, CertificateStore, TrustedCertificate
+from hostward.trust.certificates import BY_GROUP, MAX_CERTIFICATES, CertificateStore, TrustedCertificate
 from hostward.trust.identity import ServerIdentity, to_der
+from hostward.trust.renewals import new_pair
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MakeIdentity = Callable[..., ServerIdentity]
@@ -104,6 +105,23 @@ def test_own_certificate_is_always_there_and_stays(desk: Desk) -> None:
         desk.store.delete("nobody")
     assert "master" in caught.value.remedy
     assert desk.refused(desk.own.certificate_pem).code == "duplicate-certificate"
+
+
+@pytest.mark.feature("R7")
+def test_what_an_administrator_deleted_the_group_doesnt_bring_in_again_renewed_or_not(
+    desk: Desk, slave: ServerIdentity
+) -> None:
+    _, renewed = new_pair(slave.server_id, "slave.example.org", [], NOW)
+    desk.store.import_text(slave.certificate_pem, "slave")
+    assert not desk.store.declined(slave.server_id)
+    desk.store.delete("slave")
+    desk.store = desk.open()
+    for certificate in (slave.certificate_pem, renewed):
+        assert desk.store.welcome(certificate, "slave", BY_GROUP) is None
+    assert desk.names() == ["master"]
+    assert desk.store.declined(slave.server_id)
+    desk.store.import_text(renewed, "slave")
+    assert not desk.store.declined(slave.server_id), "an administrator's last word counts"
 
 
 def test_security_proxy_store_has_no_certificate_of_its_own(tmp_path: Path, slave: ServerIdentity) -> None:

@@ -75,10 +75,10 @@ class Invites:
             raise NotFound("There is no such invitation.", remedy="GET group/invites lists them.")
         self._save([i for i in known if i.id != invite_id])
 
-    def use(self, secret: bytes, *, role: str, server_id: str, fingerprint: str, name: str) -> Invite | None:
-        """Burn the invitation with this secret for that server; it is durable when this returns. The same server may
-        come again, since it may never have heard the answer. None for a secret that nobody was given. Raises PeerError
-        "join-code" with the reason: only who has the secret is told it."""
+    def find(self, secret: bytes, *, role: str, server_id: str, fingerprint: str) -> Invite | None:
+        """The invitation with this secret, where that server may use it: an open one, or one that it has used itself,
+        since it may never have heard the answer. None for a secret that nobody was given. Raises PeerError "join-code"
+        with the reason: only who has the secret is told it."""
         now_s, known, wanted = self._clock(), self.all(), _hash(secret)
         found = next((i for i in known if hmac.compare_digest(i.secret_sha256, wanted)), None)
         if found is None:
@@ -91,9 +91,12 @@ class Invites:
             raise _refused(f"The join code was used already, by the server {found.used_name}.")
         if now_s >= found.expires_s:
             raise _refused("The join code has expired.")
-        burnt = replace(found, used_by=server_id, used_name=name, used_fingerprint=fingerprint)
-        self._save([burnt if i is found else i for i in known])
-        return burnt
+        return found
+
+    def burn(self, invite: Invite, *, server_id: str, fingerprint: str, name: str) -> None:
+        """From now on it is that server's; durable when this returns."""
+        burnt = replace(invite, used_by=server_id, used_name=name, used_fingerprint=fingerprint)
+        self._save([burnt if i.id == invite.id else i for i in self.all()])
 
     def _save(self, invites: list[Invite]) -> None:
         self._server.put(KEY, [asdict(i) for i in invites[-MAX_KEPT:]])

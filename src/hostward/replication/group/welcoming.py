@@ -128,7 +128,7 @@ class Welcoming:
         """Burn the code and trust the newcomer; None for a secret that nobody was given. Raises PeerError."""
         p = self._p
         server_id, mark = server_id_of(newcomer), fingerprint(newcomer)
-        invite = self._invites.use(secret, role=role, server_id=server_id, fingerprint=mark, name=name[:100])
+        invite = self._invites.find(secret, role=role, server_id=server_id, fingerprint=mark)
         if invite is None:
             return None
         if p.state.now.role is not Role.MASTER:
@@ -137,8 +137,16 @@ class Welcoming:
                 remedy="Make a new one on the server that is.",
                 code="role",
             )
-        if not self._p.store.trusted(mark):
-            entry = self._p.store.welcome(newcomer, name, BY_CODE)
+        if invite.used_by and not p.store.trusted(mark) and p.store.declined(server_id):
+            raise PeerError(
+                "An administrator of the Master has deleted this server's certificate after the join code was used.",
+                remedy="Make a new one on the Master, if this server may join again: hostward group invite.",
+                code="join-code",
+            )
+        if not invite.used_by:
+            self._invites.burn(invite, server_id=server_id, fingerprint=mark, name=name[:100])
+        if not p.store.trusted(mark):
+            entry = p.store.welcome(newcomer, name, BY_CODE)
             if entry is None:
                 raise PeerError(
                     "The Master trusts another certificate for this server already.",
