@@ -90,14 +90,6 @@ class RingPicture:
         """This node's own entry; None until it has a token."""
         return self.node(self.own_host_id)
 
-    def with_status(self, status: str) -> tuple[RingNode, ...]:
-        """The nodes that are UP, or DOWN."""
-        return tuple(node for node in self.nodes if node.status == status)
-
-    def with_state(self, state: str) -> tuple[RingNode, ...]:
-        """The nodes that are NORMAL, JOINING, LEAVING or MOVING."""
-        return tuple(node for node in self.nodes if node.state == state)
-
 
 class Ring:
     """A node's management interface. Each call has a deadline and raises DatabaseError: "management-silent" when
@@ -160,21 +152,9 @@ class Ring:
         """Finish a removal that waits for a node which doesn't answer."""
         await self._operation(_STORAGE, "forceRemoveCompletion()")
 
-    async def decommission(self, *, timeout_s: float = OPERATION_TIMEOUT_S) -> None:
-        """Leave the ring in order, also when that leaves fewer nodes than the replication factor."""
-        await self._operation(_STORAGE, "decommission(boolean)", True, timeout_s=timeout_s)
-
-    async def assassinate(self, address: str) -> None:
-        """Take a node out of the ring by its address without moving data: the last resort."""
-        await self._operation(_GOSSIPER, "assassinateEndpoint(java.lang.String)", address, timeout_s=60.0)
-
     async def reload_certificates(self) -> None:
         """Take the truststore written by `yaml.write_trust` at once, for new connections."""
         await self._operation(_MESSAGING, "reloadSslCertificates()")
-
-    async def drain(self) -> None:
-        """Flush everything and refuse further requests. The node must be stopped afterwards."""
-        await self._operation(_STORAGE, "drain()", timeout_s=60.0)
 
     async def repair(self, keyspace: str = KEYSPACE, *, timeout_s: float = OPERATION_TIMEOUT_S) -> None:
         """Compare the keyspace with the other replicas and fill gaps, in full; returns when done."""
@@ -192,14 +172,6 @@ class Ring:
             if time.monotonic() > deadline:
                 raise DatabaseError(f"The repair of {keyspace} takes too long.", remedy="Try again.", code="timeout")
             await asyncio.sleep(REPAIR_POLL_S)
-
-    async def versions(self) -> dict[str, str]:
-        """Cassandra's version on each node, by address."""
-        answers = await self._bulk([{"type": "read", "mbean": _GOSSIPER, "attribute": "ReleaseVersionsWithPort"}])
-        found: dict[str, str] = {}
-        for version, endpoints in _value(answers[0]).items():
-            found |= {_split(_plain(endpoint))[0]: version for endpoint in endpoints}
-        return found
 
     async def _operation(self, bean: str, name: str, *arguments: object, timeout_s: float = CALL_TIMEOUT_S) -> Any:
         return _value((await self._bulk([_call(bean, name, *arguments)], timeout_s))[0])

@@ -172,7 +172,7 @@ class GroupServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._promotion.close()
+        await self.parts.errands.close()
         await self.parts.acknowledgements.close()
         await self._acts.close()
         await self.parts.links.close()

@@ -1,10 +1,10 @@
-"""Loops that run for the life of a server."""
+"""What runs in the background: loops for the life of a server, and errands that end by themselves."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
 import structlog
 
@@ -31,3 +31,20 @@ async def keep_running(loop: Callable[[], Awaitable[None]]) -> None:
         except Exception:
             log.exception("loop-failed")
         await asyncio.sleep(PAUSE_S)
+
+
+class Errands:
+    """Tasks that nobody waits for. `close` ends those that are left."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, errand: Coroutine[object, object, None], name: str) -> None:
+        task = asyncio.create_task(errand, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

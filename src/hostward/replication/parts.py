@@ -19,6 +19,7 @@ from hostward.replication.changelog.publisher import Publisher
 from hostward.replication.group.members import JOINED, Member, member, members, ring_generation
 from hostward.replication.group.membership import Membership
 from hostward.replication.jobs import Jobs
+from hostward.replication.loops import Errands
 from hostward.replication.peers.links import Links
 from hostward.replication.peers.views import Views
 from hostward.replication.ring.fence import Fence
@@ -78,6 +79,7 @@ class Parts:
     now: Callable[[], str]
     version: str
     new_id: Callable[[], str]
+    errands: Errands = field(default_factory=Errands)
     publisher: Publisher | None = None
     life: Life = field(default_factory=Life)
 

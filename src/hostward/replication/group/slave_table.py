@@ -30,7 +30,6 @@ class SlaveTable:
 
     def __init__(self, parts: Parts) -> None:
         self._p = parts
-        self._telling: set[asyncio.Task[None]] = set()
 
     async def look_up(self, targets: Sequence[Target], reach: Reach) -> list[SlaveRow]:
         """The rows for these servers, with the ids of those that answer. One that can't be reached is entered too: it
@@ -128,9 +127,7 @@ class SlaveTable:
     def _tell(self, leaving: Sequence[Member], job_id: str) -> None:
         """Tell the servers in the background. Database Status says so meanwhile."""
         self._p.life.informing = True
-        task = asyncio.create_task(self._tell_all(leaving, job_id), name="tell the Slaves")
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+        self._p.errands.start(self._tell_all(leaving, job_id), "tell the Slaves")
 
     async def _tell_all(self, leaving: Sequence[Member], job_id: str) -> None:
         p = self._p

@@ -4,7 +4,7 @@ server's claim."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -37,7 +37,6 @@ class Promotion:
 
     def __init__(self, parts: Parts, claims: Claims) -> None:
         self._p, self._claims = parts, claims
-        self._telling: set[asyncio.Task[None]] = set()
         self._handing_over = asyncio.Lock()
 
     # Planned
@@ -173,9 +172,7 @@ class Promotion:
                 log.info("epoch-not-told", server=them.name, reason=error.message)
 
         for them in self._p.others():
-            task = asyncio.create_task(tell(them), name=f"tell {them.name}")
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+            self._p.errands.start(tell(them), f"tell {them.name}")
 
     # By force
 
@@ -322,12 +319,6 @@ class Promotion:
             if asyncio.get_running_loop().time() > deadline:
                 return
             await asyncio.sleep(ASK_EVERY_S)
-
-    async def close(self) -> None:
-        tasks: Sequence[asyncio.Task[None]] = list(self._telling)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _hears(answer: Answer, master_id: str) -> bool:
