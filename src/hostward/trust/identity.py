@@ -22,6 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+import structlog
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -45,6 +46,8 @@ MAX_ADDRESSES: Final = 64
 _BEFORE = timedelta(days=1)  # Valid from yesterday, for servers whose clocks differ: skew is then told as skew.
 _MAX_COMMON_NAME = 64  # X.520's upper bound; the whole host name is in the alternative names.
 _PURPOSE = b"hostward-signature-1\0"  # What sign() signs can't be taken for a JWS or a TLS handshake, nor they for it.
+log = structlog.get_logger()
+
 _ALGORITHM = ec.ECDSA(hashes.SHA256())
 
 # One key signs (TLS, envelopes, changes) and receives envelopes (ECDH): the guide's single certificate a server.
@@ -153,16 +156,13 @@ def load_or_create(data_dir: Path, host_name: str, addresses: Sequence[str], now
     refusal."""
     directory = data_dir / DIRECTORY
     try:
-        for left in data_dir.glob(f"{DIRECTORY}.new-*"):  # of a start that was killed
+        for left in data_dir.glob(f"{DIRECTORY}.new-*"):  # of a server that was killed
             shutil.rmtree(left)
         finish_renewal(data_dir)
         if not directory.exists() or not any(directory.iterdir()):
             _create(directory, host_name, addresses, now)
-        previous = data_dir / PREVIOUS_DIRECTORY
         pair = load_pair(directory)
-        return ServerIdentity(
-            server_id_of(pair.certificate_pem), pair, load_pair(previous) if previous.exists() else None
-        )
+        return ServerIdentity(server_id_of(pair.certificate_pem), pair, _load_previous(data_dir))
     except OSError as error:
         raise TrustError(
             f"This server's identity in {directory} can't be read or written: {error.strerror or error}.",
@@ -178,8 +178,7 @@ def finish_renewal(data_dir: Path) -> None:
     if not following.exists():
         return
     if here.exists():
-        if previous.exists():
-            shutil.rmtree(previous)
+        discard(previous)
         here.rename(previous)
     following.rename(here)
     sync_directory(data_dir)
@@ -269,6 +268,15 @@ def write_pair(
     sync_directory(directory.parent)
 
 
+def discard(directory: Path) -> None:
+    """Remove a directory that write_pair made, where it is there. It goes from its name at once: killed in the middle,
+    nothing takes what is left for a damaged pair, and the next start removes it. Raises OSError."""
+    if directory.exists():
+        left = directory.with_name(f"{DIRECTORY}.new-{uuid.uuid4().hex}")
+        directory.rename(left)
+        shutil.rmtree(left)
+
+
 def key_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
     """A key as it is kept, PEM."""
     return key.private_bytes(
@@ -352,6 +360,20 @@ def load_pair(directory: Path) -> KeyPair:
         raise _damaged(f"the certificate in {directory} doesn't hold a server's id")
     tls_path = directory / TLS_FILE
     return KeyPair(pem, key, certificate_path, key_path, tls_path if tls_path.exists() else certificate_path)
+
+
+def _load_previous(data_dir: Path) -> KeyPair | None:
+    """The pair before the last renewal. The server starts without one that is damaged, as when it was being destroyed:
+    the present one is what others know it by. Raises OSError."""
+    previous = data_dir / PREVIOUS_DIRECTORY
+    if not previous.exists():
+        return None
+    try:
+        return load_pair(previous)
+    except TrustError as error:
+        log.warning("previous-key-dropped", directory=str(previous), reason=error.message)
+        discard(previous)
+        return None
 
 
 def _damaged(what: str) -> TrustError:

@@ -11,7 +11,6 @@ What it does not do: tell anybody (replication/keys/rotation.py), or decide whic
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -32,6 +31,7 @@ from hostward.trust.identity import (
     TLS_FILE,
     KeyPair,
     ServerIdentity,
+    discard,
     fingerprint,
     finish_renewal,
     load_pair,
@@ -146,8 +146,7 @@ def prepare(
     signature = identity.sign(unsigned.signed()).hex()
     statements = [*known, Statement(**asdict(unsigned) | {"signature": signature})][-MAX_STATEMENTS:]
     following = data_dir / NEXT_DIRECTORY
-    if following.exists():
-        shutil.rmtree(following)
+    discard(following)
     here = data_dir / DIRECTORY
     # What isn't the pair's stays: the key of this server's secrets above all.
     more = {p.name: p.read_bytes() for p in here.iterdir() if p.name not in (KEY_FILE, CERTIFICATE_FILE, TLS_FILE)}
@@ -177,9 +176,7 @@ def switch(data_dir: Path, identity: ServerIdentity) -> KeyPair:
 
 def forget_previous(data_dir: Path, identity: ServerIdentity) -> None:
     """Nothing is signed with the key before this one any more. Raises OSError."""
-    previous = data_dir / PREVIOUS_DIRECTORY
-    if previous.exists():
-        shutil.rmtree(previous)
+    discard(data_dir / PREVIOUS_DIRECTORY)
     identity.earlier = None
 
 

@@ -108,6 +108,49 @@ def test_the_oldest_statements_are_forgotten(tmp_path: Path) -> None:
 
 
 @pytest.mark.feature("R7")
+@pytest.mark.parametrize("what", ["identity.next", "identity.previous"])
+def test_a_server_killed_while_it_removes_a_key_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    identity = create(tmp_path)
+    key, pem = new_pair(identity.server_id, "a.example.org", [], NOW)
+    prepare(tmp_path, identity, NOW, key=key, certificate_pem=pem)
+    if what == "identity.previous":
+        switch(tmp_path, identity)
+
+    def killed(directory: Path) -> None:
+        (directory / "servletcontainer.key").unlink()
+        raise KeyboardInterrupt
+
+    def remove() -> None:
+        if what == "identity.previous":
+            forget_previous(tmp_path, identity)
+        else:
+            prepare(tmp_path, identity, NOW, key=key, certificate_pem=pem)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            remove()
+    again = load_or_create(tmp_path, "a.example.org", [], NOW)
+    assert (again.certificate_pem, again.earlier) == (identity.certificate_pem, None)
+    assert [p.name for p in tmp_path.iterdir()] == ["identity"]
+
+
+@pytest.mark.feature("R7")
+def test_a_damaged_key_of_before_the_renewal_is_dropped(tmp_path: Path) -> None:
+    """As an interrupted removal left it."""
+    identity = create(tmp_path)
+    key, pem = new_pair(identity.server_id, "a.example.org", [], NOW)
+    prepare(tmp_path, identity, NOW, key=key, certificate_pem=pem)
+    switch(tmp_path, identity)
+    (tmp_path / "identity.previous" / "servletcontainer.key").unlink()
+    again = load_or_create(tmp_path, "a.example.org", [], NOW)
+    assert (again.certificate_pem, again.earlier) == (pem, None)
+    assert [p.name for p in tmp_path.iterdir()] == ["identity"]
+
+
+@pytest.mark.feature("R7")
 def test_a_crash_at_any_rename_leaves_one_whole_identity(tmp_path: Path) -> None:
     """Wherever it was killed, the next start has a key with its certificate, and the one before it to sign with."""
     before = create(tmp_path / "start")
