@@ -178,7 +178,8 @@ class CertificateStore:
 
     def import_text(self, certificate: str | bytes, friendly_name: str, *, source: str = BY_HAND) -> TrustedCertificate:
         """Trust a certificate given as PEM, DER, or DER in base64. Raises InvalidInput, with what is wrong: no or more
-        than one certificate, a private key, a CA's, expired, already there, a name that is taken or can't be one."""
+        than one certificate, a private key, a CA's, expired, already there, another one of a server that is trusted
+        already or of this one, a name that is taken or can't be one."""
         name = _checked_name(friendly_name)
         kept = _Kept(name, to_pem(only_certificate(certificate)), source)
         entry = self._entry(kept)
@@ -323,6 +324,8 @@ class CertificateStore:
                     else f"Copy the {CERTIFICATE_FILE} of the other server here, not this server's.",
                     code="duplicate-certificate",
                 )
+            if self.key == "mss" and entry.server_id and there.server_id == entry.server_id:
+                raise _second_of_one_server(there)
             if there.friendly_name.casefold() == entry.friendly_name.casefold():
                 raise InvalidInput(
                     f"The friendly name {there.friendly_name!r} is taken, by the certificate of {there.subject}.",
@@ -365,6 +368,27 @@ def certificate_warnings(entries: Iterable[TrustedCertificate]) -> list[str]:
         where = "here" if entry.own else "on that server; this one takes the new one over by itself"
         found.append(f"{whose} {when}: renew it {where} (hostward certificate renew).")
     return found
+
+
+def _second_of_one_server(there: TrustedCertificate) -> InvalidInput:
+    """Anybody can make a certificate with a server's id, which is no secret: whoever is trusted by it speaks as that
+    server."""
+    if there.own:
+        problem = f"This certificate names this server itself, {there.server_id}, and isn't its own."
+        remedy = (
+            "If the other server is a copy of this one, move the copy's identity directory away and start it again: "
+            "it becomes a server of its own. Else somebody has forged this certificate."
+        )
+    else:
+        problem = (
+            f"The server that this certificate names, {there.server_id}, is trusted already by another one, under the "
+            f"friendly name {there.friendly_name!r}."
+        )
+        remedy = (
+            "A renewed certificate is taken over by itself. If this one is that server's all the same, compare its "
+            "fingerprint, and delete that one first."
+        )
+    return InvalidInput(problem, remedy=remedy, code="duplicate-server")
 
 
 def is_authority(certificate: x509.Certificate) -> bool:

@@ -183,6 +183,7 @@ def forget_previous(data_dir: Path, identity: ServerIdentity) -> None:
 def _wrong(what: str) -> TrustError:
     return TrustError(
         f"A statement about a renewed certificate {what}.",
-        remedy="Import that server's servletcontainer.cer by hand, after comparing its fingerprint.",
+        remedy="Delete that server's line in Trusted Certificates, then import its servletcontainer.cer by hand, after "
+        "comparing its fingerprint.",
         code="statement",
     )

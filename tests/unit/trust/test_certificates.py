@@ -171,6 +171,20 @@ def test_duplicates_name_what_is_there(desk: Desk, slave: ServerIdentity, make_i
         assert name.casefold() in taken.message.casefold()
 
 
+@pytest.mark.feature("R7")
+def test_no_second_certificate_speaks_for_a_server_nor_for_this_one(desk: Desk, slave: ServerIdentity) -> None:
+    """A server's id is no secret, and anybody can make a certificate with it."""
+    desk.store.import_text(slave.certificate_pem, "slave")
+    for victim, said in ((slave.server_id, "'slave'"), (desk.own.server_id, "this server itself")):
+        _, forged = new_pair(victim, "evil.example.org", [], NOW)
+        refused = desk.refused(forged)
+        assert refused.code == "duplicate-server"
+        assert said in refused.message
+    _, renewed = new_pair(slave.server_id, "slave.example.org", [], NOW)
+    desk.store.delete("slave")
+    assert desk.store.import_text(renewed, "slave").server_id == slave.server_id
+
+
 @pytest.mark.parametrize("name", ["", "  ", "a/b", "a\\b", "a\nb", "x" * 101])
 def test_friendly_names_that_can_not_be_one(desk: Desk, slave: ServerIdentity, name: str) -> None:
     assert desk.refused(slave.certificate_pem, name).code == "friendly-name"
