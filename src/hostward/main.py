@@ -38,11 +38,10 @@ from hostward.registry.server import ServerRegistry
 from hostward.replication.group_server import GroupServer
 from hostward.replication.keys.rotation import signer_for
 from hostward.replication.ring.node import Node
-from hostward.replication.state import StateStore
+from hostward.replication.state import read_state
 from hostward.trust.certificates import STORES, CertificateStore
-from hostward.trust.identity import ServerIdentity, load_or_create
+from hostward.trust.identity import ServerIdentity, load_or_create, read_pair, server_id_of
 from hostward.trust.tls import reload, server_context
-from hostward.trust.vault import Vault
 
 DIRECTORIES = ("certificates", "deploy/packages", "logs", "backups", "database")
 BACKLOG = 512
@@ -62,21 +61,20 @@ def serve(data_dir: Path, config: Path | None, admin_password: str | None) -> in
 
 
 def nodetool(data_dir: Path, config: Path | None, arguments: Sequence[str]) -> int:
-    """Run Cassandra's own nodetool on this server's node; answers its exit code. Raises HostwardError."""
+    """Run Cassandra's own nodetool on this server's node; answers its exit code. The server may run: only its files are
+    read. Raises HostwardError."""
     configuration = load_configuration(config)
     data_dir = data_dir.absolute()
     if not (data_dir / "server.db").exists():
         raise RegistryError(
             f"{data_dir} is no data directory of a server.", remedy="Name it with --data-dir.", code="no-data-dir"
         )
-    identity = load_or_create(data_dir, configuration.server.host_name, [], datetime.now(UTC))
-    server = ServerRegistry.open(data_dir / "server.db")
-    with contextlib.closing(server):
-        state = StateStore(server, Vault.open(identity.key_path.parent)).now
+    state = read_state(data_dir / "server.db")
     if state.role is Role.STANDALONE:
         print("This server is Standalone: its embedded registry has no ring, so nodetool has nothing to show.")
         return 1
-    return Node(data_dir, configuration, identity.server_id).nodetool(state.adapter, arguments)
+    server_id = server_id_of(read_pair(data_dir).certificate_pem)
+    return Node(data_dir, configuration, server_id).nodetool(state.adapter, arguments)
 
 
 def doctor(data_dir: Path, config: Path | None) -> list[Finding]:

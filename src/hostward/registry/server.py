@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from hostward.registry.schema import SERVER_TABLES, explained, open_writer
+from hostward.registry.schema import SERVER_TABLES, explained, open_reader, open_writer
+
+
+def read_value(path: Path, name: str) -> Any | None:
+    """One value of a server.db, or None, for whoever only looks: also beside the server that has it open. Raises
+    RegistryError."""
+    with explained(path), contextlib.closing(open_reader(path)) as db:
+        row = db.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
+    return None if row is None else orjson.loads(row[0])
 
 
 class ServerRegistry:

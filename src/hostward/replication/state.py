@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -12,7 +13,7 @@ import structlog
 from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import TrustError
 from hostward.domain.replication import Role, Target
-from hostward.registry.server import ServerRegistry
+from hostward.registry.server import ServerRegistry, read_value
 from hostward.trust.passphrase import DEFAULT_PASSPHRASE, Passphrase
 from hostward.trust.vault import Vault
 
@@ -95,6 +96,23 @@ def settled_passphrase(text: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def read_state(path: Path) -> State:
+    """The State that is stored in a server.db, without its passphrases, for whoever only looks: also beside the server
+    that has it open. Raises RegistryError."""
+    return _without_passphrases(read_value(path, KEY) or {})
+
+
+def _without_passphrases(value: dict[str, Any]) -> State:
+    fields = {name: value[name] for name in value if name != PASSPHRASES}
+    if "role" in fields:
+        fields["role"] = Role(fields["role"])
+    if fields.get("master"):
+        fields["master"] = Target(**fields["master"])
+    for name in ("epochs", "refused"):
+        fields[name] = tuple(fields.get(name, ()))
+    return State(**fields)
+
+
 class StateStore:
     """The one State, cached; every change is fsynced before `update` returns. Passphrases are locked in the vault."""
 
@@ -126,17 +144,8 @@ class StateStore:
         return value
 
     def _from_json(self, value: dict[str, Any]) -> State:
-        fields = dict(value)
-        if "role" in fields:
-            fields["role"] = Role(fields["role"])
-        if fields.get("master"):
-            fields["master"] = Target(**fields["master"])
-        for name in ("epochs", "refused"):
-            fields[name] = tuple(fields.get(name, ()))
-        locked = fields.pop(PASSPHRASES, None)
-        if locked is not None:
-            fields |= self._unlocked(locked)
-        return State(**fields)
+        locked = value.get(PASSPHRASES)
+        return replace(_without_passphrases(value), **({} if locked is None else self._unlocked(locked)))
 
     def _unlocked(self, locked: str) -> dict[str, Any]:
         """Where the key is lost, a passphrase that nobody has: the server still starts, and says what it needs."""

@@ -164,11 +164,18 @@ def load_or_create(data_dir: Path, host_name: str, addresses: Sequence[str], now
         pair = load_pair(directory)
         return ServerIdentity(server_id_of(pair.certificate_pem), pair, _load_previous(data_dir))
     except OSError as error:
-        raise TrustError(
-            f"This server's identity in {directory} can't be read or written: {error.strerror or error}.",
-            remedy="Check who owns the directory, its permissions and the free space, then start again.",
-            code="identity-unwritable",
-        ) from error
+        raise _unusable(directory, error) from error
+
+
+def read_pair(data_dir: Path) -> KeyPair:
+    """The pair that the next start uses, for whoever only looks, also beside a server that runs: a renewal that is
+    ready is left alone. Raises TrustError, as load_or_create."""
+    following = data_dir / NEXT_DIRECTORY
+    directory = following if following.exists() else data_dir / DIRECTORY
+    try:
+        return load_pair(directory)
+    except OSError as error:
+        raise _unusable(directory, error) from error
 
 
 def finish_renewal(data_dir: Path) -> None:
@@ -374,6 +381,14 @@ def _load_previous(data_dir: Path) -> KeyPair | None:
         log.warning("previous-key-dropped", directory=str(previous), reason=error.message)
         discard(previous)
         return None
+
+
+def _unusable(directory: Path, error: OSError) -> TrustError:
+    return TrustError(
+        f"This server's identity in {directory} can't be read or written: {error.strerror or error}.",
+        remedy="Check who owns the directory, its permissions and the free space, then start again.",
+        code="identity-unwritable",
+    )
 
 
 def _damaged(what: str) -> TrustError:

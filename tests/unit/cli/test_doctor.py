@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,13 @@ from typer.testing import CliRunner
 
 from hostward.cli.app import app
 from hostward.domain.replication import Role
+from hostward.main import nodetool
 from hostward.registry.lock import lock_data_dir
 from hostward.registry.server import ServerRegistry
-from hostward.replication.state import StateStore
+from hostward.replication.ring.node import Node
+from hostward.replication.state import KEY, StateStore
+from hostward.trust.identity import load_or_create
+from hostward.trust.renewals import new_pair, prepare
 from hostward.trust.vault import Vault
 
 
@@ -88,6 +94,59 @@ def test_a_server_that_runs_is_asked_instead(data_dir: Path, config: Path) -> No
         done = CliRunner().invoke(app, ["doctor", "--data-dir", str(data_dir), "--config", str(config)])
     assert done.exit_code != 0
     assert "hostward doctor --server" in str(getattr(done.exception, "remedy", done.output))
+
+
+def whole(data_dir: Path) -> dict[str, bytes]:
+    """All its files; but for the lock, and those that SQLite makes to read."""
+    files = [f for f in data_dir.rglob("*") if f.is_file() and not f.name.endswith(("-wal", "-shm", "lock"))]
+    return {str(f.relative_to(data_dir)): f.read_bytes() for f in files}
+
+
+@pytest.fixture
+def in_the_middle(data_dir: Path) -> Path:
+    """A data directory with a renewal that is ready, another that is being written, and a server.db of a server that
+    hasn't made the key of its secrets yet."""
+    identity = load_or_create(data_dir, "server.example.com", [], datetime.now(UTC))
+    key, pem = new_pair(identity.server_id, "server.example.com", [], datetime.now(UTC))
+    prepare(data_dir, identity, datetime.now(UTC), key=key, certificate_pem=pem)
+    (data_dir / "identity.new-1").mkdir()
+    (data_dir / "identity.new-1" / "servletcontainer.key").write_text("half a k")
+    server = ServerRegistry.open(data_dir / "server.db")
+    server.put(KEY, {"role": "slave", "adapter": "127.0.0.1"})
+    server.close()
+    return data_dir
+
+
+@pytest.mark.feature("R31")
+def test_looking_changes_nothing(in_the_middle: Path, config: Path) -> None:
+    before = whole(in_the_middle)
+    found = codes(in_the_middle, config)
+    assert whole(in_the_middle) == before
+    assert "server-not-running" in found
+    assert "identity-damaged" not in found
+    (in_the_middle / "identity").rename(in_the_middle / "identity.previous")
+    assert "identity-damaged" not in codes(in_the_middle, config), "the next start finishes the renewal"
+    (in_the_middle / "identity.next" / "servletcontainer.key").unlink()
+    assert "identity-damaged" in codes(in_the_middle, config)
+
+
+def test_nodetool_leaves_the_files_of_a_running_server_alone(
+    in_the_middle: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def run(node: Node, address: str, arguments: Sequence[str]) -> int:
+        asked.extend([address, *arguments])
+        return 0
+
+    monkeypatch.setattr(Node, "nodetool", run)
+    server = ServerRegistry.open(in_the_middle / "server.db")
+    before = whole(in_the_middle)
+    with lock_data_dir(in_the_middle):
+        assert nodetool(in_the_middle, config, ["status"]) == 0
+    assert asked == ["127.0.0.1", "status"]
+    assert whole(in_the_middle) == before
+    server.close()
 
 
 @pytest.mark.feature("R31")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import socket
-import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +19,10 @@ from hostward.domain.errors import DatabaseError, HostwardError
 from hostward.domain.findings import Finding, in_order
 from hostward.domain.replication import Role
 from hostward.registry.schema import check_integrity, explained, open_reader
-from hostward.registry.server import ServerRegistry
 from hostward.replication.doctor.examination import DISK_FREE_MIN_BYTES
 from hostward.replication.ring.adapters import list_adapters
-from hostward.replication.state import State, StateStore
-from hostward.trust.identity import DIRECTORY, load_or_create, parse_certificate
-from hostward.trust.vault import Vault
+from hostward.replication.state import State, read_state
+from hostward.trust.identity import DIRECTORY, NEXT_DIRECTORY, parse_certificate, read_pair
 
 MAX_LOG_BYTES = 1 << 20
 _STARTED = "Configuration location: "
@@ -40,7 +37,7 @@ def examine_files(data_dir: Path, configuration: Configuration) -> list[Finding]
     remedy = f"Start it: hostward serve --data-dir {data_dir}."
     found = [Finding("server-not-running", str(data_dir), "No server runs on this data directory.", remedy)]
     found += _ports(configuration)
-    found += _identity(data_dir, configuration)
+    found += _identity(data_dir)
     for name in ("group.db", "server.db"):
         found += _registry(data_dir / name)
     found += _disk(data_dir)
@@ -52,10 +49,8 @@ def examine_files(data_dir: Path, configuration: Configuration) -> list[Finding]
 
 
 def _state(data_dir: Path) -> State | None:
-    with contextlib.suppress(HostwardError, sqlite3.Error, TypeError, ValueError):
-        server = ServerRegistry.open(data_dir / "server.db")
-        with contextlib.closing(server):
-            return StateStore(server, Vault.open(data_dir / DIRECTORY)).now
+    with contextlib.suppress(HostwardError, TypeError, ValueError):
+        return read_state(data_dir / "server.db")
     return None
 
 
@@ -76,18 +71,19 @@ def _ports(configuration: Configuration) -> Iterator[Finding]:
                 yield Finding("port-in-use", f"{s.listen}:{port}", cause, remedy)
 
 
-def _identity(data_dir: Path, configuration: Configuration) -> Iterator[Finding]:
+def _identity(data_dir: Path) -> Iterator[Finding]:
     where, now = data_dir / DIRECTORY, datetime.now(UTC)
-    if not where.exists() or not any(where.iterdir()):
+    renewed = (data_dir / NEXT_DIRECTORY).exists()  # the next start puts it in force, also where a crash left it alone
+    if not renewed and (not where.exists() or not any(where.iterdir())):
         remedy = "Bring it back from a copy of the data directory; a new one is another server for the group."
         yield Finding("identity-damaged", str(where), "This server's certificate and key are missing.", remedy)
         return
     try:
-        identity = load_or_create(data_dir, configuration.server.host_name, [], now)
+        pair = read_pair(data_dir)
     except HostwardError as error:
         yield Finding("identity-damaged", str(where), error.message, error.remedy)
         return
-    expires = parse_certificate(identity.certificate_pem).not_valid_after_utc
+    expires = parse_certificate(pair.certificate_pem).not_valid_after_utc
     days = (expires - now).total_seconds() / _DAY_S
     if days < 0:
         remedy = "Start the server and renew it; the other servers need the new one."
