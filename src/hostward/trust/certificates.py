@@ -180,14 +180,9 @@ class CertificateStore:
         """Trust a certificate given as PEM, DER, or DER in base64. Raises InvalidInput, with what is wrong: no or more
         than one certificate, a private key, a CA's, expired, already there, another one of a server that is trusted
         already or of this one, a name that is taken or can't be one."""
-        name = _checked_name(friendly_name)
-        kept = _Kept(name, to_pem(only_certificate(certificate)), source)
-        entry = self._entry(kept)
-        self._check_kind(entry)
-        self._check_dates(entry)
-        self._check_new(entry)
+        kept = self._checked(certificate, friendly_name, source)
         self._save([*self._kept, kept])
-        return entry
+        return self._entry(kept)
 
     def delete(self, friendly_name: str) -> None:
         """Trust it no longer. Raises NotFound, or Conflict for the server's own certificate."""
@@ -208,19 +203,17 @@ class CertificateStore:
 
     # By the group
 
-    def welcome(self, certificate: str, name: str, source: str) -> TrustedCertificate | None:
+    def welcome(self, certificate: str, name: str, source: str) -> TrustedCertificate:
         """Trust a server's certificate that a join code or the group's Master vouches for, under its server's name or
-        one like it. None where it is left out: it is there already, an administrator has deleted it here, it can't be
-        used, or another certificate is trusted for the same server (only that server itself can renew its own)."""
-        mark, server_id = fingerprint(certificate), server_id_of(certificate)
-        declined = source == BY_GROUP and self.declined(server_id)
-        own = self._own is not None and server_id == self._own.server_id
-        if not server_id or own or declined or self.trusted(mark) or self.of_server(server_id):
-            return None
-        try:
-            return self.import_text(certificate, self._free_name(name, server_id), source=source)
-        except InvalidInput:
-            return None
+        one like it. Raises InvalidInput as `check_welcome`."""
+        kept = self._welcomed(certificate, name, source)
+        self._save([*self._kept, kept])
+        return self._entry(kept)
+
+    def check_welcome(self, certificate: str, source: str) -> None:
+        """Raises InvalidInput, with the reason, where `welcome` would leave this certificate out: as `import_text`, and
+        where it is no server's, or the group brings one that an administrator has deleted here."""
+        self._welcomed(certificate, "", source)
 
     def declined(self, server_id: str) -> bool:
         """Whether an administrator has deleted this server's certificate, and none of it is trusted since."""
@@ -232,6 +225,22 @@ class CertificateStore:
         if gone:
             self._save([k for k in self._kept if k not in gone])
         return [k.name for k in gone]
+
+    def _welcomed(self, certificate: str, name: str, source: str) -> _Kept:
+        server_id = server_id_of(only_certificate(certificate))
+        if not server_id:
+            raise InvalidInput(
+                "This certificate names no server: Hostward didn't make it.",
+                remedy=f"Use the {CERTIFICATE_FILE} of a server.",
+                code="not-a-server",
+            )
+        if source == BY_GROUP and self.declined(server_id):
+            raise InvalidInput(
+                "An administrator has deleted that server's certificate here.",
+                remedy="Import it, if it is to be trusted again.",
+                code="certificate-declined",
+            )
+        return self._checked(certificate, self._free_name(name, server_id), source)
 
     def _free_name(self, name: str, server_id: str) -> str:
         try:
@@ -287,6 +296,14 @@ class CertificateStore:
             source=kept.source,
             pem=kept.pem,
         )
+
+    def _checked(self, certificate: str | bytes, friendly_name: str, source: str) -> _Kept:
+        kept = _Kept(_checked_name(friendly_name), to_pem(only_certificate(certificate)), source)
+        entry = self._entry(kept)
+        self._check_kind(entry)
+        self._check_dates(entry)
+        self._check_new(entry)
+        return kept
 
     def _check_kind(self, entry: TrustedCertificate) -> None:
         if self.key == "mss" and is_authority(parse_certificate(entry.pem)):

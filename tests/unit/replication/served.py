@@ -23,7 +23,8 @@ from hostward.replication.group.members import Member
 from hostward.replication.group_server import GroupServer
 from hostward.replication.parts import Parts
 from hostward.trust.certificates import CertificateStore
-from hostward.trust.identity import ServerIdentity, load_or_create
+from hostward.trust.identity import ServerIdentity, load_or_create, write_pair
+from hostward.trust.renewals import new_pair
 
 HOST = "127.0.0.1"
 
@@ -66,8 +67,8 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def served(directory: Path, name: str) -> AsyncIterator[Served]:
-    """A Standalone server that listens at a free port."""
+async def served(directory: Path, name: str, server_id: str = "") -> AsyncIterator[Served]:
+    """A Standalone server that listens at a free port; with that id, as a copy of another one has it."""
     with socket.create_server((HOST, 0)) as sock:
         port = sock.getsockname()[1]
         environment = {
@@ -75,6 +76,8 @@ async def served(directory: Path, name: str) -> AsyncIterator[Served]:
             "HOSTWARD_SERVER_HTTPS_PORT": "0", "HOSTWARD_DATABASE_ADDRESS": HOST,
         }  # fmt: skip
         data_dir = make_data_dir(directory / name)
+        if server_id:
+            write_pair(data_dir / "identity", *new_pair(server_id, HOST, [], datetime.now(UTC)))
         identity = load_or_create(data_dir, HOST, [HOST], datetime.now(UTC))
         registry = ServerRegistry.open(data_dir / "server.db")
         group = GroupRegistry.open(data_dir / "group.db", server_id=identity.server_id, sign=identity.sign, now=_now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.unit.replication.served import HOST, Served, served
 from hostward.domain.errors import HostwardError
 from hostward.domain.join_code import JoinCode
 from hostward.domain.replication import Role
+from hostward.trust.renewals import new_pair
 
 pytestmark = pytest.mark.anyio
 EXCHANGED = "connection-database-port"
@@ -60,3 +62,39 @@ async def test_a_used_code_doesnt_bring_back_a_certificate_that_was_deleted(two:
     for code in (again, again):
         assert (await joined(newcomer, code)).code == EXCHANGED, "a new code is an administrator's new word"
     assert master.store.trusted(newcomer.identity.fingerprint)
+
+
+def states(master: Served) -> list[str]:
+    """Of the codes that were given out."""
+    return [str(i["state"]) for i in master.server.welcoming.invites()]
+
+
+@pytest.mark.feature("R7")
+async def test_a_code_is_kept_where_one_server_cant_trust_the_other_and_the_reason_is_said(
+    two: tuple[Served, Served], tmp_path: Path
+) -> None:
+    master, newcomer = two
+    code = invite(master)
+    for here, other, refusal in ((newcomer, master, "certificate"), (master, newcomer, "certificate-there")):
+        _, another = new_pair(other.identity.server_id, HOST, [], datetime.now(UTC))
+        here.store.import_text(another, "another")
+        refused = await joined(newcomer, code)
+        assert refused.code == refusal
+        assert "under the friendly name 'another'" in refused.message
+        assert states(master) == ["open"]
+        here.store.delete("another")
+    async with served(tmp_path, "copy", master.identity.server_id) as copy:
+        refused = await joined(copy, code)
+        assert "names this server itself" in refused.message
+        assert states(master) == ["open"]
+    assert (await joined(newcomer, code)).code == EXCHANGED, "the code is still good"
+    assert states(master) == ["used"]
+
+
+@pytest.mark.feature("R7")
+async def test_a_code_is_kept_where_its_server_isnt_the_master_any_more(two: tuple[Served, Served]) -> None:
+    master, newcomer = two
+    code = invite(master)
+    master.parts.state.update(role=Role.SLAVE)
+    assert "no longer the Master" in (await joined(newcomer, code)).message
+    assert states(master) == ["open"]

@@ -117,7 +117,8 @@ def test_what_an_administrator_deleted_the_group_doesnt_bring_in_again_renewed_o
     desk.store.delete("slave")
     desk.store = desk.open()
     for certificate in (slave.certificate_pem, renewed):
-        assert desk.store.welcome(certificate, "slave", BY_GROUP) is None
+        with pytest.raises(InvalidInput, match="deleted"):
+            desk.store.welcome(certificate, "slave", BY_GROUP)
     assert desk.names() == ["master"]
     assert desk.store.declined(slave.server_id)
     desk.store.import_text(renewed, "slave")

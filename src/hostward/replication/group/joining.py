@@ -9,6 +9,7 @@ both ways already goes straight to Apply.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from functools import partial
 
 import structlog
 
-from hostward.domain.errors import Conflict, HostwardError, PeerError, TrustError
+from hostward.domain.errors import Conflict, HostwardError, InvalidInput, PeerError, TrustError
 from hostward.domain.join_code import JoinCode
 from hostward.domain.replication import Role
 from hostward.replication.applying import Applying
@@ -25,7 +26,7 @@ from hostward.replication.parts import Parts
 from hostward.replication.peers.links import Hello
 from hostward.replication.peers.messages import Message
 from hostward.replication.wanted import Wanted
-from hostward.trust.certificates import BY_CODE
+from hostward.trust.certificates import BY_CODE, CertificateStore
 from hostward.trust.envelope import Instance, Opener, Sealer
 from hostward.trust.identity import fingerprint, parse_certificate
 from hostward.trust.passphrase import Passphrase
@@ -96,24 +97,21 @@ class Joining:
         _check_dates(p.identity.certificate_pem, "This server's", "here")
         hello = await self._greet(code)
         _check_dates(hello.certificate, "The Master's", "on the Master, then make a new join code")
+        mark = fingerprint(hello.certificate)
+        if not p.store.trusted(mark):
+            _check_certificate(p.store, hello.certificate)
         secret = {
             "secret": code.secret.hex(), "role": Role.SLAVE.value, "name": name,
-            "master": fingerprint(hello.certificate), "newcomer": p.identity.fingerprint,
+            "master": mark, "newcomer": p.identity.fingerprint,
         }  # fmt: skip
         answer = await self._hand_over(code, hello, Message(JOIN, secret))
         for theirs, certificate in (
             (answer.data["name"], hello.certificate),
             *((other["name"], other["certificate"]) for other in answer.data["others"]),
         ):
-            entry = self._p.store.welcome(str(certificate), str(theirs), BY_CODE)
-            if entry is not None:
+            with contextlib.suppress(InvalidInput):  # trusted already; or another member's that can't be: it is shown
+                entry = p.store.welcome(str(certificate), str(theirs), BY_CODE)
                 log.info("certificate-trusted", author=author, name=entry.friendly_name, fingerprint=entry.fingerprint)
-        if not self._p.store.trusted(fingerprint(hello.certificate)):
-            raise Conflict(
-                "This server trusts another certificate for the Master already.",
-                remedy="Delete that one from Trusted Certificates, then join with a new code.",
-                code="certificate",
-            )
 
     async def _greet(self, code: JoinCode) -> Hello:
         """The Master's hello, if it is the Master that the code was made on. Nothing else was sent until then."""
@@ -160,6 +158,18 @@ class Joining:
             if key is not REQUEST_KEY or message.act == "error":
                 return message
         raise PeerError("The Master's answer isn't its own.", remedy="Try again.", code="certificate") from failed
+
+
+def _check_certificate(store: CertificateStore, master: str) -> None:
+    """Before the code is used up. Raises Conflict."""
+    try:
+        store.check_welcome(master, BY_CODE)
+    except InvalidInput as error:
+        raise Conflict(
+            f"This server can't trust the Master's certificate. {error.message} The join code wasn't used.",
+            remedy=f"{error.remedy} Then join with the same code again.",
+            code="certificate",
+        ) from error
 
 
 def _check_dates(certificate: str, whose: str, where: str) -> None:

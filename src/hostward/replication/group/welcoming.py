@@ -16,13 +16,13 @@ from typing import Any, Final
 import structlog
 
 from hostward.access.throttle import Throttle
-from hostward.domain.errors import Conflict, PeerError, TrustError
+from hostward.domain.errors import Conflict, InvalidInput, PeerError, TrustError
 from hostward.domain.join_code import JoinCode
 from hostward.domain.replication import Role, Target
 from hostward.replication.group.invites import Invite, Invites
 from hostward.replication.parts import Parts
 from hostward.replication.peers.messages import Message, error_message
-from hostward.trust.certificates import BY_CODE
+from hostward.trust.certificates import BY_CODE, CertificateStore
 from hostward.trust.envelope import EnvelopeRefused, Instance, Opener, Sealer
 from hostward.trust.identity import fingerprint, server_id_of
 
@@ -137,24 +137,33 @@ class Welcoming:
                 remedy="Make a new one on the server that is.",
                 code="role",
             )
-        if invite.used_by and not p.store.trusted(mark) and p.store.declined(server_id):
+        trusted = p.store.trusted(mark)
+        if invite.used_by and not trusted and p.store.declined(server_id):
             raise PeerError(
                 "An administrator of the Master has deleted this server's certificate after the join code was used.",
                 remedy="Make a new one on the Master, if this server may join again: hostward group invite.",
                 code="join-code",
             )
+        if not trusted:
+            _check_certificate(p.store, newcomer)
         if not invite.used_by:
             self._invites.burn(invite, server_id=server_id, fingerprint=mark, name=name[:100])
-        if not p.store.trusted(mark):
+        if not trusted:
             entry = p.store.welcome(newcomer, name, BY_CODE)
-            if entry is None:
-                raise PeerError(
-                    "The Master trusts another certificate for this server already.",
-                    remedy="Delete that one from the Master's Trusted Certificates, then use a new join code.",
-                    code="certificate-there",
-                )
             log.info("certificate-trusted", name=entry.friendly_name, fingerprint=mark, invite=invite.id)
         others = [m for m in p.others() if m.server_id != server_id]
         me = p.describe_self()
         known = [{"name": m.name, "certificate": m.certificate} for m in others]
         return Message("ok", {"name": me.name, "certificate": me.certificate, "others": known})
+
+
+def _check_certificate(store: CertificateStore, newcomer: str) -> None:
+    """Before the code is used up. Raises PeerError."""
+    try:
+        store.check_welcome(newcomer, BY_CODE)
+    except InvalidInput as error:
+        raise PeerError(
+            f"The Master can't trust this server's certificate. It says: {error.message}",
+            remedy=f"On the Master: {error.remedy} Then use the same join code again.",
+            code="certificate-there",
+        ) from error

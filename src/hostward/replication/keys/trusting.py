@@ -10,9 +10,11 @@ Master removes that server.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import structlog
 
+from hostward.domain.errors import InvalidInput
 from hostward.domain.replication import Role
 from hostward.replication.group.members import removed
 from hostward.replication.parts import Parts
@@ -46,8 +48,8 @@ class Trusting:
         for m in p.others():
             if p.store.of_server(m.server_id) or server_id_of(m.certificate) != m.server_id:
                 continue
-            entry = p.store.welcome(m.certificate, m.name, BY_GROUP)
-            if entry is not None:
+            with contextlib.suppress(InvalidInput):  # what is wrong with it is said where it is imported
+                entry = p.store.welcome(m.certificate, m.name, BY_GROUP)
                 log.info("certificate-trusted", name=entry.friendly_name, fingerprint=entry.fingerprint, by="Master")
         for server_id in gone:
             for name in p.store.dismiss(server_id):
