@@ -23,21 +23,25 @@ from hostward.domain.errors import ConfirmationRequired, NotFound
 from hostward.domain.replicated import Replicated
 from hostward.domain.sessions import KIND
 from hostward.domain.suggestions import did_you_mean, shown
+from hostward.registry.backups import (
+    BEFORE_FOLLOWING,
+    BEFORE_JOINING,
+    BEFORE_RESTORING,
+    DIRECTORY,
+    MADE_BY_HAND,
+    MAX_KEPT,
+    SUFFIX,
+    keep_backup,
+)
 from hostward.registry.content import SnapshotContent, content_of_backup, elements_in, operations_to_become
 from hostward.registry.group import Reader
 
 RESTORED_KINDS: Final = (KIND,)
-DIRECTORY: Final = "backups"
-SUFFIX: Final = ".db"
-MADE_BY_HAND: Final = "backup"
-BEFORE_RESTORE: Final = "before-restoring"
-MAX_KEPT: Final = 50
-"""Of those made by hand, and as many of those made before restoring. Others are never deleted."""
-
 _REASONS: Final = {
     MADE_BY_HAND: "made by an administrator",
-    BEFORE_RESTORE: "kept before a backup was restored",
-    "before-joining": "this server's own configuration, kept before it became a Slave",
+    BEFORE_RESTORING: "kept before a backup was restored",
+    BEFORE_JOINING: "this server's own configuration, kept before it became a Slave",
+    BEFORE_FOLLOWING: "kept before another server's content took its place",
 }
 
 log = structlog.get_logger()
@@ -94,7 +98,7 @@ async def restore_backup(services: Services, actor: Actor, name: str, *, confirm
             remedy="Send the request again with “confirm”: true.",
             consequences=await asyncio.to_thread(_consequences, services, content),
         )
-    kept = await _make(services, BEFORE_RESTORE)
+    kept = await _make(services, BEFORE_RESTORING)
 
     def decide(reader: Reader) -> Sequence[Operation]:
         return operations_to_become(reader, content, RESTORED_KINDS)
@@ -114,18 +118,7 @@ def _consequences(services: Services, content: SnapshotContent) -> list[str]:
 
 
 async def _make(services: Services, kind: str) -> Path:
-    directory = _directory(services)
-    stamp = services.clock().astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    path = directory / f"{kind}-{stamp}{SUFFIX}"
-    await services.group.backup(path)
-    await asyncio.to_thread(_delete_oldest, directory, kind)
-    return path
-
-
-def _delete_oldest(directory: Path, kind: str) -> None:
-    # Names of one kind sort by their time.
-    for path in sorted(directory.glob(f"{kind}-*{SUFFIX}"))[:-MAX_KEPT]:
-        path.unlink(missing_ok=True)
+    return await keep_backup(services.group, services.data_dir, kind, services.clock())
 
 
 def _find(services: Services, name: str) -> Path:

@@ -16,6 +16,7 @@ from hostward.commands.services import Services
 from hostward.commands.writing import Once
 from hostward.domain.errors import Conflict, NotFound, PreconditionFailed
 from hostward.domain.inventory import Format
+from hostward.registry.backups import BEFORE_FOLLOWING, BEFORE_JOINING, MADE_BY_HAND, MAX_KEPT, keep_backup
 
 pytestmark = pytest.mark.anyio
 
@@ -180,20 +181,25 @@ async def test_every_write_is_logged_with_who_and_which_revision(services: Servi
     assert {c.author for c in changes} == {"admin"}
 
 
-async def test_old_backups_made_by_hand_give_way_and_others_stay(services: Services) -> None:
+@pytest.mark.parametrize("kind", [MADE_BY_HAND, BEFORE_FOLLOWING, BEFORE_JOINING])
+async def test_the_oldest_backups_of_a_kind_give_way_and_others_stay(services: Services, kind: str) -> None:
     folder = services.data_dir / "backups"
-    joining = folder / "before-joining-20200101T000000Z.db"
-    joining.write_bytes(b"kept")
-    for n in range(backups.MAX_KEPT):
-        (folder / f"backup-20200101T0000{n:02}.000000Z.db").write_bytes(b"old")
-    made = await backups.create_backup(services, ACTOR)
-    left = sorted(path.name for path in folder.iterdir())
-    assert len(left) == backups.MAX_KEPT + 1
-    assert {joining.name, made.name} <= set(left)
-    assert "backup-20200101T000000.000000Z.db" not in left
+    others = [folder / "of-mine.db", folder / "before-restoring-20200101T000000.000000Z.db"]
+    for other in others:
+        other.write_bytes(b"kept")
+    # The first as an earlier version named it.
+    oldest = folder / f"{kind}-20200101T000000.db"
+    oldest.write_bytes(b"old")
+    for n in range(1, MAX_KEPT):
+        (folder / f"{kind}-20200101T0000{n:02}.000000Z.db").write_bytes(b"old")
+    made = await keep_backup(services.group, services.data_dir, kind, services.clock())
+    left = set(folder.iterdir())
+    assert len(left) == MAX_KEPT + len(others)
+    assert {made, *others} <= left
+    assert oldest not in left
     reasons = {b.name: b.reason for b in backups.list_backups(services)}
-    assert "before it became a Slave" in reasons[joining.name]
-    assert (folder / made.name).stat().st_mode & 0o077 == 0
+    assert reasons[others[0].name] == "put there by hand" != reasons[made.name]
+    assert made.stat().st_mode & 0o077 == 0
 
 
 async def _all(services: Services) -> list[Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from datetime import datetime
 
 import structlog
 
 from hostward.domain.changes import Position
 from hostward.domain.errors import PeerError
 from hostward.domain.replication import Role, Target
+from hostward.registry.backups import BEFORE_JOINING, keep_backup
 from hostward.replication.acts.node import NodeActs
 from hostward.replication.changelog.follower import Following
 from hostward.replication.goals import Marker, Process
@@ -117,8 +119,7 @@ class SlaveActs:
 
     async def back_up(self) -> str:
         p = self._p
-        stamp = p.now().replace(":", "").replace("-", "")[:15]
-        await p.group.backup(p.data_dir / "backups" / f"before-joining-{stamp}.db")
+        await keep_backup(p.group, p.data_dir, BEFORE_JOINING, datetime.fromisoformat(p.now()))
         p.state.update(backup_group=p.state.now.master_group)
         return ""
 

@@ -7,11 +7,13 @@ copies of one Master's files have gone different ways. Nothing is thrown away si
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 import structlog
 
 from hostward.domain.changes import EMPTY_DIGEST, GENESIS_HASH, Position
 from hostward.domain.errors import PeerError
+from hostward.registry.backups import BEFORE_FOLLOWING, keep_backup
 from hostward.replication.parts import Parts
 
 log = structlog.get_logger()
@@ -30,8 +32,7 @@ async def keep_beyond(p: Parts, server_id: str) -> None:
         raise PeerError("This registry doesn't hold its own latest changes.", code="group")
     if not beyond:
         return
-    stamp = p.now().replace(":", "").replace("-", "")[:15]
-    await p.group.backup(p.data_dir / "backups" / f"before-following-{stamp}.db")
+    await keep_backup(p.group, p.data_dir, BEFORE_FOLLOWING, datetime.fromisoformat(p.now()))
     requests = await asyncio.to_thread(p.outbox.set_aside, beyond, start)
     log.warning("set-aside", after=start.revision, changes=len(beyond), requests=requests)
 
