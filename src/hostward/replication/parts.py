@@ -39,7 +39,8 @@ def new_attempt() -> str:
 class Life:
     """What holds for this life of the process only. `attempt` names the Apply, or the start, since which this server
     tries to join; `ways_on` is what to do where it was removed. `disbelieved`: Slaves that said they are ahead of this
-    Master, and couldn't show it; each with what an administrator should know."""
+    Master, and couldn't show it; each with what an administrator should know. `not_set_aside`: the same, of changes
+    that were left behind and can't become requests."""
 
     attempt: str = field(default_factory=new_attempt)
     caught_up: bool = False
@@ -52,6 +53,7 @@ class Life:
     rebuild: bool = False
     informing: bool = False
     disbelieved: dict[str, str] = field(default_factory=dict)
+    not_set_aside: str = ""
 
 
 @dataclass(slots=True)

@@ -285,6 +285,8 @@ class ReplicationService:
         if state.role is Role.MASTER:
             found += [*self._p.membership.notices(), *self._p.life.disbelieved.values()]
         found += self._p.requests.warnings()
+        if self._p.life.not_set_aside:
+            found.append(self._p.life.not_set_aside)
         return found
 
     def _claim(self) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from hostward.domain.changes import EMPTY_DIGEST, Change, Delete, Operation, Position, Put, element_hash
+from hostward.domain.changes import EMPTY_DIGEST, GENESIS_HASH, Change, Delete, Operation, Position, Put, element_hash
 from hostward.domain.errors import Unavailable
 from hostward.domain.requests import (
     CONTENT_KIND,
@@ -107,7 +107,7 @@ class Outbox:
 
     def set_aside(self, changes: Sequence[Change], start: Position) -> list[str]:
         """Keep changes that a new epoch, which begins at `start`, leaves behind, as change requests; the requests' ids.
-        `changes` follow `start` in this registry's history, which still holds their content. Call it before that
+        `changes` come after `start` in this registry's history, which still holds their content. Call it before that
         content is replaced: whatever happens then, nothing is lost. Again with the same changes it keeps nothing twice.
 
         A request's id is its change's hash. Who belongs to the group isn't part of it; a change that only deposited or
@@ -158,7 +158,7 @@ def set_aside(
     left_as: dict[tuple[str, str], Touched] = {}
     contents: dict[str, bytes] = {}
     # Before the oldest change that a registry keeps, its digest isn't known.
-    digest = start.digest if start.revision == 0 or start.digest != EMPTY_DIGEST else None
+    digest = start.digest if start.hash == GENESIS_HASH or start.digest != EMPTY_DIGEST else None
     for change in changes:
         operations = change.operations()
         contents.update(
