@@ -28,7 +28,7 @@ async def become_master(server: Server) -> None:
     box = server.services.requests._outbox
     for entry in box.entries():
         await server.services.requests.deposit_own(entry)
-        box.remove(entry.request.id)
+        box.remove(entry)
 
 
 @pytest.mark.feature("R11")

@@ -74,7 +74,9 @@ def test_what_is_kept_is_there_in_its_order_after_a_restart(tmp_path: Path, grou
     server = ServerRegistry.open(tmp_path / "server.db")
     box = Outbox(server, group, "a", "north")
     assert [(e.request, e.content, e.group) for e in box.entries()] == [(*one, "g") for one in kept]
-    box.remove("a", "not-there")
+    [there] = [e for e in box.entries() if e.request.id == "a"]
+    box.remove(there)
+    box.remove(there)
     server.close()
     server = ServerRegistry.open(tmp_path / "server.db")
     assert [e.request.id for e in Outbox(server, group, "a", "north").entries()] == ["c", "b"]
@@ -184,6 +186,47 @@ async def test_requests_in_what_is_left_behind_come_back_as_themselves(
         (State.ON_ITS_WAY, "", "")
     }
     assert {e.content for e in entries} == {asked["new"][1]}
+
+
+@pytest.mark.feature("R27")
+async def test_requests_that_were_closed_do_not_come_back(group: GroupRegistry, server: ServerRegistry) -> None:
+    """Neither those whose end is left behind too, nor what its author took back while that was on its way."""
+    await group.commit("admin", lambda _: [session("1", "one")])
+    asked = {i: request(i, ONE) for i in ("rejected", "withdrawn", "replaced", "taken-back", "still-open")}
+    for id_, (made, packed) in asked.items():
+        waits = Put(KIND, id_, canonical({**made.to_json(), "state": "waiting"}))
+        with_content = Put(CONTENT_KIND, id_, canonical(content_body(packed)))
+        await group.commit("a", lambda _, ops=[waits, with_content]: ops)  # type: ignore[misc]
+    for id_ in ("rejected", "withdrawn", "replaced"):
+        closed = Put(KIND, id_, canonical({**asked[id_][0].to_json(), "state": id_}))
+        await group.commit("a", lambda _, ops=[closed]: ops)  # type: ignore[misc]
+    taken_back = asked["taken-back"][0].decide(State.WITHDRAWN, by="admin", at="2026-01-02T00:00:00Z")
+    Outbox(server, group, "a", "north").keep((taken_back, b""), group="g")
+    start = group.change(1)
+    changes = group.changes_after(1, max_bytes=1 << 30, max_count=100)
+    assert start is not None
+    assert changes is not None
+    box = Outbox(server, group, "a", "north")
+    assert box.set_aside(changes, Position(start.epoch, 1, start.hash, start.digest)) == ["still-open"]
+    assert [(e.request.id, e.request.state) for e in box.entries()] == [
+        ("taken-back", State.WITHDRAWN),
+        ("still-open", State.ON_ITS_WAY),
+    ]
+
+
+def test_what_was_withdrawn_meanwhile_is_neither_removed_nor_refused(
+    group: GroupRegistry, server: ServerRegistry
+) -> None:
+    box = Outbox(server, group, "a", "north")
+    made, content = request("a", ONE)
+    box.keep((made, content), group="g")
+    [seen] = box.entries()
+    withdrawn = made.decide(State.WITHDRAWN, by="admin", at="2026-01-02T00:00:00Z")
+    box.keep((withdrawn, b""), group="g")
+    box.remove(seen)
+    box.refused(seen, made.decide(State.REJECTED, by="the Master", at="2026-01-02T00:00:00Z"))
+    assert [e.request for e in box.entries()] == [e.request for e in Outbox(server, group, "a", "north").entries()]
+    assert [e.request for e in box.entries()] == [withdrawn]
 
 
 def test_what_is_too_large_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

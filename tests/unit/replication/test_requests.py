@@ -134,7 +134,7 @@ class Pair:
         for entry in self.slave.outbox.entries():
             known = self.slave.requests.deposited(entry.request.id)
             if known and (known.state is not State.WAITING or entry.request.state is State.ON_ITS_WAY):
-                self.slave.outbox.remove(entry.request.id)
+                self.slave.outbox.remove(entry)
 
     async def policy(self, value: str) -> None:
         put = Put("setting", CHANGE_REQUESTS.name, canonical(body_of(value)))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -104,7 +103,7 @@ class Carrier:
         else:
             there = known is not None and (known.state is not State.WAITING or entry.request.state is State.ON_ITS_WAY)
         if there:
-            await asyncio.to_thread(p.outbox.remove, entry.request.id)
+            await asyncio.to_thread(p.outbox.remove, entry)
             self._answered.pop(entry.request.id, None)
         return there or entry.request.state is State.REJECTED
 
@@ -132,4 +131,4 @@ class Carrier:
         p = self._p
         log.warning("change-request-refused", request=entry.request.id, reason=error.message)
         refused = entry.request.decide(State.REJECTED, by="the Master", at=p.now(), reason=error.message)
-        await asyncio.to_thread(p.outbox.refused, replace(entry, request=refused))
+        await asyncio.to_thread(p.outbox.refused, entry, refused)

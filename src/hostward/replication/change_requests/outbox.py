@@ -92,18 +92,21 @@ class Outbox:
                 )
             self._put(requests, group)
 
-    def remove(self, *request_ids: str) -> None:
-        """Those that the Master has. Removing what isn't there is allowed."""
+    def remove(self, entry: Entry) -> None:
+        """One of these, that the Master has; unless it has become another one meanwhile, as its author withdrew it."""
+        request_id = entry.request.id
         with self._lock:
-            self._server.update(**{PREFIX + i: None for i in request_ids})
-            for request_id in request_ids:
-                self._entries.pop(request_id, None)
+            if self._entries.get(request_id) == entry:
+                self._server.delete(PREFIX + request_id)
+                del self._entries[request_id]
 
-    def refused(self, entry: Entry) -> None:
-        """One of these, with the Master's refusal in it."""
+    def refused(self, entry: Entry, refusal: ChangeRequest) -> None:
+        """One of these, with the Master's refusal in its place; unless it has become another one meanwhile."""
         with self._lock:
-            self._server.put(PREFIX + entry.request.id, entry.to_json())
-            self._entries[entry.request.id] = entry
+            if self._entries.get(entry.request.id) == entry:
+                refused = replace(entry, request=refusal)
+                self._server.put(PREFIX + refusal.id, refused.to_json())
+                self._entries[refusal.id] = refused
 
     def set_aside(self, changes: Sequence[Change], start: Position) -> list[str]:
         """Keep changes that a new epoch, which begins at `start`, leaves behind, as change requests; the requests' ids.
@@ -111,10 +114,14 @@ class Outbox:
         content is replaced: whatever happens then, nothing is lost. Again with the same changes it keeps nothing twice.
 
         A request's id is its change's hash. Who belongs to the group isn't part of it; a change that only deposited or
-        implemented requests brings those requests back instead."""
+        implemented requests brings those requests back instead, unless they were rejected or taken back since: also
+        where only this outbox knows that."""
         requests = set_aside(changes, start, self._server_id, self._server_name, self._content_of)
-        if requests:
-            self._put(requests, self._group.group_id)
+        with self._lock:
+            closed = {e.request.id for e in self._entries.values() if not e.request.open}
+            requests = [(request, content) for request, content in requests if request.id not in closed]
+            if requests:
+                self._put(requests, self._group.group_id)
         for request, _ in requests:
             log.warning("change-set-aside", request=request.id, author=request.author, summary=request.summary)
         return [request.id for request, _ in requests]
@@ -164,7 +171,9 @@ def set_aside(
         contents.update(
             {op.id: content_of(_body(op)) for op in operations if isinstance(op, Put) and op.kind == CONTENT_KIND}
         )
-        brought_back, implemented = _requests_in(operations)
+        brought_back, closed, implemented = _requests_in(operations)
+        for request_id in closed:
+            found.pop(request_id, None)
         for request in brought_back:
             content = contents.get(request.id) or content_of_request(request.id)
             if content is not None:
@@ -196,15 +205,17 @@ def set_aside(
     return list(found.values())
 
 
-def _requests_in(operations: Sequence[Operation]) -> tuple[list[ChangeRequest], bool]:
-    """The requests that a change deposited or implemented, open again; whether it implemented one."""
+def _requests_in(operations: Sequence[Operation]) -> tuple[list[ChangeRequest], list[str], bool]:
+    """The requests that a change deposited or implemented, open again; the ids of those that it rejected or that were
+    taken back; whether it implemented one."""
     heads = [ChangeRequest.from_json(_body(op)) for op in operations if isinstance(op, Put) and op.kind == KIND]
     back = [r for r in heads if r.state in (State.WAITING, State.IMPLEMENTED)]
     again = [
         replace(r, state=State.ON_ITS_WAY, received="", decided_by="", decided_at="", decided_revision=0, reason="")
         for r in back
     ]
-    return again, any(r.state is State.IMPLEMENTED for r in back)
+    closed = [r.id for r in heads if r not in back]
+    return again, closed, any(r.state is State.IMPLEMENTED for r in back)
 
 
 def _removed(operations: Sequence[Operation], before: bytes | None, after: bytes) -> int | None:
