@@ -455,11 +455,11 @@ class GroupRegistry:
                 continue
             if change.revision != at.revision + 1:
                 raise RegistryError(f"Revision {change.revision} can't follow revision {at.revision}.", code="gap")
+            check(change, self._reader)
             if change.previous != at.hash:
                 raise RegistryError(
                     f"Revision {change.revision} follows another history than this server's.", code="history-differs"
                 )
-            check(change, self._reader)
             _, digest = write_operations(self._db, change.operations(), at.digest, change.revision)
             if digest != change.digest:
                 raise RegistryError(

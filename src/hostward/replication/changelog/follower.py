@@ -28,6 +28,7 @@ POLL_S = 0.5
 PATIENCE_S = 1.0
 GRACE_S = 5.0
 ROWS_A_READ = 64
+TAKING_TIMEOUT_S = 120.0
 BEFORE_ALL = Epoch(0, "")
 DIFFERENT = ("history-differs", "digest-differs")
 
@@ -164,13 +165,16 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until cancelled. The log at the local node is read all the time, also while a peer is being asked that
-        doesn't answer."""
+        doesn't answer. A fault that nobody expected in either ends both, so that who runs this hears of it."""
         fetching: asyncio.Task[None] | None = None
         try:
             while True:
                 await woken(self._wake, POLL_S)
-                if self.loaded and await self._lacks_more_than_the_log() and (fetching is None or fetching.done()):
-                    fetching = asyncio.create_task(self._fetch(), name="fetch from peers")
+                if fetching is not None and fetching.done():
+                    fetching.result()
+                    fetching = None
+                if self.loaded and await self._lacks_more_than_the_log() and fetching is None:
+                    fetching = asyncio.create_task(self._fetch_from_peers(), name="fetch from peers")
         finally:
             if fetching is not None:
                 fetching.cancel()
@@ -205,20 +209,29 @@ class Follower:
 
     async def take_from(self, server_id: str, theirs: Position) -> None:
         """Take from one server's registry what comes after this one's position, up to `theirs`: only what the Master
-        has signed. Raises PeerError, RegistryError, TrustError."""
-        while (mine := self._group.position).revision < theirs.revision:
-            changes = await self.sources.changes(server_id, mine)
-            if not changes:
-                content = (await self.sources.snapshot(server_id)).content(self._certificate_of(server_id))
-                if self.following is None or server_id != self.following.master:
-                    with self._group.read() as reader:
-                        check_masters(content, self._certificates_of, reader.epoch_records(mine.epoch))
-                async with self._lock:
-                    if not await self._replace(content, theirs, server_id):
-                        raise PeerError("That server's content is older than it said.", code="busy")
-                return
+        has signed. Raises PeerError ("unproven" where it gives nothing new), RegistryError, TrustError."""
+        try:
+            async with asyncio.timeout(TAKING_TIMEOUT_S):
+                while (mine := self._group.position).revision < theirs.revision:
+                    await self._take_some(server_id, mine, theirs)
+                    if self._group.position.revision <= mine.revision:
+                        raise PeerError("That server gives nothing that is new.", code="unproven")
+        except TimeoutError as error:
+            raise PeerError("That server took too long to give what it has.", code="timeout") from error
+
+    async def _take_some(self, server_id: str, mine: Position, theirs: Position) -> None:
+        changes = await self.sources.changes(server_id, mine)
+        if changes:
             async with self._lock:
                 await self._apply(changes)
+            return
+        content = (await self.sources.snapshot(server_id)).content(self._certificate_of(server_id))
+        if self.following is None or server_id != self.following.master:
+            with self._group.read() as reader:
+                check_masters(content, self._certificates_of, reader.epoch_records(mine.epoch))
+        async with self._lock:
+            if not await self._replace(content, theirs, server_id):
+                raise PeerError("That server's content is older than it said.", code="busy")
 
     async def read_widely(self) -> None:
         """Apply what the log in the database has, of a majority of nodes where there is one. Never raises."""
@@ -267,11 +280,12 @@ class Follower:
             return False
         if not_older_than is not None and content.position.revision < not_older_than.revision:
             return False
+        mine = self._group.position
         if content.group_id == self._group.group_id:
-            if not source and epoch != self._group.position.epoch:
-                return False
             if source:
                 await self.keep_beyond(source)
+            elif epoch != mine.epoch or content.position.revision < mine.revision:
+                return False
         await self._group.replace(content)
         log.info("snapshot-loaded", revision=content.position.revision)
         return True
@@ -288,12 +302,6 @@ class Follower:
         now = asyncio.get_running_loop().time()
         self._behind_since = self._behind_since or now
         return now - self._behind_since >= PATIENCE_S or self.sources.store() is None
-
-    async def _fetch(self) -> None:
-        try:
-            await self._fetch_from_peers()
-        except HostwardError as error:
-            self._say(error.message)
 
     async def _read_log(self, *, widely: bool = False) -> None:
         """From the local node; or, where that lacks what comes next and no peer answers, from a majority of nodes."""
@@ -315,23 +323,27 @@ class Follower:
                 return
 
     async def _fetch_from_peers(self) -> None:
+        """What one gives that can't be used doesn't keep the others from being asked."""
         for server_id in self.sources.peers():
             before = self._group.position
             try:
                 changes = await self.sources.changes(server_id, before)
-            except PeerError as error:
+                if changes is None:
+                    await self.load(not_older_than=before if self._same_history_as_master() else None)
+                elif changes:
+                    await self._apply_or_reload(changes)
+            except HostwardError as error:
                 self._say(error.message)
                 continue
-            if changes is None:
-                await self.load(not_older_than=before if self._same_history_as_master() else None)
-            elif changes:
-                await self._apply_or_reload(changes)
             if self.in_step:
                 return
             if self._group.position.revision > before.revision:
                 self._wake.set()
                 return
-        await self._read_log(widely=True)
+        try:
+            await self._read_log(widely=True)
+        except HostwardError as error:
+            self._say(error.message)
 
     def _same_history_as_master(self) -> bool:
         mine, target = self._group.position, self.target
@@ -351,7 +363,8 @@ class Follower:
             await self.load(not_older_than=before if error.code == "digest-differs" else None)
 
     async def _apply(self, changes: list[Change]) -> None:
-        """Apply the part that is new. The last signature vouches for all before it, through the chain of hashes."""
+        """Apply the part that is new. The last signature vouches for all before it, through the chain of hashes. What
+        differs from this registry must be signed itself: else anybody could make this server doubt its own content."""
         at = self._group.position.revision
         new = [c for c in changes if c.revision > at]
         if not new:
@@ -363,19 +376,25 @@ class Follower:
                 position, [c for c in new if c.revision > position.revision], reader.epoch_records(position.epoch)
             )
 
-        earlier: tuple[Change, str] | None = None
+        checked: list[tuple[Change, str]] = []
 
         def check(change: Change, reader: Elements) -> None:
-            nonlocal earlier
             certificate = self._signer_of(change, reader)
-            if earlier is not None and earlier[0].epoch == change.epoch and earlier[1] != certificate:
-                # The change before made another key the Master's: nothing signed with that can vouch for it.
-                verify(earlier[1], earlier[0].hash, earlier[0].signature)
-            earlier = change, certificate
+            for earlier, by in checked[-1:]:
+                if earlier.epoch == change.epoch and by != certificate:
+                    # The change before made another key the Master's: nothing signed with that can vouch for it.
+                    verify(by, earlier.hash, earlier.signature)
+            checked.append((change, certificate))
             if change.revision == last:
                 verify(certificate, change.hash, change.signature)
 
-        await self._group.apply(new, check)
+        try:
+            await self._group.apply(new, check)
+        except RegistryError as error:
+            if error.code in DIFFERENT:
+                for differing, by in checked[-1:]:
+                    verify(by, differing.hash, differing.signature)
+            raise
 
     def _signer_of(self, change: Change, reader: Elements) -> str:
         """The certificate by which the change must be signed: its Master's, before the change."""
