@@ -105,7 +105,8 @@ class Applying:
             raise _invalid(
                 "master", "A Slave needs a Master.", "Add the Master server: its host name, port and context."
             )
-        reached = await self._reach(master, fields["protocol"], wanted.passphrase, for_slave=True)
+        pinned = wanted.master_id if wanted.master else state.pinned
+        reached = await self._reach(master, fields["protocol"], wanted.passphrase, for_slave=True, whose=pinned)
         failed = reached.failed
         if failed is not None:
             raise InvalidInput(
@@ -130,10 +131,12 @@ class Applying:
                 code="other-group",
             )
         refuse_mixed_loopback(fields["adapter"], str(reached.said["database"]["address"]))
-        await self._try_back(master, fields, wanted.passphrase)
-        return self._start(state, author, **fields, master=master, fresh=True, epochs=())
+        await self._try_back(master, fields, wanted.passphrase, pinned)
+        return self._start(state, author, **fields, master=master, pinned=pinned, fresh=True, epochs=())
 
-    async def _try_back(self, master: Target, fields: dict[str, Any], passphrase: Passphrase | None) -> None:
+    async def _try_back(
+        self, master: Target, fields: dict[str, Any], passphrase: Passphrase | None, whose: str
+    ) -> None:
         """The Master tries whether it reaches this server as well. Raises InvalidInput."""
         p = self._p
         me = replace(p.describe_self(), address=fields["adapter"], protocol=fields["protocol"], port=self._port(fields))
@@ -144,6 +147,7 @@ class Applying:
                     Message("try-back", {"member": me.to_json(), "word": word}),
                     protocol=fields["protocol"],
                     passphrase=passphrase,
+                    whose=whose,
                     timeout_s=TRY_BACK_TIMEOUT_S,
                 )
             except PeerError as error:
@@ -192,7 +196,7 @@ class Applying:
         self._p.life.attempt = new_attempt()
         self._p.life.asks_again_at, self._p.life.farewell_said = 0.0, False
         self._p.life.admitted = None if role is not Role.MASTER else self._p.life.admitted
-        self._p.state.update(**fields, removed="")
+        self._p.state.update(**{"pinned": ""} | fields, removed="")
         self._p.node.forgive()
         self._coordinator.interrupt()
         return job.id
@@ -237,12 +241,14 @@ class Applying:
     def adapters(self) -> list[Adapter]:
         return list_adapters(self._p.configuration.database.address)
 
-    async def _reach(self, target: Target, protocol: str, passphrase: Passphrase | None, *, for_slave: bool) -> Reached:
+    async def _reach(
+        self, target: Target, protocol: str, passphrase: Passphrase | None, *, for_slave: bool, whose: str = ""
+    ) -> Reached:
         p = self._p
 
         async def ask() -> dict[str, Any]:
             answer, _, _ = await p.links.ask_target(
-                target, Message("check", {"protocol": protocol}), protocol=protocol, passphrase=passphrase
+                target, Message("check", {"protocol": protocol}), protocol=protocol, passphrase=passphrase, whose=whose
             )
             return answer.data
 

@@ -29,6 +29,7 @@ class State:
 
     `fresh`: an Apply of the role Slave isn't carried out yet, so a removed server may join again.
     `master_id`, `master_certificate`, `master_group`: the Master as it last proved itself.
+    `pinned`: the server that the Master must be, by a join code, until the Apply of the role Slave is carried out.
     `backup_group`: the group for whose joining this server's own configuration was kept.
     `earlier`: passphrases that are accepted as well while a change of it is under way, the newest first.
     `passphrase_id`: the change that the passphrase came with, empty where Apply set it.
@@ -68,6 +69,7 @@ class State:
         return tuple(EpochRecord.from_json(value) for value in self.epochs)
 
     adapter_name: str = ""
+    pinned: str = ""
     repair_due: bool = False
     healed: str = ""
     healed_at: str = ""

@@ -10,11 +10,12 @@ from hostward.trust.passphrase import Passphrase
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """None leaves a setting as it is."""
+    """None leaves a setting as it is. `master_id`: the server that the Master must be, where a join code named it."""
 
     role: Role
     adapter: str | None = None
     protocol: str | None = None
     passphrase: Passphrase | None = None
     master: Target | None = None
+    master_id: str = ""
     slaves: tuple[Target, ...] | None = None

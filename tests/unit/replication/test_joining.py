@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tests.unit.replication.served import HOST, Served, served
 
-from hostward.domain.errors import HostwardError
+from hostward.domain.errors import HostwardError, InvalidInput, PeerError
 from hostward.domain.join_code import JoinCode
 from hostward.domain.replication import Role
+from hostward.replication.acts.node import NodeActs
+from hostward.replication.acts.slave import SlaveActs
+from hostward.replication.wanted import Wanted
 from hostward.trust.renewals import new_pair
 
 pytestmark = pytest.mark.anyio
@@ -98,3 +103,45 @@ async def test_a_code_is_kept_where_its_server_isnt_the_master_any_more(two: tup
     master.parts.state.update(role=Role.SLAVE)
     assert "no longer the Master" in (await joined(newcomer, code)).message
     assert states(master) == ["open"]
+
+
+@pytest.mark.feature("R7")
+async def test_only_the_master_that_a_code_names_takes_the_new_server_in(
+    two: tuple[Served, Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another member, which the newcomer trusts after the exchange, has taken the Master's address and says that it is
+    the Master: at the second try, at Apply, and when the new server asks to be let in."""
+    master, newcomer = two
+    code = invite(master)
+    async with served(tmp_path, "other") as other:
+        assert (await joined(newcomer, code)).code == EXCHANGED
+        newcomer.trust(other)
+        other.trust(newcomer)
+        other.parts.state.update(role=Role.MASTER)
+        taken = replace(code, master=other.target)
+        assert "isn't the one that made the join code" in (await joined(newcomer, taken)).message
+        wanted = Wanted(Role.SLAVE, HOST, "http", master=other.target, master_id=master.identity.server_id)
+        with pytest.raises(InvalidInput) as refused:
+            await newcomer.server.service.applying.apply(wanted, "admin")
+        assert refused.value.code == "connection-certificate"
+        # The Master's database runs, as far as Apply can see.
+        with socket.create_server((HOST, 0)) as database:
+            running = {"running": True, "address": HOST, "storage_port": database.getsockname()[1]}
+            monkeypatch.setattr(master.parts.node, "summary", lambda: running)
+            await newcomer.server.joining.join(code, "admin", adapter=HOST, passphrase=None)
+        state = newcomer.parts.state.now
+        assert (state.role, state.pinned) == (Role.SLAVE, master.identity.server_id)
+        newcomer.parts.state.update(master=other.target)
+        slave = SlaveActs(newcomer.parts, NodeActs(newcomer.parts))
+        with pytest.raises(PeerError) as not_asked:
+            await slave.ask_admission()
+        assert not_asked.value.code == "certificate"
+        assert set(other.received) == {"GET /"}, "it was greeted each time, and told nothing"
+        # A hand-over since: the Master that the code names says who is the Master now.
+        newcomer.parts.state.update(master=master.target)
+        other_id = other.identity.server_id
+        master.parts.state.update(role=Role.SLAVE, master=other.target, master_id=other_id)
+        with pytest.raises(PeerError):
+            await slave.ask_admission()
+        state = newcomer.parts.state.now
+        assert (state.master, state.pinned) == (other.target, other_id)

@@ -44,7 +44,11 @@ class SlaveActs:
         asking = Asking(p.describe_self(), p.node.marker() if p.node.has_joined else None, state.fresh, p.life.attempt)
         try:
             answer, sender_id, certificate = await p.links.ask_target(
-                state.master, Message("admit", asking.to_json()), protocol=state.protocol, timeout_s=ADMIT_TIMEOUT_S
+                state.master,
+                Message("admit", asking.to_json()),
+                protocol=state.protocol,
+                whose=state.pinned if state.fresh else "",
+                timeout_s=ADMIT_TIMEOUT_S,
             )
         except PeerError as error:
             if error.code == QUEUE:
@@ -84,15 +88,16 @@ class SlaveActs:
 
     async def _ask_for_the_master(self, state: State) -> None:
         """The server that was the Master when the role Slave was applied is a Slave by now, for another was promoted:
-        its Master is asked from now on. That one's certificate must be trusted here, as every Master's."""
+        its Master is asked from now on. That one's certificate must be trusted here, as every Master's; where a join
+        code pinned the first, its word pins the other."""
         p = self._p
         assert state.master is not None
         message = Message("check", {"protocol": state.protocol})
-        answer, _, _ = await p.links.ask_target(state.master, message, protocol=state.protocol)
+        answer, _, _ = await p.links.ask_target(state.master, message, protocol=state.protocol, whose=state.pinned)
         if answer.data.get("role") == Role.SLAVE.value and answer.data.get("master") and p.state.now == state:
             master = Target(**answer.data["master"])
             log.warning("asks-another-master", was=asdict(state.master), master=asdict(master))
-            p.state.update(master=master)
+            p.state.update(master=master, pinned=str(answer.data["master_id"]) if state.pinned else "")
 
     async def _ask_vouching(self, asking: Asking, why: PeerError) -> str:
         """The Master is away: a member that it has confirmed since that member started may vouch for this server."""

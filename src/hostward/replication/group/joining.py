@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -28,7 +29,7 @@ from hostward.replication.peers.messages import Message
 from hostward.replication.wanted import Wanted
 from hostward.trust.certificates import BY_CODE, CertificateStore
 from hostward.trust.envelope import Instance, Opener, Sealer
-from hostward.trust.identity import fingerprint, parse_certificate
+from hostward.trust.identity import fingerprint, parse_certificate, server_id_of
 from hostward.trust.passphrase import Passphrase
 
 log = structlog.get_logger()
@@ -60,11 +61,12 @@ class Joining:
             Role.SLAVE, adapter=adapter, protocol=code.protocol, passphrase=passphrase, master=code.master
         )  # fmt: skip
         self._applying.check_settings(wanted)
-        if await self._trusted_both_ways(code, passphrase):
-            return await self._applying.apply(wanted, author)
-        await self._exchange(code, author)
+        known = await self._trusted_both_ways(code, passphrase)
+        if known:
+            return await self._applying.apply(replace(wanted, master_id=known), author)
+        master_id = await self._exchange(code, author)
         try:
-            return await self._applying.apply(wanted, author)
+            return await self._applying.apply(replace(wanted, master_id=master_id), author)
         except HostwardError as error:
             error.remedy = f"{error.remedy} {AGAIN}".strip()
             raise
@@ -78,21 +80,25 @@ class Joining:
                 code="role",
             )
 
-    async def _trusted_both_ways(self, code: JoinCode, passphrase: Passphrase | None) -> bool:
-        if not self._p.store.trusted(code.fingerprint):
-            return False
+    async def _trusted_both_ways(self, code: JoinCode, passphrase: Passphrase | None) -> str:
+        """The id of the Master that the code was made on, where the certificates have been exchanged; else empty."""
+        pinned = self._p.store.find(code.fingerprint)
+        if pinned is None:
+            return ""
         try:
             await self._p.links.ask_target(
                 code.master,
                 Message("check", {"protocol": code.protocol}),
                 protocol=code.protocol,
                 passphrase=passphrase,
+                whose=pinned.server_id,
             )
         except PeerError as error:  # what isn't about certificates is said by Apply's own checks
-            return error.code not in ("certificate", "certificate-there")
-        return True
+            return "" if error.code in ("certificate", "certificate-there") else pinned.server_id
+        return pinned.server_id
 
-    async def _exchange(self, code: JoinCode, author: str) -> None:
+    async def _exchange(self, code: JoinCode, author: str) -> str:
+        """Answers the Master's id."""
         p, name = self._p, self._p.describe_self().name
         _check_dates(p.identity.certificate_pem, "This server's", "here")
         hello = await self._greet(code)
@@ -112,6 +118,7 @@ class Joining:
             with contextlib.suppress(InvalidInput):  # trusted already; or another member's that can't be: it is shown
                 entry = p.store.welcome(str(certificate), str(theirs), BY_CODE)
                 log.info("certificate-trusted", author=author, name=entry.friendly_name, fingerprint=entry.fingerprint)
+        return server_id_of(hello.certificate)
 
     async def _greet(self, code: JoinCode) -> Hello:
         """The Master's hello, if it is the Master that the code was made on. Nothing else was sent until then."""

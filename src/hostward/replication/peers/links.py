@@ -83,13 +83,14 @@ class Links:
         protocol: str,
         passphrase: Passphrase | None = None,
         group: str = "",
+        whose: str = "",
         timeout_s: float = TIMEOUT_S,
     ) -> tuple[Message, str, str]:
-        """Say something to whatever server is at an address, of that group or of any; answers its answer, its server
-        id and its certificate. Raises PeerError."""
+        """Say something to whatever server is at an address, or to that with the id `whose` alone, of that group or of
+        any; answers its answer, its server id and its certificate. Raises PeerError."""
         sealer, opener = self._other_passphrase(passphrase) if passphrase else (self._sealer, self._opener)
         url = _url(target, protocol)
-        answer, certificate = await self._converse(url, "", message, timeout_s, sealer, opener, group)
+        answer, certificate = await self._converse(url, whose, message, timeout_s, sealer, opener, group)
         return _checked(answer), server_id_of(certificate), certificate
 
     async def greet_stranger(self, target: Target, protocol: str) -> Hello:
