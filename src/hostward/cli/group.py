@@ -23,9 +23,10 @@ def invite(
     """On the Master: print a join code, for one new Slave."""
     answer = call.api.post("group/invite", {"minutes": minutes})
     words = (
-        f"Valid once, for the role {answer['role'].capitalize()}, until {answer['expires_at']}. On the new server:",
+        f"Valid once, for the role {answer['role'].capitalize()}, until {answer['expires_at']}.",
+        "On the new server run `hostward group join`; it asks for the code:",
         "",
-        f"hostward group join {answer['code']}",
+        str(answer["code"]),
     )
     call.show(answer, *words)
 
@@ -53,7 +54,12 @@ def revoke(call: Call, invite_id: Annotated[str, typer.Argument(metavar="ID", he
 def join(
     call: Call,
     code: Annotated[
-        list[str] | None, typer.Argument(metavar="CODE", help="From `group invite`; blanks and hyphens don't matter.")
+        list[str] | None,
+        typer.Argument(
+            metavar="CODE",
+            help="From `group invite`; blanks and hyphens don't matter. It is asked for where it isn't given: as an "
+            "argument, others on this machine can see it, and the shell's history keeps it.",
+        ),
     ] = None,
     code_file: Annotated[
         Path | None, typer.Option("--code-file", metavar="FILE", help="Holds the code; - is standard input.")
