@@ -1,7 +1,7 @@
 """Watching over this server's own content: a row altered outside Hostward is found and healed from the group.
 
 The digest is computed again from the rows: at once when another process wrote the file (SQLite's data_version), and
-every VERIFY_EVERY_S in any case.
+every VERIFY_EVERY_S in any case. On every server the changes beyond the newest KEEP_CHANGES are forgotten then.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from hostward.registry.group import GroupRegistry
 LOOK_EVERY_S = 1.0
 VERIFY_EVERY_S = 30.0
 RETRY_S = 5.0
+KEEP_CHANGES = 50_000
 
 log = structlog.get_logger()
 
@@ -44,9 +45,16 @@ class ContentWatch:
         due = loop.time()
         while True:
             if self._group.altered_outside() or loop.time() >= due:
+                await self._forget_old_changes()
                 await self._verify()
                 due = loop.time() + (VERIFY_EVERY_S if self.ok else RETRY_S)
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _forget_old_changes(self) -> None:
+        try:
+            await self._group.prune(max(0, self._group.position.revision - KEEP_CHANGES))
+        except HostwardError as error:
+            log.warning("changes-not-forgotten", reason=error.message)
 
     async def _verify(self) -> None:
         was_ok = self.ok

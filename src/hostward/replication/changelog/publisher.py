@@ -23,7 +23,6 @@ MAX_ROW_CHANGES = 256
 MAX_ROW_BYTES = 256 << 10
 SNAPSHOT_EVERY_CHANGES = 5_000
 SNAPSHOT_EVERY_BYTES = 16 << 20
-KEEP_CHANGES = 50_000
 RETRY_S = 1.0
 LINGER_S = 0.02
 
@@ -119,7 +118,6 @@ class Publisher:
         self._snapshot_revision = revision
         self._bytes_since_snapshot = 0
         self._keep()
-        await self._group.prune(max(0, revision - KEEP_CHANGES))
 
     def _keep(self) -> None:
         self._server.put(
