@@ -306,10 +306,17 @@ class Promotion:
             return
         master = p.state.now.master
         where = f" {master.host}:{master.port}" if master else ""
+        if p.requests.find(name) is not None:
+            fate = f"The change isn't part of the configuration; it was set aside as the change request {name}."
+            remedy = "Implement the request on the new Master, or make the change there."
+        elif here is not None:
+            fate, remedy = "The change isn't part of the configuration.", "Make it on the new Master."
+        else:  # the new Master's configuration was loaded as a whole, without the changes that led to it
+            fate = "Whether the change is part of the configuration isn't known here."
+            remedy = "Look whether it is there; where it isn't, make it on the new Master."
         raise Conflict(
-            f"Another server{where} is the Master now. The change isn't part of the configuration; it was set aside as"
-            f" the change request {name}.",
-            remedy="Implement the request on the new Master, or make the change there.",
+            f"Another server{where} is the Master now. {fate}",
+            remedy=remedy,
             code="superseded",
         )
 
