@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,7 +143,7 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
 @pytest.mark.parametrize("wrong", ["previous", "digest", "previous in the middle"])
 async def test_a_difference_that_the_master_has_not_signed_means_nothing(two: Two, wrong: str) -> None:
     before = two.slave.position
-    bytes_of = {wrong: b"x" * 32} if wrong != "previous in the middle" else {}
+    bytes_of: dict[str, Any] = {wrong: b"x" * 32} if wrong != "previous in the middle" else {}
     # Of a run the last one's signature is looked at; so something follows.
     await two.log(two.forged("evil", **bytes_of), two.forged("evil", ahead=2, previous=b"p" * 32))
     await two.follower.read_widely()
@@ -154,7 +155,8 @@ async def test_a_difference_that_the_master_has_not_signed_means_nothing(two: Tw
 @pytest.mark.parametrize("differs", ["previous", "digest"])
 async def test_a_difference_that_the_master_has_signed_is_mended(two: Two, differs: str) -> None:
     await two.write("three")
-    await two.log(two.forged("master", **{differs: b"x" * 32}))
+    bytes_of: dict[str, Any] = {differs: b"x" * 32}
+    await two.log(two.forged("master", **bytes_of))
     await two.follower.read_widely()
     assert (two.others.snapshots > 0, two.slave.position) == (True, two.master.position)
 
