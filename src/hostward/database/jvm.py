@@ -41,7 +41,6 @@ _FASTER = (
     "-Dcassandra.superuser_setup_delay_ms=0",
     "-Dcassandra.shutdown_announce_in_ms=200",
     "-Dcassandra.memtable_row_overhead_computation_step=1000",
-    "-Dcassandra.reset_bootstrap_progress=true",
     # Timeouts are of seconds: a clock read every 2 ms would be half of what an idle node takes of the processor.
     "-Dcassandra.approximate_time_precision_ms=20",
     # The Master alone changes the factor, and nothing lives only in the database: a node that has just been removed, or

@@ -42,10 +42,11 @@ CONSOLE_MAX_BYTES = 1 << 20
 
 _READY = "Starting listening for CQL clients on"
 _JOIN_FAILED = re.compile("Some data streaming failed|Error during bootstrap|Could not perform bootstrap")
+_RECEIVING = "Starting to bootstrap"
 _PHASES = (
     ("Starting listening for CQL clients on", "answering"),
     ("Bootstrap completed", "finishing to join"),
-    ("Starting to bootstrap", "receiving its data from the other nodes"),
+    (_RECEIVING, "receiving its data from the other nodes"),
     ("JOINING: ", "joining the ring"),
     ("Starting up server gossip", "meeting the other nodes"),
     ("Initializing ", "reading its files"),
@@ -111,6 +112,11 @@ class NodeProcess:
     def join_failed(self) -> bool:
         """Whether a joining node has given up: its process stays, and would wait for somebody to resume it."""
         return self._log is not None and bool(_JOIN_FAILED.search(self._log.read()))
+
+    @property
+    def receives(self) -> bool:
+        """Whether it has begun to receive its data from the other nodes, of which it logs nothing until it is done."""
+        return self._log is not None and _RECEIVING in self._log.read()
 
     @property
     def phase(self) -> str:

@@ -36,7 +36,7 @@ RING_DELAYS_MS = (2_000, 4_000, 8_000, 16_000, 30_000)
 """At the first start, and after each that failed: on a slow link or a busy machine 2 s are too short to meet others."""
 
 RING_FRESH_S = 0.8
-STALLED_S = 180.0
+STALLED_S, RECEIVING_S = 90.0, 180.0
 """A start that says nothing for so long will not end by itself."""
 
 REPAIR_TIMEOUT_S = 300.0
@@ -318,8 +318,8 @@ class Node:
             await self._give_up("The database node could not get all of its data from the other nodes.", "join-failed")
         elif node.log_bytes != self._log_bytes:
             self._log_bytes, self._heard_at = node.log_bytes, now
-        elif now - self._heard_at > STALLED_S:
-            words = f"The database node has got no further for {STALLED_S:.0f} s: it is {node.phase}."
+        elif now - self._heard_at > (allowed_s := RECEIVING_S if node.receives else STALLED_S):
+            words = f"The database node has got no further for {allowed_s:.0f} s: it is {node.phase}."
             await self._give_up(words, "start-timeout")
 
     async def _give_up(self, words: str, code: str) -> None:
