@@ -143,6 +143,23 @@ def test_a_removed_server_that_cant_be_reached_while_its_node_runs_is_cut_off(gr
 
 
 @pytest.mark.feature("R13")
+@pytest.mark.feature("R18")
+def test_a_slave_that_was_away_forgets_a_node_that_the_group_has_removed_and_forgotten(group: Group) -> None:
+    master, (away, leaving) = group.master, group.slaves
+    away.kill()
+    leaving.kill()
+    remove(group, leaving, within_s=CUT_OFF_WITHIN_S)
+    eventually(lambda: len(master.api.nodes()) == 2 and master.wait_up(), within_s=60)
+    # What its node tells of a removal, it tells only until it is started again.
+    node = master.signal_jvm(signal.SIGKILL)
+    eventually(lambda: master.jvm_pid not in (None, node) and master.wait_up(), within_s=60)
+    away.start()
+    eventually(is_up_without(group, leaving), within_s=120)
+    leaving.start()
+    add_again(group)
+
+
+@pytest.mark.feature("R13")
 def test_a_wiped_server_at_the_same_address_replaces_the_old_one_by_one_action(group: Group) -> None:
     master, wiped, other = group.master, group.slaves[1], group.slaves[0]
     old = host_id_of(group, wiped)

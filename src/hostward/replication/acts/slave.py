@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import asdict
 from datetime import datetime
 
@@ -15,14 +16,17 @@ from hostward.registry.backups import BEFORE_JOINING, keep_backup
 from hostward.replication.acts.node import NodeActs
 from hostward.replication.changelog.follower import Following
 from hostward.replication.goals import Marker, Process
+from hostward.replication.group.members import JOINED
 from hostward.replication.group.membership import Admitted, Asking
 from hostward.replication.group.turns import QUEUE
 from hostward.replication.parts import WAYS_ON, Parts
 from hostward.replication.peers.messages import Message, understood
+from hostward.replication.ring.fence import strangers
 from hostward.replication.state import State
 
 ADMIT_TIMEOUT_S = 30.0
 REMOVED_ASKS_EVERY_S = 3.0
+GONE_PATIENCE_S = 20.0
 
 log = structlog.get_logger()
 
@@ -32,6 +36,7 @@ class SlaveActs:
 
     def __init__(self, parts: Parts, node: NodeActs) -> None:
         self._p, self._node = parts, node
+        self._gone: dict[str, float] = {}
 
     async def ask_admission(self) -> str:
         p, state = self._p, self._p.state.now
@@ -143,6 +148,19 @@ class SlaveActs:
         return p.follower.reason or f"Following the change log: {max(0, behind)} changes to go."
 
     async def wait_owning(self) -> str:
+        """The Master raises the replication factor; or this server's node remembers one that the group has removed
+        while this server was away, and that nobody else knows of any more: it is removed here too."""
+        p, now = self._p, time.monotonic()
+        everyone = p.everyone()
+        ring = await p.node.ring() or []
+        joining = [m.address for m in everyone if m.state != JOINED]
+        gone = [n for n in strangers(ring, everyone, joining) if not (n.up or n.joining or n.leaving)]
+        self._gone = {n.host_id: self._gone.get(n.host_id, now) for n in gone}
+        for node in gone:
+            if now - self._gone[node.host_id] < GONE_PATIENCE_S:
+                return f"The node at {node.address} isn't in the group any more; the ring is about to forget it."
+            await p.node.remove(node.host_id)
+            self._node.say(f"The node at {node.address}, which the group had removed, was forgotten here too.")
         return "This server's database owns less than 100 % of the data; the Master raises the replication factor."
 
     async def confirm(self) -> str:
