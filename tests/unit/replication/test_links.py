@@ -12,6 +12,7 @@ from tests.unit.replication.served import Served, served
 
 from hostward.domain.errors import PeerError
 from hostward.domain.replication import Role
+from hostward.replication.peers import envelopes
 from hostward.replication.peers.messages import Message
 
 pytestmark = pytest.mark.anyio
@@ -50,6 +51,17 @@ async def test_nothing_is_told_to_another_server_at_a_members_address(three: tup
     with pytest.raises(PeerError) as answered:
         await master.parts.links.ask(member.member, Message("status"))
     assert answered.value.code == "group", "the member itself has answered: it belongs to no group of the Master's"
+
+
+async def test_an_answer_that_is_too_large_says_so(
+    three: tuple[Served, Served, Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    master, member, _ = three
+    monkeypatch.setattr(envelopes, "MAX_BODY_BYTES", 10)
+    with pytest.raises(PeerError) as refused:
+        await master.parts.links.ask(member.member, Message("status"))
+    assert refused.value.code == "too-large"
+    assert refused.value.remedy
 
 
 async def test_a_removal_that_was_meant_for_another_removes_nobody(three: tuple[Served, Served, Served]) -> None:

@@ -84,6 +84,16 @@ class Receiver:
             log.warning("envelope-refused", code=error.code, reason=error.message)
             raise
         body = answer.to_bytes()
+        if len(body) > MAX_BODY_BYTES:
+            log.error("answer-too-large", sender=request.claims.sender, size_bytes=len(body))
+            answer = error_message(
+                PeerError(
+                    f"The answer would be {len(body) >> 20} MiB; at most {MAX_BODY_BYTES >> 20} MiB can be sent.",
+                    remedy="Withdraw large change requests where they were made: those that wait are a part of it.",
+                    code="too-large",
+                )
+            )
+            body = answer.to_bytes()
         group = request.claims.group if answer.act != "error" else ""
         if len(body) > IN_THREAD_BYTES:
             return await asyncio.to_thread(self._sealer.reply, request, body, group=group)
