@@ -85,7 +85,8 @@ async def create_backup(services: Services, actor: Actor) -> Backup:
 
 
 async def restore_backup(services: Services, actor: Actor, name: str, *, confirm: bool) -> Restored:
-    """Bring the configuration back to the backup's, as one change, after keeping what is there now.
+    """Bring the configuration back to the backup's, as one change, after keeping what is there now. What was altered
+    outside Hostward is brought back too, of every kind, where the backup holds what was committed.
 
     Raises NotFound, RegistryError where the backup is damaged, ConfirmationRequired with the consequences, Conflict on
     a Slave."""
@@ -99,6 +100,10 @@ async def restore_backup(services: Services, actor: Actor, name: str, *, confirm
             consequences=await asyncio.to_thread(_consequences, services, content),
         )
     kept = await _make(services, BEFORE_RESTORING)
+    # What was altered outside Hostward still counts as what was committed: no change would touch it.
+    mended = await services.group.mend(content)
+    if mended:
+        log.warning("content-mended", author=actor.user, name=name, elements=mended)
 
     def decide(reader: Reader) -> Sequence[Operation]:
         return operations_to_become(reader, content, RESTORED_KINDS)

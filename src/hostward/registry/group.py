@@ -36,7 +36,7 @@ from hostward.registry.content import LastChange, SnapshotContent, copy_whole, e
 from hostward.registry.reading import Element, Reader
 from hostward.registry.schema import GROUP_TABLES, LATER_GROUP_TABLES, explain, open_reader, open_writer
 from hostward.registry.sessions import differing_rows
-from hostward.registry.writing import Head, check_canonical, put_content, write_operations
+from hostward.registry.writing import Head, check_canonical, mend_rows, put_content, write_operations
 
 __all__ = ["Committed", "ContentCheck", "Element", "GroupRegistry", "Reader", "SnapshotContent"]
 
@@ -224,6 +224,12 @@ class GroupRegistry:
             return content.position
 
         return await self._submit(run)
+
+    async def mend(self, content: SnapshotContent) -> int:
+        """Bring back from a backup's content what was altered outside Hostward, where it holds what was committed; how
+        many elements. Position and history stay. Raises RegistryError "snapshot-damaged"."""
+        elements = await asyncio.to_thread(elements_in, content)
+        return await self._submit(lambda: mend_rows(self._db, elements))
 
     async def rebase(self, *, group_id: str, epoch: Epoch) -> Position:
         """Keep the content, as the beginning of a history of this server's own."""

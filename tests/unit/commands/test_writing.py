@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.unit.commands.servers import ACTOR, StandaloneReplication, done, open
 from hostward.commands import backups, inventory, sessions
 from hostward.commands.services import Services
 from hostward.commands.writing import Once
+from hostward.domain.changes import Put, canonical
 from hostward.domain.errors import Conflict, NotFound, PreconditionFailed
 from hostward.domain.inventory import Format
 from hostward.registry.backups import BEFORE_FOLLOWING, BEFORE_JOINING, MADE_BY_HAND, MAX_KEPT, keep_backup
@@ -200,6 +202,27 @@ async def test_the_oldest_backups_of_a_kind_give_way_and_others_stay(services: S
     reasons = {b.name: b.reason for b in backups.list_backups(services)}
     assert reasons[others[0].name] == "put there by hand" != reasons[made.name]
     assert made.stat().st_mode & 0o077 == 0
+
+
+async def test_restoring_brings_back_what_was_altered_outside_hostward(services: Services) -> None:
+    for name in ("one", "two"):
+        await sessions.create_session(services, ACTOR, {"name": name, **FIELDS})
+    await services.group.commit("admin", lambda _: [Put("note", "1", canonical({"v": 1}))])
+    made = await backups.create_backup(services, ACTOR)
+    await sessions.create_session(services, ACTOR, {"name": "three", **FIELDS})
+    for alter in (
+        "UPDATE element SET body = replace(body, 'example.com', 'example.net')",
+        "UPDATE element SET body = CAST('nothing that can be read' AS BLOB) WHERE kind = 'note'",
+        "UPDATE session_row SET host = 'example.net'",
+    ):
+        db = sqlite3.connect(services.data_dir / "group.db")
+        db.execute(alter)
+        db.commit()
+        db.close()
+        assert not services.group.verify().ok
+        await backups.restore_backup(services, ACTOR, made.name, confirm=True)
+        assert services.group.verify().ok
+    assert sorted(s.json()["name"] for s in await _all(services)) == ["one", "two"]
 
 
 async def _all(services: Services) -> list[Any]:

@@ -80,6 +80,8 @@ class ContentWatch:
             await self._heal()
         except HostwardError as error:
             self.reason = f"The registry was altered outside Hostward and couldn't be healed yet: {error.message}"
+            if error.remedy:
+                self.reason += f" {error.remedy}"
             return
         self.ok = (await asyncio.to_thread(self._group.verify)).ok
         if self.ok:

@@ -254,7 +254,11 @@ class Follower:
             if content.group_id == following.group_id and content.position == mine == self._group.position:
                 await self._group.replace(content, only_at=mine)
                 return
-        raise PeerError("No Slave answers with the content of this revision.", code="timeout")
+        raise PeerError(
+            "No Slave answers with the content of this revision.",
+            remedy="Where there is no other server, restore a backup: hostward backup restore.",
+            code="timeout",
+        )
 
     def _certificate_of(self, server_id: str) -> str:
         if self.following is not None and server_id == self.following.master:
