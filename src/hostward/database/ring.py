@@ -152,6 +152,10 @@ class Ring:
         """Finish a removal that waits for a node which doesn't answer."""
         await self._operation(_STORAGE, "forceRemoveCompletion()")
 
+    async def assassinate(self, address: str) -> None:
+        """Have the ring forget a dead node, by its address, without moving data."""
+        await self._operation(_GOSSIPER, "assassinateEndpoint(java.lang.String)", address, timeout_s=60.0)
+
     async def reload_certificates(self) -> None:
         """Take the truststore written by `yaml.write_trust` at once, for new connections."""
         await self._operation(_MESSAGING, "reloadSslCertificates()")

@@ -159,7 +159,7 @@ class SlaveActs:
         for node in gone:
             if now - self._gone[node.host_id] < GONE_PATIENCE_S:
                 return f"The node at {node.address} isn't in the group any more; the ring is about to forget it."
-            await p.node.remove(node.host_id)
+            await p.node.forget(node.address)
             self._node.say(f"The node at {node.address}, which the group had removed, was forgotten here too.")
         return "This server's database owns less than 100 % of the data; the Master raises the replication factor."
 

@@ -374,6 +374,13 @@ class Node:
                 raise
             await self.force_removals()
 
+    async def forget(self, address: str) -> None:
+        """Have the ring forget a dead node that only this one still knows: a removal would wait for the others, which
+        can't confirm it. Raises DatabaseError."""
+        assert self._ring is not None
+        self._picture_at = 0.0
+        await self._ring.assassinate(address)
+
     async def force_removals(self) -> None:
         """End every removal that is under way, without the nodes that don't answer. Raises DatabaseError."""
         assert self._ring is not None
