@@ -10,6 +10,7 @@ from datetime import datetime
 
 import structlog
 
+from hostward.commands.replication import confirm
 from hostward.commands.services import Actor, Services
 from hostward.domain.errors import Conflict, InvalidInput, NotFound, TrustError
 from hostward.domain.replication import Target
@@ -22,6 +23,12 @@ from hostward.trust.issued import forget_request, make_request, read_issued
 from hostward.trust.tls import fetch_certificate
 
 FETCH_TIMEOUT_S = 5.0
+_RENEWING = "Renewing this server's certificate"
+_RENEWAL = (
+    "The group's servers take the new certificate over by themselves, also those that are away now.",
+    "Others must import it again: Security Proxies, servers that aren't members yet, and command lines "
+    "that pinned the old one at login.",
+)
 
 log = structlog.get_logger()
 
@@ -105,8 +112,10 @@ def _bare(mark: str) -> str:
     return "".join(c for c in mark.upper() if c in "0123456789ABCDEF")
 
 
-async def renew_certificate(services: Services, actor: Actor) -> None:
-    """A new key and a self-signed certificate. Raises Conflict, TrustError: then the old one stays."""
+async def renew_certificate(services: Services, actor: Actor, *, confirmed: bool) -> None:
+    """A new key and a self-signed certificate. Raises ConfirmationRequired, Conflict, TrustError: then the old one
+    stays."""
+    confirm(confirmed, _RENEWING, _RENEWAL)
     await services.rotation.renew(actor.user)
 
 
@@ -128,9 +137,10 @@ async def request_certificate(services: Services, actor: Actor) -> str:
     return request
 
 
-async def install_certificate(services: Services, actor: Actor, pem: str) -> None:
-    """Put a certificate that an authority has issued in force, with its chain. Raises InvalidInput, Conflict,
-    TrustError: then the old one stays."""
+async def install_certificate(services: Services, actor: Actor, pem: str, *, confirmed: bool) -> None:
+    """Put a certificate that an authority has issued in force, with its chain. Raises ConfirmationRequired,
+    InvalidInput, Conflict, TrustError: then the old one stays."""
+    confirm(confirmed, _RENEWING, _RENEWAL)
     key, certificate, chain = await asyncio.to_thread(
         read_issued, services.data_dir, services.identity, pem, services.clock()
     )

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from hostward.commands import certificates
 from hostward.commands.certificates import FoundCertificate
 from hostward.commands.services import Services
-from hostward.domain.errors import ConfirmationRequired
 from hostward.http.api import shapes
 from hostward.http.api.logins import moment
 from hostward.http.api.shapes import answers
@@ -114,8 +113,7 @@ async def read_own(who: Who, services: With) -> Response:
 async def renew(who: Who, services: With, given: ConfirmIn | None = None) -> Response:
     """A new key, and a self-signed certificate for it. The group's servers take it over by themselves, those that are
     away when they are back. Without `confirm`, nothing changes: 409 with the consequences."""
-    _confirm(given is not None and given.confirm)
-    await certificates.renew_certificate(services, who)
+    await certificates.renew_certificate(services, who, confirmed=given is not None and given.confirm)
     return Json(_own(services))
 
 
@@ -136,22 +134,8 @@ async def request(who: Who, services: With) -> Response:
 )
 async def install(given: InstallIn, who: Who, services: With) -> Response:
     """A renewal, as above. What isn't this server's certificate is refused, and the old one stays."""
-    _confirm(given.confirm)
-    await certificates.install_certificate(services, who, given.pem)
+    await certificates.install_certificate(services, who, given.pem, confirmed=given.confirm)
     return Json(_own(services))
-
-
-def _confirm(confirmed: bool) -> None:
-    if not confirmed:
-        raise ConfirmationRequired(
-            "Renewing this server's certificate: are you sure?",
-            remedy="Look at the consequences, then send the request again with “confirm”: true.",
-            consequences=[
-                "The group's servers take the new certificate over by themselves, also those that are away now.",
-                "Others must import it again: Security Proxies, servers that aren't members yet, and command lines "
-                "that pinned the old one at login.",
-            ],
-        )
 
 
 def _own(services: Services) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from hostward.domain.errors import ConfirmationRequired
+from hostward.commands import replication
 from hostward.domain.findings import Severity
 from hostward.http.api import shapes
 from hostward.http.api.replication import ConfirmIn
@@ -33,15 +33,5 @@ async def examine(who: Who, services: With) -> Response:
 )
 async def rebuild_database(who: Who, services: With, given: ConfirmIn | None = None) -> Response:
     """Without `confirm`, nothing changes: 409 with what Yes would do."""
-    if not (given and given.confirm):
-        raise ConfirmationRequired(
-            "Making the database node anew: are you sure?",
-            remedy="Look at the consequences, then send the request again with “confirm”: true.",
-            consequences=[
-                "The files of this server's database node are removed; on a Slave the node joins the ring again.",
-                "On a Master the whole ring is made anew from its registry, and the Slaves join it one by one.",
-                "Nothing is lost: everything in the database is a copy of the servers' registries.",
-            ],
-        )
-    job_id = services.replication.rebuild_database(who.user)
-    return Json({"job": services.replication.job(job_id)}, 202)
+    confirmed = given is not None and given.confirm
+    return Json({"job": await replication.rebuild_database(services, who, confirmed=confirmed)}, 202)

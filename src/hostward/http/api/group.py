@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, SecretStr
 from starlette.responses import Response
 
-from hostward.domain.errors import ConfirmationRequired
+from hostward.commands import replication
 from hostward.domain.join_code import MAX_CHARACTERS, JoinCode
 from hostward.http.api import shapes
 from hostward.http.api.logins import moment
@@ -70,14 +70,10 @@ async def join(given: JoinIn, who: Who, services: With) -> Response:
     changes and nothing is sent: 409 with what Yes would do. It can be sent again after a failure at any point."""
     code = JoinCode.parse(given.code.get_secret_value())
     passphrase = Passphrase(given.passphrase.get_secret_value()) if given.passphrase is not None else None
-    if not given.confirm:
-        raise ConfirmationRequired(
-            "Joining a group: are you sure?",
-            remedy="Look at the consequences, then send the request again with “confirm”: true.",
-            consequences=services.joining.consequences(code),
-        )
-    job_id = await services.joining.join(code, who.user, adapter=given.adapter, passphrase=passphrase)
-    return Json({"job": services.replication.job(job_id)}, 202)
+    job = await replication.join(
+        services, who, code, adapter=given.adapter, passphrase=passphrase, confirmed=given.confirm
+    )
+    return Json({"job": job}, 202)
 
 
 def _shown(invite: dict[str, Any]) -> dict[str, Any]:

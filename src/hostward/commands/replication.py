@@ -1,0 +1,98 @@
+"""Replication: Apply and the acts that ask for the "Settings update" confirmation (guide, 5.13.5 to 5.13.7).
+
+Each act that is given `confirmed=False` changes nothing, and raises ConfirmationRequired with what Yes would do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from hostward.commands.services import Actor, Services
+from hostward.domain.errors import ConfirmationRequired
+from hostward.domain.join_code import JoinCode
+from hostward.replication.wanted import Wanted
+from hostward.trust.passphrase import Passphrase
+
+_REMEDY: Final = "Look at the consequences, then send the request again with “confirm”: true."
+_REMOVAL: Final = (
+    "It no longer receives changes; it keeps its data, stops its database, and says that it was removed.",
+    "It comes back only after it has been added to the Slave table again. Where it is joining for the first"
+    " time, that is ended; it stays in the Slave table, and tries anew when it is restarted.",
+    "Its database's data is taken over by the other servers.",
+    "It still knows the configuration and the passphrase. If it may be in the wrong hands, change"
+    " the passphrase (hostward replication change-passphrase), delete its certificate from the Trusted"
+    " Certificates where it was imported by hand, and change what the configuration names as secret.",
+)
+_REBUILDING: Final = (
+    "The files of this server's database node are removed; on a Slave the node joins the ring again.",
+    "On a Master the whole ring is made anew from its registry, and the Slaves join it one by one.",
+    "Nothing is lost: everything in the database is a copy of the servers' registries.",
+)
+
+
+def confirm(confirmed: bool, question: str, consequences: Sequence[str]) -> None:
+    """Raises ConfirmationRequired unless it is confirmed."""
+    if not confirmed:
+        raise ConfirmationRequired(f"{question}: are you sure?", remedy=_REMEDY, consequences=consequences)
+
+
+async def apply(services: Services, actor: Actor, wanted: Wanted, *, confirmed: bool) -> dict[str, Any]:
+    """Store the wanted role and settings; the job that brings them about. Raises InvalidInput, Conflict."""
+    if not confirmed:
+        confirm(False, "Settings update", await asyncio.to_thread(services.replication.consequences, wanted))
+    return services.replication.job(await services.replication.apply(wanted, actor.user))
+
+
+async def change_passphrase(
+    services: Services, actor: Actor, new: Passphrase, *, confirmed: bool
+) -> dict[str, Any] | None:
+    """Of the running group; who hasn't confirmed it yet, or None. Raises Conflict, Unavailable."""
+    if not confirmed:
+        consequences = await asyncio.to_thread(services.replication.passphrase_consequences)
+        confirm(False, "Changing the passphrase of the group", consequences)
+    return await services.replication.change_passphrase(new, actor.user)
+
+
+async def remove_node(services: Services, actor: Actor, host_id: str, *, confirmed: bool) -> dict[str, Any]:
+    """Details > Remove; the job. Raises NotFound, Conflict."""
+    confirm(confirmed, "Removing a server from the group", _REMOVAL)
+    return services.replication.job(await services.replication.remove_node(host_id, actor.user))
+
+
+async def switch_over(services: Services, actor: Actor, to: str, *, confirmed: bool) -> dict[str, Any]:
+    """Hand over to that Slave; the job. Raises NotFound, Conflict, Unavailable."""
+    return services.replication.job(await services.replication.switch_over(to, actor.user, confirmed=confirmed))
+
+
+async def promote(services: Services, actor: Actor, *, insist: bool, confirmed: bool) -> dict[str, Any]:
+    """Make this Slave the Master, the Master being dead; the job. Raises Conflict."""
+    return services.replication.job(await services.replication.promote(actor.user, insist=insist, confirmed=confirmed))
+
+
+async def follow(services: Services, actor: Actor, server: str, *, confirmed: bool) -> dict[str, Any]:
+    """Follow the server that says it is the Master now; the job. Raises NotFound, Conflict."""
+    return services.replication.job(await services.replication.follow(server, actor.user, confirmed=confirmed))
+
+
+async def rebuild_database(services: Services, actor: Actor, *, confirmed: bool) -> dict[str, Any]:
+    """Make this server's database node anew; the job. Raises Conflict."""
+    confirm(confirmed, "Making the database node anew", _REBUILDING)
+    return services.replication.job(services.replication.rebuild_database(actor.user))
+
+
+async def join(
+    services: Services,
+    actor: Actor,
+    code: JoinCode,
+    *,
+    adapter: str | None,
+    passphrase: Passphrase | None,
+    confirmed: bool,
+) -> dict[str, Any]:
+    """Become a Slave by a join code; the job. Raises PeerError, InvalidInput, Conflict."""
+    if not confirmed:
+        confirm(False, "Joining a group", services.joining.consequences(code))
+    job_id = await services.joining.join(code, actor.user, adapter=adapter, passphrase=passphrase)
+    return services.replication.job(job_id)
