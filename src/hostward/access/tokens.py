@@ -1,7 +1,7 @@
 """Bearer tokens: what a program or a browser shows instead of a password. 256 random bits, kept as their SHA-256 alone.
 
-A login's token lasts 12 hours from its last use; one made for a program as many days as it was given. Both are local
-to this server, as the administrators' accounts are.
+A login's token lasts 12 hours from its last use, one of the console half an hour; one made for a program as many days
+as it was given. All are local to this server, as the administrators' accounts are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from hostward.domain.errors import Conflict, NotFound, RegistryError, Unauthenti
 from hostward.registry.server import ServerRegistry
 
 KEY: Final = "tokens"
-LOGIN_LASTS: Final = timedelta(hours=12)
 MAX_DAYS: Final = 3650
 MAX_LOGINS: Final = 100
 MAX_PROGRAMS: Final = 200
@@ -27,7 +26,9 @@ PREFIX: Final = "hw_"
 """So that a token that leaks into text is recognised as one by scanners."""
 
 _USE_KEPT_EVERY = timedelta(minutes=10)
-LOGIN, PROGRAM = "login", "program"
+LOGIN, CONSOLE, PROGRAM = "login", "console", "program"
+LASTS: Final = {LOGIN: timedelta(hours=12), CONSOLE: timedelta(minutes=30)}
+"""From the last use. The console's is shorter: a browser is left open on a desk."""
 
 log = structlog.get_logger()
 
@@ -54,14 +55,14 @@ class Tokens:
         self._by_hash: dict[str, Token] = {h: _from_json(t) for h, t in (server.get(KEY) or {}).items()}
         self._kept_use = {h: t.last_used for h, t in self._by_hash.items()}
 
-    def log_in(self, user: str) -> tuple[str, Token]:
+    def log_in(self, user: str, kind: str = LOGIN) -> tuple[str, Token]:
         """A new login's token. The user's login unused for longest gives way where there are too many."""
         logins = sorted(
-            ((h, t) for h, t in self._by_hash.items() if t.kind == LOGIN and t.user == user),
+            ((h, t) for h, t in self._by_hash.items() if t.kind in LASTS and t.user == user),
             key=lambda item: item[1].last_used or item[1].created,
         )
         surplus = [h for h, _ in logins[: max(0, len(logins) - MAX_LOGINS + 1)]]
-        return self._issue(LOGIN, user, "", LOGIN_LASTS, without=surplus)
+        return self._issue(kind, user, "", LASTS[kind], without=surplus)
 
     def create(self, user: str, name: str, days: int) -> tuple[str, Token]:
         """A token for a program. Raises Conflict where the name is taken or there are too many."""
@@ -80,20 +81,23 @@ class Tokens:
             )
         return self._issue(PROGRAM, user, name, timedelta(days=min(days, MAX_DAYS)))
 
-    def authenticate(self, secret: str) -> Token:
-        """Whose token this is; it counts as used now. Raises Unauthenticated."""
+    def authenticate(self, secret: str, *, used: bool = True) -> Token:
+        """Whose token this is. It counts as used now, unless no person stands behind the request (`used`). Raises
+        Unauthenticated."""
         hashed = _hash(secret)
         token = self._by_hash.get(hashed)
         now = self._clock()
         if token is None or token.expires <= now:
             raise Unauthenticated("The token isn't valid, or no longer.", remedy="Log in again.", code="token-invalid")
-        expires = now + LOGIN_LASTS if token.kind == LOGIN else token.expires
-        used = replace(token, last_used=now, expires=expires)
-        self._by_hash[hashed] = used
+        if not used:
+            return token
+        expires = now + LASTS[token.kind] if token.kind in LASTS else token.expires
+        token = replace(token, last_used=now, expires=expires)
+        self._by_hash[hashed] = token
         kept = self._kept_use.get(hashed)
         if kept is None or now - kept > _USE_KEPT_EVERY:
             self._save(self._by_hash, must=False)
-        return used
+        return token
 
     def list(self) -> list[Token]:
         """The valid ones, newest first."""
@@ -107,9 +111,9 @@ class Tokens:
                 return token
         raise NotFound("There is no such token.", remedy="`GET tokens` lists those that there are.")
 
-    def revoke_logins(self, user: str, *, but: str) -> int:
+    def revoke_logins(self, user: str, *, but: str = "") -> int:
         """End all of a user's logins except the token with that id. How many there were."""
-        ended = {h for h, t in self._by_hash.items() if t.kind == LOGIN and t.user == user and t.id != but}
+        ended = {h for h, t in self._by_hash.items() if t.kind in LASTS and t.user == user and t.id != but}
         self._save({h: t for h, t in self._by_hash.items() if h not in ended})
         return len(ended)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from hostward.access.tokens import Token
+from hostward.access.tokens import LOGIN, Token
 from hostward.commands.services import Actor, Services
 from hostward.domain.errors import Unauthenticated
 
@@ -25,8 +25,9 @@ class Issued:
         return f"Issued({self.token.id}, ***)"
 
 
-async def log_in(services: Services, user: str, password: str, address: str) -> Issued:
-    """Raises Unauthenticated or TooManyAttempts, which don't say whether there is such a user."""
+async def log_in(services: Services, user: str, password: str, address: str, kind: str = LOGIN) -> Issued:
+    """`kind` says how long it lasts (access.tokens). Raises Unauthenticated or TooManyAttempts, which don't say whether
+    there is such a user."""
     try:
         name = await services.administrators.log_in(user, password, address)
     except Unauthenticated as error:
@@ -34,14 +35,15 @@ async def log_in(services: Services, user: str, password: str, address: str) -> 
         known = user if services.administrators.exists(user) else "(unknown)"
         log.warning("login-refused", user=known, address=address, code=error.code)
         raise
-    issued = Issued(*services.tokens.log_in(name))
-    log.info("logged-in", user=name, address=address, token=issued.token.id)
+    issued = Issued(*services.tokens.log_in(name, kind))
+    log.info("logged-in", kind=kind, user=name, address=address, token=issued.token.id)
     return issued
 
 
-def authenticate(services: Services, secret: str, address: str) -> Actor:
-    """Who this token stands for. Quick; raises Unauthenticated."""
-    token = services.tokens.authenticate(secret)
+def authenticate(services: Services, secret: str, address: str, *, used: bool = True) -> Actor:
+    """Who this token stands for; it counts as used unless no person stands behind the request. Quick; raises
+    Unauthenticated."""
+    token = services.tokens.authenticate(secret, used=used)
     return Actor(token.user, token.id, address)
 
 
@@ -49,6 +51,13 @@ def log_out(services: Services, actor: Actor) -> None:
     """The token that this request was made with is no longer valid, at once."""
     services.tokens.revoke(actor.token_id)
     log.info("logged-out", user=actor.user, address=actor.address, token=actor.token_id)
+
+
+def log_out_everywhere(services: Services, actor: Actor) -> int:
+    """All logins of the actor's account end, this one too, at once; tokens for programs stay. How many there were."""
+    ended = services.tokens.revoke_logins(actor.user)
+    log.info("logged-out-everywhere", user=actor.user, address=actor.address, logins_ended=ended)
+    return ended
 
 
 def token_of(services: Services, actor: Actor) -> Token:

@@ -68,9 +68,21 @@ def import_certificate(
     return entry
 
 
-def delete_certificate(services: Services, actor: Actor, store: str, friendly_name: str) -> None:
-    """Trust it no longer. Raises NotFound, or Conflict for the server's own."""
-    _store(services, store).delete(friendly_name)
+def delete_certificate(
+    services: Services, actor: Actor, store: str, friendly_name: str, *, confirmed: bool = True
+) -> None:
+    """Trust it no longer. Raises NotFound, or Conflict for the server's own; ConfirmationRequired where it is asked
+    for."""
+    found = _store(services, store)
+    confirm(
+        confirmed,
+        f"Deleting the certificate of {friendly_name} from {found.title}",
+        [
+            "Its server is no longer trusted: messages from it are refused, and nothing is sent to it.",
+            "It can be imported again.",
+        ],
+    )
+    found.delete(friendly_name)
     log.info("certificate-deleted", author=actor.user, store=store, name=friendly_name)
 
 

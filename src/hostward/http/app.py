@@ -1,4 +1,4 @@
-"""The web application of one server: the API, its description, and the status page."""
+"""The web application of one server: the API, its description, and the Administrative Console."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hostward.http.api import (
     settings,
 )
 from hostward.http.api.shapes import Problem
-from hostward.http.console.status import page_routes
+from hostward.http.console.routes import console_routes
 from hostward.http.guard import Guard
 from hostward.http.problems import MEDIA_TYPE, add_problem_handlers
 
@@ -68,7 +68,7 @@ def create_app(services: Services) -> FastAPI:
         server.health_router,
     ):
         app.include_router(router, prefix=base)
-    app.router.routes.extend(page_routes(context))
+    app.router.routes.extend(console_routes(services))
     app.add_route("/", _to_context(context), include_in_schema=False)
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]
     app.add_middleware(Guard, peer_path=f"/{context}/peer/", import_path=f"{base}/sessions/import")

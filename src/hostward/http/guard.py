@@ -21,13 +21,15 @@ SILENCE_S: Final = 60.0
 
 API_POLICY: Final = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _HEADERS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", API_POLICY),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
-_DEFAULTS: Final = ((b"cache-control", b"no-store"), (b"content-security-policy", API_POLICY))
+"""For what says nothing else itself."""
 
 
 class Guard:
@@ -60,8 +62,8 @@ def _secured(send: Send, request_id: bytes) -> Send:
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", ()))
             names = {name for name, _ in headers}
-            headers += [pair for pair in _DEFAULTS if pair[0] not in names]
-            headers += [*_HEADERS, (b"x-request-id", request_id)]
+            headers += [pair for pair in _HEADERS if pair[0] not in names]
+            headers.append((b"x-request-id", request_id))
             message = {**message, "headers": headers}
         await send(message)
 

@@ -73,10 +73,15 @@ def problem(
     return Response(content, status, headers, MEDIA_TYPE)
 
 
+def status_of(error: HostwardError) -> int:
+    """The HTTP status of an error of the one tree."""
+    status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
+    return _STATUS_OF_CODE.get(error.code, status)
+
+
 def problem_of(error: HostwardError) -> Response:
     """An error of the one tree as an answer."""
-    status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 500)
-    status = _STATUS_OF_CODE.get(error.code, status)
+    status = status_of(error)
     headers: dict[str, str] = {}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="Hostward"'

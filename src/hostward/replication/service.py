@@ -140,6 +140,7 @@ class ReplicationService:
             "reason": self.reason(),
             "since": self._since,
             "revision": position.revision,
+            "lag_changes": self._details.behind() if state.role is Role.SLAVE else 0,
             "hash": position.hash.hex(),
             "digest": position.digest.hex(),
             "epoch": str(position.epoch),

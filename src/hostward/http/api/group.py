@@ -50,7 +50,7 @@ async def invite(who: Who, services: With, given: InviteIn | None = None) -> Res
 
 @router.get("/invites", summary="List join codes", responses=answers(shapes.Invites, "Without the codes themselves"))
 async def list_invites(who: Who, services: With) -> Response:
-    return Json({"items": [_shown(i) for i in services.welcoming.invites()]})
+    return Json({"items": [shown_invite(i) for i in services.welcoming.invites()]})
 
 
 @router.delete("/invites/{invite_id}", summary="Revoke a join code", status_code=204, response_class=Response)
@@ -76,7 +76,8 @@ async def join(given: JoinIn, who: Who, services: With) -> Response:
     return Json({"job": job}, 202)
 
 
-def _shown(invite: dict[str, Any]) -> dict[str, Any]:
+def shown_invite(invite: dict[str, Any]) -> dict[str, Any]:
+    """A join code as it is listed, without its secret."""
     kept = {key: invite[key] for key in ("id", "role", "author", "state", "used_by")}
     return kept | {"created_at": _at(invite["created_s"]), "expires_at": _at(invite["expires_s"])}
 

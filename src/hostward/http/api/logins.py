@@ -57,13 +57,17 @@ async def me(who: Who, services: With) -> Response:
     return Json({"user": who.user, "token": _shown(accounts.token_of(services, who))})
 
 
-@router.put(
-    "/me/password", summary="Change your own password", responses=answers(shapes.PasswordChanged, "It is changed")
-)
+@router.put("/me/password", summary="Change your own password", responses=answers(shapes.LoginsEnded, "It is changed"))
 async def change_password(given: PasswordIn, who: Who, services: With) -> Response:
     """All other logins of the user end."""
     ended = await accounts.change_password(services, who, given.current, given.new)
     return Json({"logins_ended": ended})
+
+
+@router.delete("/me/logins", summary="Log out everywhere", responses=answers(shapes.LoginsEnded, "They are ended"))
+async def log_out_everywhere(who: Who, services: With) -> Response:
+    """All logins of the user end, in browsers and command lines, this one too; tokens for programs stay."""
+    return Json({"logins_ended": accounts.log_out_everywhere(services, who)})
 
 
 @router.get("/tokens", summary="List tokens", responses=answers(shapes.Tokens, "All valid ones, newest first"))

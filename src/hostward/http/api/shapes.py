@@ -211,7 +211,7 @@ class LoggedIn(Shown):
 class TokenShown(Shown):
     id: str
     kind: str
-    """login or program"""
+    """login, console or program"""
     user: str
     name: str
     created_at: str
@@ -233,9 +233,9 @@ class Me(Shown):
     token: TokenShown
 
 
-class PasswordChanged(Shown):
+class LoginsEnded(Shown):
     logins_ended: int
-    """Other logins of this user, which are no longer valid."""
+    """Logins of this user that are no longer valid."""
 
 
 class Certificate(Shown):
@@ -429,6 +429,8 @@ class Status(Shown):
     reason: str
     since: str
     revision: int
+    lag_changes: int | None
+    """How many changes of the Master this server lacks, as far as it knows; null where it doesn't."""
     hash: str
     digest: str
     epoch: str

@@ -1,1 +1,1 @@
-"""Pages for people."""
+"""The Administrative Console: pages for administrators, over HTTPS, below /<context>/."""

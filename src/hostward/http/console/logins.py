@@ -1,0 +1,111 @@
+"""Log in and out. The cookie holds a login's token: what the API takes as a bearer token, but for half an hour's rest.
+
+It is sent by the browser alone (HttpOnly), over HTTPS alone, and never with what another site has caused (SameSite).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from hostward.access.throttle import TooManyAttempts
+from hostward.access.tokens import CONSOLE
+from hostward.commands import accounts
+from hostward.domain.errors import HostwardError, InvalidInput, Unauthenticated
+from hostward.http.console.visits import (
+    HEADERS,
+    Console,
+    Visit,
+    authenticated,
+    check_origin,
+    for_administrators,
+    forgery_token,
+    form_of,
+    html,
+    to_https,
+)
+from hostward.http.problems import status_of
+from hostward.http.requests import MAX_SECRET, Json, address_of
+
+MAX_NAME: Final = 1000
+
+
+def login_routes(console: Console) -> list[Route]:
+    """login, logout, logout-everywhere."""
+
+    async def show(request: Request) -> Response:
+        elsewhere = to_https(console.services, request)
+        if elsewhere is not None:
+            return elsewhere
+        onward = _onward(console, request.query_params.get("next", ""))
+        try:
+            authenticated(console, request)
+        except Unauthenticated:
+            return _login_page(console, onward)
+        return RedirectResponse(onward, 303, HEADERS)
+
+    async def log_in(request: Request) -> Response:
+        elsewhere = to_https(console.services, request)
+        if elsewhere is not None:
+            return elsewhere
+        check_origin(request)
+        form = await form_of(request)
+        user, password = str(form.get("user", "")), str(form.get("password", ""))
+        onward, by_script = _onward(console, str(form.get("next", ""))), "hx-request" in request.headers
+        try:
+            if not 0 < len(user) <= MAX_NAME or len(password) > MAX_SECRET:
+                raise InvalidInput("No user name is given.", remedy="Enter it, then the password.")
+            issued = await accounts.log_in(console.services, user, password, address_of(request), CONSOLE)
+        except HostwardError as error:
+            if by_script:
+                raise
+            return _login_page(console, onward, user=user[:MAX_NAME], error=error)
+        answer: Response = RedirectResponse(onward, 303, HEADERS)
+        if by_script:
+            answer = Json({"csrf": forgery_token(issued.secret), "user": issued.token.user}, headers=HEADERS)
+        answer.set_cookie(console.cookie, issued.secret, path="/", secure=True, httponly=True, samesite="strict")
+        return answer
+
+    async def log_out(visit: Visit) -> Response:
+        accounts.log_out(visit.services, visit.actor)
+        return _logged_out(console)
+
+    async def log_out_everywhere(visit: Visit) -> Response:
+        accounts.log_out_everywhere(visit.services, visit.actor)
+        return _logged_out(console)
+
+    base = console.base
+    return [
+        Route(f"{base}/login", show, methods=["GET"]),
+        Route(f"{base}/login", log_in, methods=["POST"]),
+        Route(f"{base}/logout", for_administrators(console, log_out), methods=["POST"]),
+        Route(f"{base}/logout-everywhere", for_administrators(console, log_out_everywhere), methods=["POST"]),
+    ]
+
+
+def _login_page(console: Console, onward: str, *, user: str = "", error: HostwardError | None = None) -> Response:
+    s = console.services.configuration.server
+    status = status_of(error) if error is not None else 200
+    shown = console.pages.render(
+        "login.html", base=console.base, server_name=s.name or s.host_name, onward=onward, user=user, error=error
+    )
+    retry = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooManyAttempts) else {}
+    return html(shown, status, retry)
+
+
+def _logged_out(console: Console) -> Response:
+    answer = RedirectResponse(f"{console.base}/login", 303, HEADERS)
+    answer.delete_cookie(console.cookie, path="/", secure=True, httponly=True, samesite="strict")
+    return answer
+
+
+def _onward(console: Console, wanted: str) -> str:
+    """Where to go after the login: a page of this console, whatever was asked for."""
+    parts = urlsplit(wanted)
+    fine = not parts.scheme and not parts.netloc and parts.path.startswith(f"{console.base}/")
+    plain = "\\" not in wanted and "//" not in parts.path and wanted.isprintable()
+    return wanted if fine and plain and not parts.path.endswith("/login") else f"{console.base}/"

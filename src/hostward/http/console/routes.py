@@ -1,0 +1,47 @@
+"""All pages of a server."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from hostward.commands.services import Services
+from hostward.http.console.events import Broadcaster, stream
+from hostward.http.console.logins import login_routes
+from hostward.http.console.pages.certificates import certificate_routes
+from hostward.http.console.pages.replication import replication_routes
+from hostward.http.console.pages.servers import PANEL as FIRST_PANEL
+from hostward.http.console.pages.servers import server_routes
+from hostward.http.console.rendering import Pages
+from hostward.http.console.visits import HEADERS, Console, Visit, authenticated, for_administrators
+
+
+def console_routes(services: Services) -> list[BaseRoute]:
+    """Everything below /<context>/ that is for people."""
+    base = f"/{services.configuration.server.context}"
+    console = Console(services, Pages(base), Broadcaster(services.replication.status))
+
+    async def home(_: Visit) -> Response:
+        return RedirectResponse(f"{base}{FIRST_PANEL}", 303, HEADERS)
+
+    async def events(request: Request) -> Response:
+        actor, secret = authenticated(console, request)
+        return stream(services, console.broadcaster, secret, actor)
+
+    async def static(request: Request) -> Response:
+        assets = await asyncio.to_thread(lambda: console.pages.assets)
+        return await assets.serve(request)
+
+    return [
+        Route(f"{base}/", for_administrators(console, home)),
+        Route(base, for_administrators(console, home)),
+        Route(f"{base}/events", events),
+        Route(f"{base}/static/{{name}}", static),
+        *login_routes(console),
+        *replication_routes(console),
+        *server_routes(console),
+        *certificate_routes(console),
+    ]

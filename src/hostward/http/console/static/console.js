@@ -1,0 +1,6 @@
+// The console's behaviour, a module for each matter.
+import "./dialogs.js";
+import "./forms.js";
+import "./lists.js";
+import "./live.js";
+import "./page.js";

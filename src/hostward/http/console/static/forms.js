@@ -1,0 +1,152 @@
+// What the server answers to a form: problems (as the API gives them) are shown at their field; a confirmation is asked
+// for in a dialog; where the login has ended, the form waits until there is a new one, and is sent then.
+import { open } from "./dialogs.js";
+
+const meta = (name) => document.querySelector(`meta[name=${name}]`);
+const dirty = new Set();
+let waiting = null; // what is sent again after Yes, or after a login
+
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  detail.headers["X-CSRF"] = meta("csrf").content;
+  if (detail.triggeringEvent && (detail.triggeringEvent.type.startsWith("hw:") || !detail.triggeringEvent.isTrusted) && detail.verb === "get")
+    detail.headers["X-Background"] = "1";
+  if (waiting && waiting.form === detail.elt && waiting.confirmed) detail.parameters.confirm = "yes";
+});
+
+document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+  if (detail.requestConfig.verb !== "get") clear(detail.elt);
+  busy(detail.elt, true);
+});
+
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  busy(detail.elt, false);
+  const { elt, xhr, successful } = detail;
+  if (!successful || detail.requestConfig.verb === "get") return;
+  if (elt.matches("[data-login]")) return loggedIn(xhr);
+  if (waiting?.form === elt) waiting = null;
+  dirty.delete(elt);
+  if (elt.matches("[data-closes]")) {
+    elt.closest("dialog").close();
+    elt.reset();
+  }
+});
+
+document.addEventListener("htmx:responseError", ({ detail }) => problem(detail.elt, detail.xhr));
+document.addEventListener("htmx:sendError", ({ detail }) => background(detail) || say(detail.elt, "The server doesn't answer.", "Nothing was changed, as far as this page knows. Try again when the server is back."));
+document.addEventListener("htmx:timeout", ({ detail }) => background(detail) || say(detail.elt, "The server hasn't answered in time.", "Look at the page again to see whether it was done."));
+
+const background = (detail) => "X-Background" in (detail.requestConfig?.headers ?? {});
+
+function busy(element, on) {
+  for (const button of element.matches("form") ? element.querySelectorAll("button[type=submit]") : [element])
+    if (on) button.setAttribute("aria-busy", "true");
+    else button.removeAttribute("aria-busy");
+}
+
+function problem(element, xhr) {
+  let found;
+  try { found = JSON.parse(xhr.responseText); } catch { found = { detail: "The server's answer can't be read.", remedy: "Load the page again." }; }
+  if (xhr.status === 401 && !element.matches("[data-login]")) {
+    waiting = { form: element, confirmed: waiting?.form === element && waiting.confirmed };
+    const dialog = open("login-again");
+    dialog.querySelector("[name=password]").focus();
+    return;
+  }
+  if (found.code === "confirmation-required") return confirm(element, found);
+  waiting = waiting?.form === element ? null : waiting;
+  const region = document.getElementById("confirmation");
+  if (region.open) region.close();
+  const left = (found.mistakes ?? []).filter((mistake) => !atField(element, mistake));
+  if (!found.mistakes?.length || left.length) say(element, found.detail, found.remedy);
+  (element.querySelector("[aria-invalid=true]") ?? element.querySelector(".hw-mistake"))?.focus?.();
+}
+
+function atField(form, mistake) {
+  for (let name = mistake.field; name; name = name.includes(".") ? name.slice(0, name.lastIndexOf(".")) : "") {
+    const place = form.querySelector(`[data-field="${CSS.escape(name)}"]`);
+    if (!place) continue;
+    const id = `mistake-${form.id || "form"}-${name.replace(/\W/g, "-")}`;
+    const shown = Object.assign(document.createElement("p"), { className: "hw-mistake", id, textContent: `${mistake.problem} ${mistake.remedy}`.trim() });
+    (place.querySelector(".pf-v6-c-form__group-control") ?? place).append(shown);
+    const input = place.querySelector("input, select, textarea");
+    if (input && !input.matches("[type=hidden], [data-select]")) {
+      input.setAttribute("aria-invalid", "true");
+      input.setAttribute("aria-describedby", [input.getAttribute("aria-describedby"), id].filter(Boolean).join(" "));
+    }
+    return true;
+  }
+  return false;
+}
+
+function clear(form) {
+  for (const shown of form.querySelectorAll(".hw-mistake")) {
+    for (const input of form.querySelectorAll(`[aria-describedby~="${shown.id}"]`)) {
+      input.removeAttribute("aria-invalid");
+      input.setAttribute("aria-describedby", input.getAttribute("aria-describedby").replace(shown.id, "").trim());
+    }
+    shown.remove();
+  }
+  region(form)?.replaceChildren();
+}
+
+function region(element) {
+  return element.querySelector("[data-problems]") ?? element.closest("dialog, section, main")?.querySelector("[data-problems]") ?? document.querySelector("main [data-problems]");
+}
+
+function say(element, title, text) {
+  const box = document.createElement("div");
+  box.className = "hw-problem";
+  box.append(Object.assign(document.createElement("b"), { textContent: title }), ` ${text ?? ""}`);
+  region(element)?.replaceChildren(box);
+  region(element)?.scrollIntoView({ block: "nearest" });
+}
+
+function confirm(form, found) {
+  const dialog = open("confirmation");
+  waiting = { form, confirmed: false };
+  dialog.querySelector("[data-question]").textContent = found.detail;
+  dialog.querySelector("[data-consequences]").replaceChildren(
+    ...(found.consequences ?? []).map((text) => Object.assign(document.createElement("li"), { textContent: text })),
+  );
+}
+
+document.querySelector("[data-yes]")?.addEventListener("click", () => {
+  document.getElementById("confirmation").close();
+  if (!waiting) return;
+  waiting.confirmed = true;
+  send(waiting.form);
+});
+
+document.getElementById("confirmation")?.addEventListener("close", () => { if (waiting && !waiting.confirmed) waiting = null; });
+
+function loggedIn(xhr) {
+  const { csrf, user } = JSON.parse(xhr.responseText);
+  meta("csrf").content = csrf;
+  for (const field of document.querySelectorAll("input[name=csrf]")) field.value = csrf;
+  for (const name of document.querySelectorAll("[data-user], .hw-menu__name")) name.textContent = user;
+  const dialog = document.getElementById("login-again");
+  dialog.querySelector("form").reset();
+  dialog.close();
+  dispatchEvent(new CustomEvent("hw:logged-in"));
+  if (waiting) send(waiting.form);
+}
+
+function send(element) {
+  if (element.matches("form")) element.requestSubmit();
+  else htmx.trigger(element, "click");
+}
+
+// What was changed and not applied isn't lost by a wrong click.
+for (const form of document.querySelectorAll("form[data-guarded]")) {
+  const changed = () => {
+    dirty.add(form);
+    form.querySelector("[data-changed]").hidden = false;
+  };
+  form.addEventListener("input", changed);
+  form.addEventListener("hw:changed", changed);
+  form.querySelector("[data-reset]")?.addEventListener("click", () => {
+    dirty.clear();
+    location.reload();
+  });
+}
+addEventListener("beforeunload", (event) => { if (dirty.size) event.preventDefault(); });

@@ -1,0 +1,60 @@
+// The server's status, live. One of the open pages listens to the server, and tells the others: a browser has only few
+// connections to a server, and a page in the background shall not hold one.
+const SILENT_S = 35;
+const SEVERITIES = { Up: "success", Initializing: "info", Down: "danger" };
+const base = document.querySelector("meta[name=base]")?.content;
+const channel = new BroadcastChannel(`hostward-live:${base}`);
+let last = "";
+let heard = Date.now();
+let source = null;
+
+function show(news) {
+  heard = Date.now();
+  away(false);
+  if (news.name === "login-ended") return;
+  if (news.name !== "status" || news.data === last) return;
+  last = news.data;
+  const status = JSON.parse(news.data);
+  for (const place of document.querySelectorAll("[data-live]")) {
+    const value = status[place.dataset.live];
+    const text = place.dataset.live === "role" ? value[0].toUpperCase() + value.slice(1) : String(value ?? 0);
+    if (place.textContent !== text) place.textContent = text;
+  }
+  for (const label of document.querySelectorAll("[data-live-label=database_status]")) {
+    const severity = SEVERITIES[status.database_status] ?? "warning";
+    for (const name of ["success", "info", "danger", "warning"]) label.classList.toggle(`pf-m-${name}`, name === severity);
+  }
+  for (const lag of document.querySelectorAll("[data-live-lag]")) lag.hidden = !status.lag_changes;
+  const banner = document.querySelector("[data-banner]");
+  if (banner) banner.hidden = status.database_status === "Up";
+  document.body.dispatchEvent(new CustomEvent("hw:status", { detail: status }));
+}
+
+function away(on) {
+  for (const place of document.querySelectorAll("[data-away]")) place.hidden = !on;
+  document.body.classList.toggle("hw-is-away", on);
+}
+
+function tell(name, data) {
+  channel.postMessage({ name, data });
+  show({ name, data });
+}
+
+function listen() {
+  source?.close();
+  source = new EventSource(`${base}/events`);
+  for (const name of ["status", "beat", "login-ended"]) source.addEventListener(name, ({ data }) => tell(name, data));
+  source.addEventListener("login-ended", () => source.close());
+}
+
+if (base) {
+  channel.addEventListener("message", ({ data }) => show(data));
+  // Held as long as this page lives; then another page has its turn.
+  navigator.locks.request(`hostward-live:${base}`, () => { listen(); return new Promise(() => {}); });
+  addEventListener("hw:logged-in", () => { if (source) listen(); });
+  setInterval(() => {
+    const silent = Date.now() - heard > SILENT_S * 1000 || (source && source.readyState !== EventSource.OPEN && Date.now() - heard > 3000);
+    away(Boolean(silent));
+    if (source && source.readyState === EventSource.CLOSED && Date.now() - heard > 5000) listen();
+  }, 2000);
+}

@@ -1,0 +1,243 @@
+"""One request to a page: who makes it, whether it may be believed, and how it is answered.
+
+A page is for a logged in administrator, over HTTPS. What changes anything is a POST that comes from the server's own
+pages (Sec-Fetch-Site, Origin) and shows the login's token against forgery.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from hostward.commands.accounts import authenticate
+from hostward.commands.services import Actor, Services
+from hostward.domain.errors import Forbidden, HostwardError, InvalidInput, Mistake, Unauthenticated
+from hostward.http.console.events import Broadcaster, picture
+from hostward.http.console.rendering import Pages
+from hostward.http.problems import status_of
+from hostward.http.requests import MAX_SECRET, address_of
+
+FORGERY_FIELD: Final = "csrf"
+FORGERY_HEADER: Final = "x-csrf"
+BACKGROUND_HEADER: Final = "x-background"
+"""Sent with what a page asks for by itself, so that it doesn't count as using the login."""
+MAX_FIELDS: Final = 300
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    # Without its own pages' addresses the browser sends "Origin: null" with a form.
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """What all pages of one server have in common."""
+
+    services: Services
+    pages: Pages
+    broadcaster: Broadcaster
+
+    @property
+    def base(self) -> str:
+        """The path that all pages are under, without a slash at its end."""
+        return f"/{self.services.configuration.server.context}"
+
+    @property
+    def cookie(self) -> str:
+        """Of this server alone: browsers keep cookies by host name, whatever the port."""
+        return f"__Host-hostward-{self.services.identity.server_id[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request by a logged in administrator. `form` is empty for GET."""
+
+    console: Console
+    request: Request
+    actor: Actor
+    secret: str
+    form: FormData
+
+    @property
+    def services(self) -> Services:
+        return self.console.services
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether Yes was pressed."""
+        return self.text("confirm") == "yes"
+
+    def text(self, name: str) -> str:
+        """A field of the form as it was typed, without blanks around it; empty where it isn't there."""
+        value = self.form.get(name, "")
+        return value.strip() if isinstance(value, str) else ""
+
+    def texts(self, name: str) -> list[str]:
+        """A field that there may be several of."""
+        return [value.strip() for value in self.form.getlist(name) if isinstance(value, str)]
+
+    async def page(self, template: str, status: int = 200, **shown: Any) -> Response:
+        """A whole page, with the server's state as of now around it."""
+        around = await around_page(self.console, self.actor.user, self.secret, self.request.url.path)
+        return html(self.console.pages.render(template, **around, **shown), status)
+
+    def part(self, template: str, **shown: Any) -> Response:
+        """A part of a page."""
+        return html(self.console.pages.render(template, base=self.console.base, **shown))
+
+    def go(self, path: str) -> Response:
+        """Lead on to another page, below the base, from a form that JavaScript has sent."""
+        return html("", headers={"HX-Redirect": self.console.base + path})
+
+
+Handler = Callable[[Visit], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def for_administrators(console: Console, handle: Handler) -> Endpoint:
+    """The endpoint of a page. What goes wrong becomes a problem for the page's JavaScript, or a page of its own."""
+
+    async def endpoint(request: Request) -> Response:
+        elsewhere = to_https(console.services, request)
+        if elsewhere is not None:
+            return elsewhere
+        try:
+            return await handle(await _visit(console, request))
+        except Unauthenticated:
+            if _by_script(request):
+                raise
+            return RedirectResponse(login_path(console, request), 303, HEADERS)
+        except HostwardError as error:
+            if _by_script(request):
+                raise
+            return await _error_page(console, request, error)
+
+    return endpoint
+
+
+def html(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> HTMLResponse:
+    """A page or a part of one, with the headers that all have."""
+    return HTMLResponse(text, status, {**HEADERS, **(headers or {})})
+
+
+def to_https(services: Services, request: Request) -> Response | None:
+    """The console is for HTTPS alone: lead there, to the configured name. None where the request came that way."""
+    if request.url.scheme == "https":
+        return None
+    s = services.configuration.server
+    if not s.https_port:
+        raise Forbidden(
+            "The Administrative Console needs HTTPS, and this server doesn't listen on it.",
+            remedy="Set https_port in the configuration, and restart the server.",
+            code="https-needed",
+        )
+    port = "" if s.https_port == 443 else f":{s.https_port}"
+    host = f"[{s.host_name}]" if ":" in s.host_name else s.host_name
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"https://{host}{port}{quote(request.url.path)}{query}", 307, HEADERS)
+
+
+def forgery_token(secret: str) -> str:
+    """Derived from the login's secret, which a forger doesn't have."""
+    return hmac.new(secret.encode(), b"hostward-console-csrf", hashlib.sha256).hexdigest()
+
+
+def check_origin(request: Request) -> None:
+    """Return where a request that changes something comes from the server's own pages. Raises Forbidden."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        fine = site == "same-origin"
+    else:
+        own = urlsplit(str(request.base_url))
+        fine = origin == f"{own.scheme}://{own.netloc}"
+    if not fine:
+        raise Forbidden(
+            "This was sent by another site's page; nothing was changed.",
+            remedy="Open the console itself, and do it there.",
+            code="cross-site",
+        )
+
+
+def authenticated(console: Console, request: Request) -> tuple[Actor, str]:
+    """Who the cookie stands for, and its secret. Raises Unauthenticated."""
+    secret = request.cookies.get(console.cookie, "")
+    if not 0 < len(secret) <= MAX_SECRET:
+        raise Unauthenticated("This needs a login.", remedy="Log in.", code="login-needed")
+    used = BACKGROUND_HEADER not in request.headers
+    return authenticate(console.services, secret, address_of(request), used=used), secret
+
+
+def login_path(console: Console, request: Request) -> str:
+    """The login page, which leads back to the page that was asked for."""
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"{console.base}/login?next={quote(wanted)}" if request.method == "GET" else f"{console.base}/login"
+
+
+async def form_of(request: Request) -> FormData:
+    """Raises InvalidInput for what isn't a form."""
+    content_type = request.headers.get("content-type", "")
+    if not content_type.startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
+        raise InvalidInput("This isn't a form.", remedy="Use the page's own buttons.", code="no-form")
+    return await request.form(max_files=1, max_fields=MAX_FIELDS)
+
+
+async def around_page(console: Console, user: str, secret: str, path: str) -> dict[str, Any]:
+    """What every page shows around its content."""
+    status = await asyncio.to_thread(console.services.replication.status)
+    return {
+        "base": console.base,
+        "path": path.removeprefix(console.base),
+        "user": user,
+        "csrf": forgery_token(secret) if secret else "",
+        "status": status,
+        "live": picture(status),
+    }
+
+
+def wrong_field(field: str, problem: str, remedy: str) -> InvalidInput:
+    """One field of a form that can't be used."""
+    return InvalidInput(problem, remedy=remedy, mistakes=[Mistake(field, problem, remedy)])
+
+
+async def _visit(console: Console, request: Request) -> Visit:
+    writing = request.method not in ("GET", "HEAD")
+    if writing:
+        check_origin(request)
+    actor, secret = authenticated(console, request)
+    form = FormData()
+    if writing:
+        form = await form_of(request)
+        shown = request.headers.get(FORGERY_HEADER) or form.get(FORGERY_FIELD, "")
+        if not isinstance(shown, str) or not hmac.compare_digest(shown.encode(), forgery_token(secret).encode()):
+            raise Forbidden(
+                "The form doesn't belong to this login; nothing was changed.",
+                remedy="Load the page again, and repeat what you did.",
+                code="forged-form",
+            )
+    return Visit(console, request, actor, secret, form)
+
+
+def _by_script(request: Request) -> bool:
+    return "hx-request" in request.headers
+
+
+async def _error_page(console: Console, request: Request, error: HostwardError) -> Response:
+    actor, secret = authenticated(console, request)
+    around = await around_page(console, actor.user, secret, request.url.path)
+    status = status_of(error)
+    return html(console.pages.render("error.html", **around, error=error, status_code=status), status)
