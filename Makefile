@@ -2,14 +2,27 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+CONSOLE := src/hostward/http/console
+ASSETS := $(CONSOLE)/assets/patternfly.css
+NODE_MODULES := web/node_modules/.installed
 
-.PHONY: setup demo test check unit contract cluster netns faults fence bench lock clean
+.PHONY: setup assets demo test check unit contract cluster netns browser faults fence bench lock clean
 
-setup: $(STAMP)
+setup: $(STAMP) $(ASSETS)
 
 $(STAMP): requirements.lock pyproject.toml scripts/setup
 	PYTHON="$(PYTHON)" sh scripts/setup
 	touch $(STAMP)
+
+# What the console takes from other projects, by web/package-lock.json, cut down to what its pages use.
+assets: $(ASSETS)
+
+$(NODE_MODULES): web/package-lock.json web/.npmrc scripts/node $(STAMP)
+	sh scripts/node npm ci
+	touch $(NODE_MODULES)
+
+$(ASSETS): $(NODE_MODULES) web/build.mjs $(wildcard $(CONSOLE)/templates/*.html $(CONSOLE)/templates/*/*.html $(CONSOLE)/static/*)
+	sh scripts/node node build.mjs
 
 demo: setup
 	$(VENV)/bin/hostward demo
@@ -34,7 +47,11 @@ cluster: setup
 netns: setup
 	$(VENV)/bin/python -m pytest tests/netns
 
-test: check unit contract cluster netns
+# The console in a real browser.
+browser: setup
+	$(VENV)/bin/python -m pytest tests/browser
+
+test: check unit browser contract cluster netns
 
 faults: setup
 	$(VENV)/bin/python -m tests.faults --seeds $(or $(SEEDS),10)
@@ -52,4 +69,4 @@ lock: setup
 	  --no-emit-index-url --no-header pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist web/node_modules $(CONSOLE)/assets

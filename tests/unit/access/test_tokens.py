@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hostward.access.tokens import KEY, LOGIN_LASTS, MAX_LOGINS, Tokens
+from hostward.access.tokens import KEY, LASTS, MAX_LOGINS, Tokens
 from hostward.domain.errors import Conflict, NotFound, Unauthenticated
 from hostward.registry.server import ServerRegistry
 
@@ -41,7 +41,7 @@ def tokens(registry: ServerRegistry, clock: Clock) -> Tokens:
 
 def test_a_login_lasts_12_hours_from_its_last_use(tokens: Tokens, clock: Clock) -> None:
     secret, token = tokens.log_in("admin")
-    assert token.expires == clock.now + LOGIN_LASTS == clock.now + timedelta(hours=12)
+    assert token.expires == clock.now + LASTS["login"] == clock.now + timedelta(hours=12)
     for _ in range(4):
         clock.now += timedelta(hours=11)
         assert tokens.authenticate(secret).user == "admin"

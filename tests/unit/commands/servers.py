@@ -53,6 +53,12 @@ class StandaloneReplication:
     promoted: list[str] = field(default_factory=list)
 
     rebuilt: list[str] = field(default_factory=list)
+    shown: dict[str, Any] = field(default_factory=dict)
+    """What its status says otherwise than a Standalone's."""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """Details' further rows."""
+    jobs_shown: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What jobs say otherwise, by id."""
 
     def check_writable(self) -> None:
         if self.master_url:
@@ -72,17 +78,23 @@ class StandaloneReplication:
 
     def status(self) -> dict[str, Any]:
         at = self.group.position
+        role = "slave" if self.master_url else "standalone"
         return {
-            "server": self.identity.server_id,
-            "server_name": "server.example.com",
-            "role": "slave" if self.master_url else "standalone",
-            "database_status": "Up",
-            "reason": "Everything is as it should be.",
-            **at.to_json(),
-        }
+            "server": self.identity.server_id, "server_name": "server.example.com", "role": role, "wanted_role": role,
+            "database_status": "Up", "reason": "Everything is as it should be.", "since": "2026-01-02T03:04:05.000Z",
+            "lag_changes": 0, "protocol": "https", "adapter": "", "adapters": [], "master": None, "slaves": [],
+            "passphrase_is_default": True, "passphrase_change": None, "claim": None, "removed": "", "warnings": [],
+            "requests_waiting": 0, "requests_on_their_way": 0, "job": None, **at.to_json(), **self.shown,
+        }  # fmt: skip
 
     async def nodes(self) -> list[dict[str, Any]]:
-        return [{"server": self.identity.server_id, "address": "127.0.0.1", "status": "UP", "owns_percent": 100.0}]
+        own = {
+            "server": self.identity.server_id, "server_name": "server.example.com", "address": "127.0.0.1",
+            "status": "UP", "owns_percent": 100.0, "host_id": self.identity.server_id, "local_instance": True,
+            "state": "NORMAL", "role": self.status()["role"], "revision": 0, "lag_changes": 0, "in_sync": True,
+            "compared_at": "", "version": "0.1.0", "detail": "",
+        }  # fmt: skip
+        return [own, *(own | row for row in self.rows)]
 
     def consequences(self, wanted: Wanted) -> list[str]:
         return [f"This server becomes {wanted.role.value}."]
@@ -139,7 +151,8 @@ class StandaloneReplication:
     def job(self, job_id: str, /) -> dict[str, Any]:
         if not job_id.startswith("job"):
             raise NotFound("There is no such job.", remedy="Look at all jobs.")
-        return {"id": job_id, "kind": "standalone to master", "state": "running", "steps": []}
+        job = {"id": job_id, "kind": "standalone to master", "state": "running", "steps": [], "reason": ""}
+        return job | {"notices": [], "progress_percent": 0} | self.jobs_shown.get(job_id, {})
 
     def health_ready(self) -> str | None:
         return None
