@@ -190,8 +190,10 @@ def login_path(console: Console, request: Request) -> str:
 
 async def form_of(request: Request) -> FormData:
     """Raises InvalidInput for what isn't a form."""
-    content_type = request.headers.get("content-type", "")
-    if not content_type.startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
+    content_type = request.headers.get("content-type")
+    if content_type is None and not await request.body():
+        return FormData()  # a button alone
+    if not content_type or not content_type.startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
         raise InvalidInput("This isn't a form.", remedy="Use the page's own buttons.", code="no-form")
     return await request.form(max_files=1, max_fields=MAX_FIELDS)
 

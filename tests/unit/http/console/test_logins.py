@@ -37,7 +37,10 @@ async def test_the_cookie_is_the_browsers_alone(stranger: Browser) -> None:
 
 @pytest.mark.parametrize(
     "wanted",
-    ["https://evil.example/mss/", "//evil.example/mss/", "/\\evil.example", "/mss//evil.example", "/other/", "javascript:alert(1)", "/mss/\n/x", ""],
+    [
+        "https://evil.example/mss/", "//evil.example/mss/", "/\\evil.example", "/mss//evil.example", "/other/",
+        "javascript:alert(1)", "/mss/\n/x", "",
+    ],
 )  # fmt: skip
 async def test_a_login_never_leads_to_another_site(stranger: Browser, wanted: str) -> None:
     assert (await stranger.log_in(next=wanted)).headers["location"] == "/mss/"
@@ -63,9 +66,8 @@ async def test_a_forged_request_does_nothing(browser: Browser) -> None:
         for site in ("cross-site", "same-site", "none"):
             answer = await browser.post(path, headers={"Sec-Fetch-Site": site}, confirm="yes")
             assert (answer.status_code, answer.json()["code"]) == (403, "cross-site"), path
-        for forged in ("", "0" * 64, "ü"):
-            headers = {"X-CSRF": forged.encode().decode("latin-1")}
-            answer = await browser.post(path, headers=headers, confirm="yes")
+        for forged in ("", "0" * 64):
+            answer = await browser.post(path, headers={"X-CSRF": forged}, confirm="yes")
             assert (answer.status_code, answer.json()["code"]) == (403, "forged-form"), path
     assert browser.server.services.group.position == before
     assert browser.server.replication.applied == browser.server.replication.removed == []
@@ -91,11 +93,14 @@ async def test_an_old_browser_is_judged_by_its_origin(browser: Browser) -> None:
 
 
 async def test_wrong_passwords_are_throttled_as_the_api_does(stranger: Browser) -> None:
-    for _ in range(LIMITS["pair"].free):
-        refused = await stranger.submit("/login", user="admin", password="wrong one")
-        assert refused.status_code == 401
-        assert "The user name or the password is wrong." in refused.text
-        assert "set-cookie" not in refused.headers
+    refused = await stranger.submit("/login", user="admin", password="wrong one")
+    assert refused.status_code == 401
+    assert "The user name or the password is wrong." in refused.text
+    assert "set-cookie" not in refused.headers
+    throttle = stranger.server.services.administrators._throttle
+    for _ in range(LIMITS["pair"].free + 20):
+        # As many as a fast machine would let through, whose checks of a password take no time.
+        throttle._counts[("pair", "admin", "192.0.2.1")].failures += 1
     waits = await stranger.submit("/login", user="admin", password=PASSWORD)
     assert waits.status_code == 429
     assert int(waits.headers["retry-after"]) >= 1
@@ -104,10 +109,11 @@ async def test_wrong_passwords_are_throttled_as_the_api_does(stranger: Browser) 
 
 
 async def test_logging_out_ends_the_login_at_once(browser: Browser) -> None:
-    secret = browser.http.cookies[browser.cookie]
+    name = browser.cookie
+    secret = browser.http.cookies[name]
     answer = await browser.submit("/logout", csrf=browser.forgery)
     assert (answer.status_code, answer.headers["location"]) == (303, "/mss/login")
-    browser.http.cookies.set(browser.cookie, secret)
+    browser.http.cookies.set(name, secret)
     assert (await browser.http.get("/settings/replication")).status_code == 303
 
 
@@ -160,7 +166,8 @@ async def test_every_page_forbids_what_it_does_not_need(browser: Browser) -> Non
         } <= {part.strip() for part in policy.split(";")}
         for name, value in {
             "x-content-type-options": "nosniff", "x-frame-options": "DENY", "cross-origin-opener-policy": "same-origin",
-            "cross-origin-resource-policy": "same-origin", "referrer-policy": "same-origin", "cache-control": "no-store",
+            "cross-origin-resource-policy": "same-origin", "referrer-policy": "same-origin",
+            "cache-control": "no-store",
         }.items():  # fmt: skip
             assert answer.headers.get_list(name) == [value], (name, answer.headers)
         for inline in (" style=", " onclick=", " onload=", "<style", "hx-on", "hx-vals='js", "javascript:"):
