@@ -33,7 +33,7 @@ class Browser:
     async def submit(self, path: str, **fields: Any) -> httpx.Response:
         return await self.http.post(path, data=fields, headers=SAME_ORIGIN)
 
-    async def post(self, path: str, headers: dict[str, str] | None = None, **fields: Any) -> httpx.Response:
+    async def post(self, path: str, headers: Any = None, **fields: Any) -> httpx.Response:
         sent = SAME_ORIGIN | {"HX-Request": "true", "X-CSRF": self.forgery} | (headers or {})
         return await self.http.post(path, data={k.replace("__", "."): v for k, v in fields.items()}, headers=sent)
 

@@ -70,7 +70,8 @@ async def test_a_forged_request_does_nothing(browser: Browser) -> None:
             answer = await browser.post(path, headers={"X-CSRF": forged}, confirm="yes")
             assert (answer.status_code, answer.json()["code"]) == (403, "forged-form"), path
     assert browser.server.services.group.position == before
-    assert browser.server.replication.applied == browser.server.replication.removed == []
+    assert not browser.server.replication.applied
+    assert not browser.server.replication.removed
     assert (await browser.http.get("/settings/replication")).status_code == 200  # not even logged out
 
 

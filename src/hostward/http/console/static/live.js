@@ -9,6 +9,7 @@ let heard = Date.now();
 let source = null;
 
 function show(news) {
+  if (news.name === "away") return away(true);
   heard = Date.now();
   away(false);
   if (news.name === "login-ended") return;
@@ -53,8 +54,9 @@ if (base) {
   navigator.locks.request(`hostward-live:${base}`, () => { listen(); return new Promise(() => {}); });
   addEventListener("hw:logged-in", () => { if (source) listen(); });
   setInterval(() => {
-    const silent = Date.now() - heard > SILENT_S * 1000 || (source && source.readyState !== EventSource.OPEN && Date.now() - heard > 3000);
-    away(Boolean(silent));
-    if (source && source.readyState === EventSource.CLOSED && Date.now() - heard > 5000) listen();
+    const quiet = Date.now() - heard;
+    if (source && source.readyState !== EventSource.OPEN && quiet > 3000) tell("away");
+    else if (quiet > SILENT_S * 1000) away(true);
+    if (source?.readyState === EventSource.CLOSED && quiet > 5000) listen();
   }, 2000);
 }
