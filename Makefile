@@ -6,7 +6,7 @@ CONSOLE := src/hostward/http/console
 ASSETS := $(CONSOLE)/assets/patternfly.css
 NODE_MODULES := web/node_modules/.installed
 
-.PHONY: setup assets demo test check unit contract cluster netns browser faults fence bench lock clean
+.PHONY: setup assets demo test check unit contract cluster netns browser pictures faults fence bench lock clean
 
 setup: $(STAMP) $(ASSETS)
 
@@ -50,6 +50,11 @@ netns: setup
 # The console in a real browser.
 browser: setup
 	$(VENV)/bin/python -m pytest tests/browser
+
+# The guide's pictures, from the browser tests.
+pictures: setup
+	mkdir -p docs/pictures
+	HOSTWARD_PICTURES=$(CURDIR)/docs/pictures $(VENV)/bin/python -m pytest tests/browser/test_console.py
 
 test: check unit browser contract cluster netns
 

@@ -105,5 +105,12 @@ def enter(page: Page) -> None:
     expect(page.get_by_role("navigation", name="Administrative Console")).to_be_attached()
 
 
+def picture(page: Page, name: str) -> None:
+    """Take one for the guide, where `make pictures` asks for them: so they show what the tests see."""
+    directory = os.environ.get("HOSTWARD_PICTURES")
+    if directory:
+        page.screenshot(path=Path(directory) / f"{name}.png", animations="disabled")
+
+
 def certificate_of(server: Server) -> Path:
     return server.certificate_file

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
-from tests.browser.conftest import address_of, certificate_of, enter
+from tests.browser.conftest import address_of, certificate_of, enter, picture
 from tests.support.api import PASSWORD
 from tests.support.server import Server
 
@@ -69,6 +69,7 @@ def test_import_each_others_certificates_and_test_the_connection(
         dialog.get_by_label("File name").fill(f"{remote.name}.cer")
         dialog.get_by_role("button", name="Import").click()
         expect(page.get_by_role("row", name=remote.name)).to_be_visible()
+        picture(page, "trusted-certificates")
         page.context.close()
 
     north, south = servers
@@ -92,6 +93,8 @@ def test_import_each_others_certificates_and_test_the_connection(
     for name in ("Host name", "Port", "Global protocol", "Servlet context", "Its certificate, here",
                  "This server's certificate, there", "Passphrase", "Clocks", "Versions"):  # fmt: skip
         expect(checks.filter(has_text=f"{name}: fine")).to_have_count(1)
+    masters.get_by_role("button", name="Test Connection").scroll_into_view_if_needed()
+    picture(page, "test-connection")
     page.on("dialog", lambda asked: asked.accept())  # unsaved changes: the page asks before it is left
     page.goto(f"{address_of(south)}{CERTIFICATES}")
 
@@ -135,9 +138,12 @@ def test_apply_shows_the_consequences_then_the_steps_and_every_page_the_status(
     page.get_by_role("radio", name="Master", exact=True).check()
     connections = page.get_by_role("region", name="Connections between the servers")
     connections.get_by_label("Database Network Adapter").select_option(server.address)
+    page.evaluate("scrollTo(0, 0)")
+    picture(page, "replication")
     page.get_by_role("button", name="Apply").click()
     asked = page.get_by_role("dialog", name="Settings update")
     expect(asked.get_by_text("The database restarts to allow for remote communication.")).to_be_visible()
+    picture(page, "settings-update")
     asked.get_by_role("button", name="No").click()
     assert server.api.status()["wanted_role"] == "standalone"
     page.get_by_role("button", name="Apply").click()
@@ -146,6 +152,7 @@ def test_apply_shows_the_consequences_then_the_steps_and_every_page_the_status(
     expect(page.get_by_role("list", name="Steps")).to_be_visible()
     page.reload()
     expect(page.get_by_role("list", name="Steps").locator('[aria-current="step"]')).to_be_visible()
+    picture(page, "steps")
     expect(status).not_to_contain_text("Up")
     expect(other.locator("[data-banner]")).to_be_visible()
     expect(other.locator('[data-live="role"]').first).to_have_text("Master")

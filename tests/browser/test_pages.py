@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,56 +17,63 @@ pytestmark = pytest.mark.feature("R24")
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 MAX_PAGE_BYTES = 150_000
+WIDTHS = (360, 1280, 2560)
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
-def look(page: Page, name: str) -> None:
-    """No rule of axe is broken, and nothing is wider than the window."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found: dict[str, Any] = page.evaluate("rules => axe.run({runOnly: rules})", RULES)
-    broken = [(v["id"], [n["html"][:160] for n in v["nodes"][:3]]) for v in found["violations"]]
-    assert not broken, (name, broken)
-    width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    assert width[0] <= width[1], (name, width)
+def look(page: Page, name: str) -> list[object]:
+    """What is wrong in some width and theme: a rule of axe broken, or something wider than the window."""
+    wrong: list[object] = []
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    for theme, width in product(THEMES, WIDTHS):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=theme)
+        found: dict[str, Any] = page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+        wrong += [(name, theme, width, v["id"], [n["html"][:160] for n in v["nodes"][:3]]) for v in found["violations"]]
+        wide, window = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        if wide > window:
+            wrong.append((name, theme, width, f"{wide} wide"))
+    return wrong
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280, 2560])
-def test_no_page_breaks_a_rule_of_axe(
-    north: Server, open_browser: Callable[..., BrowserContext], width: int, theme: Literal["light", "dark"]
-) -> None:
-    page = open_browser(width=width, theme=theme).new_page()
+def test_no_page_breaks_a_rule_of_axe(north: Server, open_browser: Callable[..., BrowserContext]) -> None:
+    wrong: list[object] = []
+    page = open_browser().new_page()
     page.goto(f"{address_of(north)}/login")
-    look(page, "login")
+    wrong += look(page, "login")
     enter(page)
-    look(page, "replication, Standalone")
     for role, shown in (("Slave", "Master Servers"), ("Master", "Slave Servers")):
         page.get_by_role("radio", name=role, exact=True).check()
         expect(page.get_by_role("heading", name=shown)).to_be_visible()
-        look(page, f"replication, {role}")
+        wrong += look(page, f"replication, {role}")
     page.get_by_role("region", name="Slave Servers").get_by_role("button", name="Add").click()
     dialog = page.get_by_role("dialog", name="Add a Slave Server")
     dialog.get_by_label("Host name").fill("127.0.0.1")
     dialog.get_by_label("Port").fill("0")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.locator("[aria-invalid=true]")).to_be_visible()
-    look(page, "+ Add with a mistake")
+    wrong += look(page, "+ Add with a mistake")
     dialog.get_by_label("Port").fill("1")
     dialog.get_by_role("button", name="Save").click()
     page.get_by_role("button", name="Test Connection").click()
     expect(page.get_by_text("The connection can't be used yet.")).to_be_visible()
-    look(page, "Test Connection")
+    wrong += look(page, "Test Connection")
     for button in ("Details", "Doctor"):
         page.get_by_role("button", name=button).click()
-        expect(page.get_by_role("dialog", name=button).locator("p:not(.hw-waiting)").first).to_be_visible()
-        look(page, button)
+        dialog = page.get_by_role("dialog", name=button)
+        expect(dialog).to_be_visible()
+        expect(dialog.locator(".hw-waiting")).to_have_count(0)
+        wrong += look(page, button)
         page.keyboard.press("Escape")
     page.on("dialog", lambda asked: asked.accept())
     page.goto(f"{address_of(north)}/settings/trusted-certificates")
-    look(page, "Trusted Certificates")
+    wrong += look(page, "Trusted Certificates")
     page.get_by_role("button", name="Import").click()
-    look(page, "+ Import")
+    wrong += look(page, "+ Import")
     page.goto(f"{address_of(north)}/settings/trusted-certificates/nothing")
-    look(page, "not found")
+    wrong += look(page, "not found")
+    assert not wrong
 
 
 @pytest.mark.parametrize("path", ["/settings/replication", "/settings/trusted-certificates"])

@@ -79,6 +79,9 @@ def login(
 def logout(
     ctx: typer.Context,
     url: Annotated[str | None, typer.Argument(metavar="URL", help="The current server, unless given.")] = None,
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="End all logins of this account, in browsers too.")
+    ] = False,
 ) -> None:
     """End the saved login."""
     from hostward.cli.client import server_url
@@ -96,7 +99,10 @@ def logout(
 
     try:
         with connect(Invocation(server=address, token=saved.token)) as api:
-            api.post("logout")
+            if everywhere:
+                api.delete("me/logins")
+            else:
+                api.post("logout")
     except (Unreachable, Refused) as error:
         # The token ends by itself when it expires; forgetting it here must always be possible.
         typer.echo(f"The server could not be told: {error.message}", err=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hostward.access.tokens import KEY, LASTS, MAX_LOGINS, Tokens
+from hostward.access.tokens import CONSOLE, KEY, LASTS, MAX_LOGINS, Tokens
 from hostward.domain.errors import Conflict, NotFound, Unauthenticated
 from hostward.registry.server import ServerRegistry
 
@@ -50,6 +50,30 @@ def test_a_login_lasts_12_hours_from_its_last_use(tokens: Tokens, clock: Clock) 
         tokens.authenticate(secret)
     assert refused.value.code == "token-invalid"
     assert tokens.list() == []
+
+
+def test_a_login_of_the_console_ends_half_an_hour_after_a_person_used_it(tokens: Tokens, clock: Clock) -> None:
+    secret, _ = tokens.log_in("admin", CONSOLE)
+    for _ in range(3):
+        clock.now += timedelta(minutes=29)
+        assert tokens.authenticate(secret).kind == CONSOLE
+    for _ in range(2):
+        clock.now += timedelta(minutes=14)
+        assert tokens.authenticate(secret, used=False).kind == CONSOLE  # an open page's own requests
+    clock.now += timedelta(minutes=2)
+    with pytest.raises(Unauthenticated):
+        tokens.authenticate(secret)
+
+
+def test_all_logins_of_a_user_end_at_once_and_nothing_else(tokens: Tokens) -> None:
+    ended = [tokens.log_in("admin")[0], tokens.log_in("admin", CONSOLE)[0]]
+    kept = [tokens.log_in("other")[0], tokens.create("admin", "job", 30)[0]]
+    assert tokens.revoke_logins("admin") == 2
+    for secret in ended:
+        with pytest.raises(Unauthenticated):
+            tokens.authenticate(secret)
+    for secret in kept:
+        tokens.authenticate(secret)
 
 
 def test_a_programs_token_ends_on_its_day_however_much_it_is_used(tokens: Tokens, clock: Clock) -> None:

@@ -30,6 +30,7 @@ class Pages:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,
         )
         self._env.globals |= {
             "asset": lambda name: f"{base}/static/{self.assets.names[name]}",

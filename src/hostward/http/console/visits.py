@@ -31,6 +31,7 @@ FORGERY_HEADER: Final = "x-csrf"
 BACKGROUND_HEADER: Final = "x-background"
 """Sent with what a page asks for by itself, so that it doesn't count as using the login."""
 MAX_FIELDS: Final = 300
+_AGAIN: Final = '<!doctype html><html lang="en"><title>Hostward</title><meta http-equiv="refresh" content="0">'
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self';"
@@ -121,6 +122,9 @@ def for_administrators(console: Console, handle: Handler) -> Endpoint:
         except Unauthenticated:
             if _by_script(request):
                 raise
+            if request.headers.get("sec-fetch-site") == "cross-site" and request.method == "GET":
+                # The cookie doesn't come along with another site's link: the page asks for itself once more.
+                return html(_AGAIN)
             return RedirectResponse(login_path(console, request), 303, HEADERS)
         except HostwardError as error:
             if _by_script(request):

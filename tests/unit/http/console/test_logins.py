@@ -176,3 +176,13 @@ async def test_every_page_forbids_what_it_does_not_need(browser: Browser) -> Non
         assert answer.text.count("<script") == answer.text.count("<script src=") + answer.text.count(
             '<script type="module" src='
         )
+
+
+async def test_a_link_on_another_site_leads_in(browser: Browser) -> None:
+    """A browser doesn't send the cookie along with it, so the page asks for itself once more, from its own site."""
+    kept = dict(browser.http.cookies)
+    browser.http.cookies.clear()
+    there = await browser.http.get("/settings/replication", headers={"Sec-Fetch-Site": "cross-site"})
+    assert (there.status_code, 'http-equiv="refresh" content="0"' in there.text) == (200, True)
+    browser.http.cookies.update(kept)
+    assert "Database Status" in await browser.page("/settings/replication")

@@ -46,11 +46,10 @@ function busy(element, on) {
 function problem(element, xhr) {
   let found;
   try { found = JSON.parse(xhr.responseText); } catch { found = { detail: "The server's answer can't be read.", remedy: "Load the page again." }; }
-  if (xhr.status === 401 && !element.matches("[data-login]")) {
+  // "forged-form": the login was made anew in another window, so this page's token is an old one's.
+  if ((xhr.status === 401 || found.code === "forged-form") && !element.matches("[data-login]")) {
     waiting = { form: element, confirmed: waiting?.form === element && waiting.confirmed };
-    const dialog = open("login-again");
-    dialog.querySelector("[name=password]").focus();
-    return;
+    return logInAgain();
   }
   if (found.code === "confirmation-required") return confirm(element, found);
   waiting = waiting?.form === element ? null : waiting;
@@ -119,8 +118,21 @@ document.querySelector("[data-yes]")?.addEventListener("click", () => {
 
 document.getElementById("confirmation")?.addEventListener("close", () => { if (waiting && !waiting.confirmed) waiting = null; });
 
+function logInAgain() {
+  open("login-again").querySelector("[name=password]").focus();
+}
+
+const windows = new BroadcastChannel(`hostward-login:${meta("base").content}`);
+windows.addEventListener("message", ({ data }) => goOn(data));
+addEventListener("hw:login-ended", logInAgain);
+
 function loggedIn(xhr) {
-  const { csrf, user } = JSON.parse(xhr.responseText);
+  const login = JSON.parse(xhr.responseText);
+  windows.postMessage(login);
+  goOn(login);
+}
+
+function goOn({ csrf, user }) {
   meta("csrf").content = csrf;
   for (const field of document.querySelectorAll("input[name=csrf]")) field.value = csrf;
   for (const name of document.querySelectorAll("[data-user], .hw-menu__name")) name.textContent = user;

@@ -12,7 +12,7 @@ function show(news) {
   if (news.name === "away") return away(true);
   heard = Date.now();
   away(false);
-  if (news.name === "login-ended") return;
+  if (news.name === "login-ended") return dispatchEvent(new CustomEvent("hw:login-ended"));
   if (news.name !== "status" || news.data === last) return;
   last = news.data;
   const status = JSON.parse(news.data);
