@@ -12,10 +12,10 @@ pytestmark = pytest.mark.anyio
 MASTER = "https://master.example.com:443/mss"
 
 
-async def submitted(server: Server) -> dict[str, Any]:
+async def submitted(server: Server, name: str = "one") -> dict[str, Any]:
     """A request of this server's, made as a Slave."""
     server.replication.master_url = MASTER
-    (session,) = (await server.api.get("/sessions", params={"q": "one"})).json()["items"]
+    (session,) = (await server.api.get("/sessions", params={"q": name})).json()["items"]
     answer = await server.api.patch(f"/sessions/{session['id']}", json={"comment": "mine"})
     assert answer.status_code == 202, answer.text
     request: dict[str, Any] = answer.json()["request"]

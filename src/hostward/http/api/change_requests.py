@@ -61,7 +61,7 @@ async def list_change_requests(query: Annotated[RequestsQuery, Query()], who: Wh
     responses=answers(shapes.ChangeRequestDetail, "With what it would change, and what stands against it now"),
 )
 async def read_change_request(request_id: str, who: Who, services: With) -> Response:
-    return Json(_detail(await requests.read_request(services, request_id)))
+    return Json(detailed(await requests.read_request(services, request_id)))
 
 
 @router.put(
@@ -129,7 +129,8 @@ def _decided(services: Services, request_id: str, done: Done | Submitted) -> Res
     return Json({"request": shown(found), "revision": revision, "replicated": done.replicated.to_json()})
 
 
-def _detail(detail: Detail) -> dict[str, Any]:
+def detailed(detail: Detail) -> dict[str, Any]:
+    """A request with what it would change, as the API gives it."""
     changes = [
         {
             "kind": e.touched.kind,

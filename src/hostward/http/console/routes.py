@@ -13,6 +13,7 @@ from hostward.http.console.events import Broadcaster, stream
 from hostward.http.console.logins import login_routes
 from hostward.http.console.pages.certificates import certificate_routes
 from hostward.http.console.pages.replication import replication_routes
+from hostward.http.console.pages.requests import request_routes
 from hostward.http.console.pages.servers import PANEL as FIRST_PANEL
 from hostward.http.console.pages.servers import server_routes
 from hostward.http.console.rendering import Pages
@@ -44,4 +45,5 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *replication_routes(console),
         *server_routes(console),
         *certificate_routes(console),
+        *request_routes(console),
     ]
