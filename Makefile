@@ -17,7 +17,7 @@ $(STAMP): requirements.lock pyproject.toml scripts/setup
 # What the console takes from other projects, by web/package-lock.json, cut down to what its pages use.
 assets: $(ASSETS)
 
-$(NODE_MODULES): web/package-lock.json web/.npmrc scripts/node $(STAMP)
+$(NODE_MODULES): web/package-lock.json web/.npmrc | $(STAMP)
 	sh scripts/node npm ci
 	touch $(NODE_MODULES)
 
