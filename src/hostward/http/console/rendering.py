@@ -32,6 +32,7 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
+        self._env.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
         self._env.globals |= {
             "asset": lambda name: f"{base}/static/{self.assets.names[name]}",
             "version": __version__,

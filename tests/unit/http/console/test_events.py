@@ -1,0 +1,84 @@
+"""Live status: one look for all pages, the newest picture for each, and limits."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import orjson
+import pytest
+from tests.unit.http.console.conftest import Browser
+
+from hostward.domain.errors import RegistryError, Unavailable
+from hostward.http.console.events import MAX_OPEN, MAX_OPEN_EACH, Broadcaster, Watcher
+
+pytestmark = [pytest.mark.anyio, pytest.mark.feature("R2"), pytest.mark.feature("R24")]
+
+
+class Server:
+    """What there is to look at, and how often somebody looked."""
+
+    def __init__(self) -> None:
+        self.looks, self.revision, self.fails = 0, 0, False
+        self.looked = threading.Event()
+
+    def look(self) -> dict[str, Any]:
+        self.looks += 1
+        self.looked.set()
+        if self.fails:
+            raise RegistryError("The file is locked.")
+        return {"database_status": "Up", "revision": self.revision, "job": None, "secret": "not shown"}
+
+
+async def news_of(watcher: Watcher) -> dict[str, Any]:
+    async with asyncio.timeout(10):
+        message = await watcher.news.get()
+    found: dict[str, Any] = orjson.loads(message.partition(b"data: ")[2])
+    return found
+
+
+async def test_all_pages_get_the_newest_picture_of_one_look() -> None:
+    server = Server()
+    broadcaster = Broadcaster(server.look)
+    first = broadcaster.watch("a")
+    assert (await news_of(first))["revision"] == 0
+    late = broadcaster.watch("b")
+    shown = await news_of(late)  # at once, not when something changes
+    assert (shown["revision"], "secret" in shown) == (0, False)
+    for server.revision in (1, 2):
+        server.looked.clear()
+        await asyncio.to_thread(server.looked.wait, 10)
+    server.fails = True  # a look that fails ends nothing
+    server.looked.clear()
+    await asyncio.to_thread(server.looked.wait, 10)
+    server.fails, server.revision = False, 3
+    while (await news_of(late))["revision"] != 3:
+        pass
+    assert first.news.qsize() == 1  # a page that doesn't read holds one picture, not a queue of them
+    assert (await news_of(first))["revision"] == 3
+    broadcaster.leave(first)
+    broadcaster.leave(late)
+    await asyncio.sleep(0)
+    looks = server.looks
+    assert broadcaster.watch("c").news.empty()  # what nobody saw for a while may be old
+    assert server.looks == looks
+
+
+async def test_a_login_has_few_open_pages_and_a_server_not_too_many() -> None:
+    broadcaster = Broadcaster(Server().look)
+    mine = [broadcaster.watch("a") for _ in range(MAX_OPEN_EACH)]
+    with pytest.raises(Unavailable):
+        broadcaster.watch("a")
+    broadcaster.leave(mine.pop())
+    mine.append(broadcaster.watch("a"))
+    others = [broadcaster.watch(str(n)) for n in range(MAX_OPEN - len(mine))]
+    with pytest.raises(Unavailable):
+        broadcaster.watch("new")
+    for watcher in mine + others:
+        broadcaster.leave(watcher)
+
+
+async def test_events_need_a_login(stranger: Browser) -> None:
+    refused = await stranger.http.get("/events")
+    assert (refused.status_code, refused.json()["code"]) == (401, "login-needed")
