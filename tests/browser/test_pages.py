@@ -71,6 +71,8 @@ def test_no_page_breaks_a_rule_of_axe(north: Server, open_browser: Callable[...,
     wrong += look(page, "Trusted Certificates")
     page.get_by_role("button", name="Import").click()
     wrong += look(page, "+ Import")
+    page.goto(f"{address_of(north)}/change-requests")
+    wrong += look(page, "Change Requests")
     page.goto(f"{address_of(north)}/settings/trusted-certificates/nothing")
     wrong += look(page, "not found")
     assert not wrong
