@@ -32,8 +32,16 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
 });
 
 document.addEventListener("htmx:responseError", ({ detail }) => problem(detail.elt, detail.xhr));
-document.addEventListener("htmx:sendError", ({ detail }) => background(detail) || say(detail.elt, "The server doesn't answer.", "Nothing was changed, as far as this page knows. Try again when the server is back."));
-document.addEventListener("htmx:timeout", ({ detail }) => background(detail) || say(detail.elt, "The server hasn't answered in time.", "Look at the page again to see whether it was done."));
+document.addEventListener("htmx:sendError", ({ detail }) =>
+  unanswered(detail, "The server doesn't answer.", "Nothing was changed, as far as this page knows. Try again when the server is back."));
+document.addEventListener("htmx:timeout", ({ detail }) =>
+  unanswered(detail, "The server hasn't answered in time.", "Load the page again to see whether it was done."));
+
+function unanswered(detail, title, text) {
+  if (background(detail)) return;
+  waiting = null; // what is sent next is asked for anew
+  say(detail.elt, title, text);
+}
 
 const background = (detail) => "X-Background" in (detail.requestConfig?.headers ?? {});
 
@@ -117,6 +125,7 @@ document.querySelector("[data-yes]")?.addEventListener("click", () => {
 });
 
 document.getElementById("confirmation")?.addEventListener("close", () => { if (waiting && !waiting.confirmed) waiting = null; });
+document.getElementById("login-again")?.addEventListener("close", () => { waiting = null; });
 
 function logInAgain() {
   open("login-again").querySelector("[name=password]").focus();
@@ -137,10 +146,15 @@ function goOn({ csrf, user }) {
   for (const field of document.querySelectorAll("input[name=csrf]")) field.value = csrf;
   for (const name of document.querySelectorAll("[data-user], .hw-menu__name")) name.textContent = user;
   const dialog = document.getElementById("login-again");
+  const kept = waiting;
   dialog.querySelector("form").reset();
-  dialog.close();
+  dialog.addEventListener("close", () => {
+    waiting = kept;
+    if (waiting) send(waiting.form);
+  }, { once: true });
+  if (dialog.open) dialog.close();
+  else dialog.dispatchEvent(new Event("close"));
   dispatchEvent(new CustomEvent("hw:logged-in"));
-  if (waiting) send(waiting.form);
 }
 
 function send(element) {
