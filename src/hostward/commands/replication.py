@@ -19,7 +19,7 @@ _REMEDY: Final = "Look at the consequences, then send the request again with “
 _REMOVAL: Final = (
     "It no longer receives changes; it keeps its data, stops its database, and says that it was removed.",
     "It comes back only after it has been added to the Slave table again. Where it is joining for the first"
-    " time, that is ended; it stays in the Slave table, and tries anew when it is restarted.",
+    " time, that is ended; it stays in the Slave table, and tries anew when it is restarted, or at the next Apply.",
     "Its database's data is taken over by the other servers.",
     "It still knows the configuration and the passphrase. If it may be in the wrong hands, change"
     " the passphrase (hostward replication change-passphrase), delete its certificate from the Trusted"

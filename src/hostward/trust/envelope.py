@@ -39,6 +39,7 @@ from hostward.trust.identity import (
     KeyPair,
     ServerIdentity,
     fingerprint,
+    out_of_date,
     parse_certificate,
     public_key_of,
     server_id_of,
@@ -386,14 +387,12 @@ class Opener:
                 f"and {_shown(now_s)} here; {SKEW_S} s are allowed.",
                 "Set both servers' clocks, by NTP.",
             )
-        certificate = parse_certificate(signed.certificate)
-        moment = datetime.fromtimestamp(now_s, UTC)
-        if not certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc:
+        wrong = out_of_date(parse_certificate(signed.certificate), datetime.fromtimestamp(now_s, UTC))
+        if wrong:
             raise _refused(
                 signed,
                 "certificate-expired",
-                f"The sender's certificate is valid from {certificate.not_valid_before_utc:%Y-%m-%d} to "
-                f"{certificate.not_valid_after_utc:%Y-%m-%d}; today is {moment:%Y-%m-%d}.",
+                f"The sender's certificate {wrong}.",
                 "Renew it there: hostward certificate renew. The others take the new one over by themselves.",
             )
         if signed.key is None:

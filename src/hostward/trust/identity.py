@@ -201,6 +201,16 @@ def parse_certificate(certificate: str | bytes) -> x509.Certificate:
         raise TrustError("This is not an X.509 certificate.", code="certificate") from error
 
 
+def out_of_date(certificate: x509.Certificate, now: datetime) -> str:
+    """What is wrong with its dates at `now`, as the end of a sentence about the certificate; "" where nothing is."""
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if now > end:
+        return f"expired on {end:%Y-%m-%d %H:%M} UTC; it is {now:%Y-%m-%d %H:%M} UTC here"
+    if now < start:
+        return f"is valid from {start:%Y-%m-%d %H:%M} UTC; it is {now:%Y-%m-%d %H:%M} UTC here"
+    return ""
+
+
 def fingerprint(certificate: str | bytes) -> str:
     """SHA-256 of the certificate (PEM text or DER bytes): 32 pairs of capital hexadecimal digits with colons, as
     browsers and openssl show it. Raises TrustError "certificate"."""

@@ -29,6 +29,7 @@ from hostward.trust.identity import (
     USES,
     ServerIdentity,
     key_bytes,
+    out_of_date,
     public_key_of,
     server_id_of,
     subject_of,
@@ -165,11 +166,9 @@ def _check_chain(certificates: Sequence[x509.Certificate], now: datetime) -> Non
 
 
 def _check_dates(certificate: x509.Certificate, now: datetime) -> None:
-    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if not start <= now <= end:
+    if wrong := out_of_date(certificate, now):
         raise _refused(
-            f"{shown_name(certificate.subject)} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}; "
-            f"today is {now:%Y-%m-%d}.",
+            f"{shown_name(certificate.subject)} {wrong}.",
             "Check this server's clock; else ask for a new certificate.",
             "certificate-expired",
         )

@@ -36,7 +36,8 @@ class ServerActs:
         self._node = NodeActs(parts)
         self.master = MasterActs(parts, self._node, claims)
         epochs = EpochActs(parts, self._node, claims)
-        slave, standalone = SlaveActs(parts, self._node), StandaloneActs(parts)
+        self._slave = slave = SlaveActs(parts, self._node)
+        standalone = StandaloneActs(parts)
         self._acts: dict[Goal, Callable[[], Awaitable[str]]] = {
             Goal.EPOCH: epochs.begin,
             Goal.ADOPTED: epochs.adopt,
@@ -134,6 +135,8 @@ class ServerActs:
             p.life.admitted_members = tuple(p.everyone())
             if why := await self._node.cut_off_strangers():
                 return why
+            if p.follower.in_step and not p.views.of(p.state.now.master_id).silent:
+                await self._slave.forget_gone()  # it knows of the members what the Master knows
         silent = [f"{m.name}: {p.views.of(m.server_id).silent}" for m in p.others() if p.views.of(m.server_id).silent]
         return f"Up, but without {'; '.join(silent)}" if silent else ""
 

@@ -148,8 +148,14 @@ class SlaveActs:
         return p.follower.reason or f"Following the change log: {max(0, behind)} changes to go."
 
     async def wait_owning(self) -> str:
-        """The Master raises the replication factor; or this server's node remembers one that the group has removed
-        while this server was away, and that nobody else knows of any more: it is removed here too."""
+        """The Master raises the replication factor, unless a node that is to be forgotten takes a part of the data."""
+        return await self.forget_gone() or (
+            "This server's database owns less than 100 % of the data; the Master raises the replication factor."
+        )
+
+    async def forget_gone(self) -> str:
+        """This server's node may remember one that the group has removed while this server was away, and that nobody
+        else knows of any more: it is removed here too. Answers what it waits for, or ""."""
         p, now = self._p, time.monotonic()
         everyone = p.everyone()
         ring = await p.node.ring() or []
@@ -161,7 +167,7 @@ class SlaveActs:
                 return f"The node at {node.address} isn't in the group any more; the ring is about to forget it."
             await p.node.forget(node.address)
             self._node.say(f"The node at {node.address}, which the group had removed, was forgotten here too.")
-        return "This server's database owns less than 100 % of the data; the Master raises the replication factor."
+        return ""
 
     async def confirm(self) -> str:
         p = self._p

@@ -29,7 +29,7 @@ from hostward.replication.peers.messages import Message
 from hostward.replication.wanted import Wanted
 from hostward.trust.certificates import BY_CODE, CertificateStore
 from hostward.trust.envelope import Instance, Opener, Sealer
-from hostward.trust.identity import fingerprint, parse_certificate, server_id_of
+from hostward.trust.identity import fingerprint, out_of_date, parse_certificate, server_id_of
 from hostward.trust.passphrase import Passphrase
 
 log = structlog.get_logger()
@@ -181,12 +181,9 @@ def _check_certificate(store: CertificateStore, master: str) -> None:
 
 def _check_dates(certificate: str, whose: str, where: str) -> None:
     """Before the code is used up. Raises PeerError."""
-    found, now = parse_certificate(certificate), datetime.now(UTC)
-    start, end = found.not_valid_before_utc, found.not_valid_after_utc
-    if not start <= now <= end:
+    if wrong := out_of_date(parse_certificate(certificate), datetime.now(UTC)):
         raise PeerError(
-            f"{whose} certificate is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}; today is {now:%Y-%m-%d} here. "
-            "The join code wasn't used.",
+            f"{whose} certificate {wrong}. The join code wasn't used.",
             remedy=f"Check the clocks; else renew it {where}: hostward certificate renew.",
             code="certificate-expired",
         )

@@ -193,7 +193,8 @@ class Membership:
         """Take the server out of the group: its certificate is no longer trusted by the ring, and its node is removed.
         Removing who isn't there is allowed; one that had left by itself then counts as removed. `left`: its own
         administrator wants it. One that never was a member only has its join ended: it stays in the Slave table, and
-        may try anew once it is restarted, as the guide has it for a Slave that stays Down (5.13.10)."""
+        may try anew once it is restarted, as the guide has it for a Slave that stays Down (5.13.10), or once an
+        administrator has applied the Slave table with it again."""
         self._clearing.discard(server_id)
         self.turns.ended(server_id)
         attempt = self._newcomers.pop(server_id, None)
@@ -214,6 +215,10 @@ class Membership:
             return [*ops, *(Delete(SLAVE, r.id) for r in slave_rows(reader) if _same_server(r, known))]
 
         await self._group.commit(author, decide)
+
+    def try_anew(self) -> None:
+        """An administrator has said whom the group shall have: servers whose first join was ended may join."""
+        self._ended.clear()
 
     async def end_joins(self) -> None:
         """End joins that don't get on: the next in the queue gets its turn."""
@@ -243,8 +248,8 @@ class Membership:
         if self._ended.get(them.server_id) == asking.attempt:
             raise PeerError(
                 f"The join of {them.name} was ended on the Master: it was removed from the group.",
-                remedy="Restart this server, or Apply the role Slave again, and it tries anew; or set it to Standalone."
-                " To keep it out, delete it from the Slave table on the Master.",
+                remedy="To let it try anew, restart this server, or Apply here or on the Master. To keep it out, set it"
+                " to Standalone, or delete it from the Slave table on the Master.",
                 code="removed",
             )
         self._ended.pop(them.server_id, None)
