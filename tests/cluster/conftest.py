@@ -3,6 +3,7 @@ more. Two processes share the modules; each has a group of its own, where its mo
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -29,6 +30,13 @@ class ByServers(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.partition("::")[0]
         return WALKS if f"/{WALKS}/" in module and not module.endswith(OF_THE_GROUP) else module
+
+
+@pytest.fixture(autouse=True)
+def leaks_are_its_own() -> Iterator[None]:
+    """What a test leaves open fails that test, not the one during which it is noticed."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
@@ -42,8 +43,8 @@ class Gate:
 
     def __init__(self, address: str, behind: str, ports: tuple[int, ...]) -> None:
         self.address, self._behind, self._ports = address, behind, ports
-        self._servers: list[asyncio.Server] = []
-        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._listening: list[socket.socket] = []
+        self._open: dict[asyncio.Task[None], socket.socket] = {}
         self.open()
 
     def open(self) -> None:
@@ -55,45 +56,43 @@ class Gate:
         _loop().run(self._close())
 
     async def _listen(self) -> None:
-        if self._servers:
-            return
-        for port in self._ports:
+        # asyncio's own servers lose a connection that they are about to take when they are closed.
+        for port in () if self._listening else self._ports:
+            listener = socket.create_server((self.address, port), backlog=128)
+            listener.setblocking(False)
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener, port)
+            self._listening.append(listener)
 
-            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int = port) -> None:
-                self._accept(reader, writer, port)
-
-            self._servers.append(await asyncio.start_server(accept, self.address, port))
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
-        if not self._servers:  # it was shut between the connection and this
-            writer.transport.abort()
-            return
-        task = asyncio.ensure_future(self._forward(reader, writer, port))
-        self._open[task] = writer
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """Also of a task that was cancelled before it began."""
-        self._open.pop(task).transport.abort()
+    def _accept(self, listener: socket.socket, port: int) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+            connection, _ = listener.accept()
+            task = asyncio.ensure_future(self._forward(connection, port))
+            self._open[task] = connection
+            task.add_done_callback(lambda t: self._open.pop(t).close())
 
     async def _close(self) -> None:
-        servers, self._servers = self._servers, []
-        for server in servers:
-            server.close()
+        listening, self._listening = self._listening, []
+        for listener in listening:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.close()
         ending = list(self._open)
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
         await asyncio.sleep(0)  # the loop closes their sockets
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+    async def _forward(self, connection: socket.socket, port: int) -> None:
         with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                back_reader, back_writer = await asyncio.open_connection(self._behind, port)
+            reader, writer = await asyncio.open_connection(sock=connection)
             try:
-                await asyncio.gather(self._pump(reader, back_writer, True), self._pump(back_reader, writer, False))
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    back_reader, back_writer = await asyncio.open_connection(self._behind, port)
+                try:
+                    await asyncio.gather(self._pump(reader, back_writer, True), self._pump(back_reader, writer, False))
+                finally:
+                    back_writer.transport.abort()
             finally:
-                back_writer.transport.abort()
+                writer.transport.abort()
 
     def passed(self, piece: bytes, to_server: bool) -> Sequence[bytes] | None:
         """What is forwarded for what came; None breaks the connection."""
