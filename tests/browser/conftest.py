@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Literal
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from tests.support.api import PASSWORD
+from tests.support.browser import chromium, log_in, open_browser
 from tests.support.light import LightServer
-from tests.support.server import CONTEXT, HTTPS_PORT, Server
+from tests.support.server import Server
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-PATIENCE_S = 15.0 * float(os.environ.get("HOSTWARD_TEST_PATIENCE", "1"))
-
-
-def address_of(server: Server) -> str:
-    return f"https://{server.address}:{HTTPS_PORT}/{CONTEXT}"
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    assert CHROMIUM, "there is no Chromium: apt-get install chromium, then run again"
-    expect.set_options(timeout=PATIENCE_S * 1000)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield browser
-        browser.close()
+__all__ = ["chromium", "log_in", "open_browser"]
 
 
 @pytest.fixture(scope="session")
@@ -53,64 +29,3 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
 @pytest.fixture
 def north(servers: tuple[Server, Server]) -> Server:
     return servers[0]
-
-
-@pytest.fixture
-def open_browser(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """A browser of its own, with nobody logged in. It fails the test where a page's script does, or a page asks another
-    server for anything."""
-    contexts: list[BrowserContext] = []
-    wrong: list[str] = []
-
-    def make(width: int = 1280, theme: Literal["light", "dark"] = "light", height: int = 900) -> BrowserContext:
-        context = chromium.new_context(
-            ignore_https_errors=True,
-            viewport={"width": width, "height": height},
-            color_scheme=theme,
-            reduced_motion="reduce",
-            locale="en-GB",
-        )
-        context.set_default_timeout(PATIENCE_S * 1000)
-        context.on("weberror", lambda error: wrong.append(str(error.error)))
-        context.on("console", lambda m: wrong.append(m.text) if "Content Security Policy" in m.text else None)
-        context.on(
-            "request", lambda r: wrong.append(r.url) if not r.url.startswith(("https://127.", "data:")) else None
-        )
-        contexts.append(context)
-        return context
-
-    yield make
-    for context in contexts:
-        context.close()
-    assert not wrong
-
-
-@pytest.fixture
-def log_in(open_browser: Callable[..., BrowserContext]) -> Callable[..., Page]:
-    """A page of that server, with an administrator logged in."""
-
-    def open_page(server: Server, path: str = "/", **how: object) -> Page:
-        page = open_browser(**how).new_page()
-        page.goto(f"{address_of(server)}{path}")
-        enter(page)
-        return page
-
-    return open_page
-
-
-def enter(page: Page) -> None:
-    page.get_by_label("User name").fill("admin")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("navigation", name="Administrative Console")).to_be_attached()
-
-
-def picture(page: Page, name: str) -> None:
-    """Take one for the guide, where `make pictures` asks for them: so they show what the tests see."""
-    directory = os.environ.get("HOSTWARD_PICTURES")
-    if directory:
-        page.screenshot(path=Path(directory) / f"{name}.png", animations="disabled")
-
-
-def certificate_of(server: Server) -> Path:
-    return server.certificate_file

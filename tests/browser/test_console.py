@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
-from tests.browser.conftest import address_of, certificate_of, enter, picture
 from tests.support.api import PASSWORD
+from tests.support.browser import address_of, enter, picture
 from tests.support.server import Server
 
 pytestmark = pytest.mark.feature("R24")
@@ -59,7 +59,7 @@ def test_import_each_others_certificates_and_test_the_connection(
         page = log_in(local, CERTIFICATES)
         page.get_by_role("link", name="Management and Security Server").click()
         expect(page.get_by_role("row", name="this server")).to_be_visible()
-        shutil.copy(certificate_of(remote), local.data_dir / "certificates" / f"{remote.name}.cer")
+        shutil.copy(remote.certificate_file, local.data_dir / "certificates" / f"{remote.name}.cer")
         page.get_by_role("button", name="Import").click()
         dialog = page.get_by_role("dialog", name="Import a certificate")
         dialog.get_by_label("File name").fill("nothing.cer")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
-from tests.browser.conftest import address_of, enter
+from tests.support.browser import address_of, enter
 from tests.support.server import Server
 
 pytestmark = pytest.mark.feature("R24")

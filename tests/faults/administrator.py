@@ -163,9 +163,10 @@ class Administrator:
         if node is not None:  # else it hadn't been admitted yet: it only leaves the table
             self._remove_node(master, node)
         host = place.server.target(self._group.protocol)["host"]
-        slaves = [s for s in master.server.api.status()["slaves"] if s["host"] != host]
-        rows = [{k: s[k] for k in ("host", "port", "context")} for s in slaves]
-        patiently(lambda: master.server.api.put("replication", {"role": "master", "slaves": rows, "confirm": True}))
+        listed = master.server.api.status()["slaves"]
+        rows = [{k: s[k] for k in ("host", "port", "context")} for s in listed if s["host"] != host]
+        if len(rows) < len(listed):  # Remove took it out of the table, unless it only ended a join
+            patiently(lambda: master.server.api.put("replication", {"role": "master", "slaves": rows, "confirm": True}))
 
     def _remove_node(self, master: Place, node: dict[str, Any]) -> None:
         host_id = node["host_id"] or node["server"]

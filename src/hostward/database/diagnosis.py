@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -113,6 +114,9 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
 )
 
 
+_ERROR = re.compile(r"\bERROR\b|^(?:Error|Caused by): |^Exception in thread ")
+
+
 def diagnose(log: str, returncode: int | None) -> DatabaseError:
     """The best explanation of `log` (of one start only) as an error to raise; "node-exited" where no row matches."""
     for row in DIAGNOSES:
@@ -121,7 +125,8 @@ def diagnose(log: str, returncode: int | None) -> DatabaseError:
             detail = (found[1] or "").strip() if row.pattern.groups else ""
             return DatabaseError(row.cause.format(detail), remedy=row.remedy, code=row.code)
     how = f"was ended by signal {-returncode}" if returncode is not None and returncode < 0 else f"ended ({returncode})"
-    errors = [line for line in log.splitlines() if "ERROR" in line or "Exception" in line]
+    from_outside = returncode in (-signal.SIGKILL, -signal.SIGTERM)  # what it wrote before has nothing to do with it
+    errors = [] if from_outside else [line for line in log.splitlines() if _ERROR.search(line)]
     return DatabaseError(
         f"The replication database's process {how}." + (f" Its last error: {errors[-1].strip()}" if errors else ""),
         remedy="It is started again; if this repeats, see logs/cassandra.log and logs/cassandra-console.log.",

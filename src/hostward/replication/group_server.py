@@ -237,7 +237,7 @@ class GroupServer:
             from_master = now.role is Role.SLAVE and them.server_id == now.master_id
             if from_master and error.code == "removed" and not p.asks_to_join:
                 p.life.admitted = None
-                p.state.update(fresh=False, removed=REMOVED_WORDS)
+                p.state.update(fresh=False, removed=p.state.now.removed or REMOVED_WORDS)
                 self._wake()
             raise
         return answer.data

@@ -272,7 +272,8 @@ class ReplicationService:
         found = certificate_warnings(self._p.store.entries())
         if state.role is not Role.STANDALONE and state.passphrase_is_default:
             found.append(
-                "The default passphrase is in use: change it on the Master (hostward replication change-passphrase)."
+                "The default passphrase is in use. Change it on the Master: Configure Settings > Replication > Change"
+                " the group's passphrase, or hostward replication change-passphrase."
             )
         if state.passphrase_lost:
             found.append("The stored passphrase can't be read: enter it again with Apply, or put back secrets.key.")

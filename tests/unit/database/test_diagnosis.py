@@ -57,6 +57,9 @@ def test_an_unknown_end_says_how_and_the_last_error() -> None:
     assert "ended (3)" in error.message
     assert error.message.endswith("ERROR two")
     assert "signal 9" in diagnose("", -9).message
+    assert diagnose("ERROR before", -9).message.endswith("signal 9."), "somebody killed it, whatever it said before"
+    harmless = "WARN ExceptionHandlers: SSLException in client networking"
+    assert diagnose(harmless, 1).message.endswith("ended (1).")
 
 
 def test_a_listening_process_is_named() -> None:

@@ -235,11 +235,15 @@ async def test_a_join_that_the_master_ends_does_not_go_on_but_may_begin_anew(sce
     for fresh in (True, False):
         refused = await scene.refused(NORTH, fresh=fresh)
         assert refused.code == "removed"
-        assert "Restart this server" in refused.remedy
+        assert "restart this server" in refused.remedy
     await scene.ask(SOUTH)
     await scene.membership.remove(SOUTH.server_id, "admin")
-    # Restarted, or applied again; but not if the administrator has deleted its row meanwhile.
+    # Restarted, or applied again, here or on the Master; but not if the administrator has deleted its row meanwhile.
     await scene.ask(NORTH, fresh=False, attempt="second")
+    await scene.membership.remove(NORTH.server_id, "admin")
+    assert (await scene.refused(NORTH, attempt="second")).code == "removed"
+    scene.membership.try_anew()
+    await scene.ask(NORTH, attempt="second")
     await scene.membership.remove(NORTH.server_id, "admin")
     row = SlaveRow(NORTH.target, NORTH.server_id)
     await scene.group.commit("admin", lambda _: [Delete(SLAVE, row.id)])

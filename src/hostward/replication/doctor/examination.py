@@ -199,7 +199,10 @@ def _trust(p: Picture) -> Iterator[Finding]:
         elif paper.days_left < 60:
             yield Finding("certificate-expiring", paper.name, f"{whose} expires in {days:.0f} days.", remedy)
     if p.passphrase_is_default and p.role is not Role.STANDALONE:
-        remedy = "Change it on the Master: hostward replication change-passphrase. The certificates keep strangers out."
+        remedy = (
+            "Change it on the Master: Configure Settings > Replication > Change the group's passphrase, or hostward"
+            " replication change-passphrase. The certificates keep strangers out."
+        )
         yield Finding("passphrase-default", p.name, "The default passphrase is in use.", remedy)
 
 

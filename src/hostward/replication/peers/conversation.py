@@ -277,7 +277,7 @@ class Conversation:
         if p.asks_to_join:
             raise PeerError("This server is about to join anew.", code="busy")
         p.life.admitted, p.life.asks_again_at = None, asyncio.get_running_loop().time() + 1.0
-        p.state.update(fresh=False, removed=REMOVED_WORDS)
+        p.state.update(fresh=False, removed=p.state.now.removed or REMOVED_WORDS)
         self._changed()
         return Message("ok")
 
