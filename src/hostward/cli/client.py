@@ -132,7 +132,8 @@ class ApiClient:
         except Refused as refused:
             if refused.code != "confirmation-required" or not confirm(refused):
                 raise
-        return self._json(method, path, json={**body, "confirm": True})
+            plan = {"plan": refused.plan} if refused.plan else {}
+        return self._json(method, path, json={**body, "confirm": True, **plan})
 
     def probe(self, path: str, params: Params | None = None) -> tuple[int, dict[str, Any]]:
         """A health check: status and answer, also when it says 503."""

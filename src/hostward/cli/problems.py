@@ -52,6 +52,11 @@ class Refused(HostwardError):
         return [str(line) for line in self.problem.get("consequences") or []]
 
     @property
+    def plan(self) -> str:
+        """Names what Yes would do; empty where the server doesn't say."""
+        return str(self.problem.get("plan") or "")
+
+    @property
     def conflicts(self) -> list[str]:
         """What stands against implementing a change request."""
         return [str(line) for line in self.problem.get("conflicts") or []]

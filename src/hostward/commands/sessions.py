@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hostward.commands.restoring import session_as_it_was
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Once, Submitted, check_etag, write
 from hostward.domain.changes import Body, Delete, Operation, Put, canonical, element_hash
@@ -128,6 +129,21 @@ async def delete_session(services: Services, actor: Actor, session_id: str, *, i
     if isinstance(done, Submitted):
         return done
     return Written(gone[0], done.committed.revision, done.replicated)
+
+
+async def restore_session(
+    services: Services, actor: Actor, session_id: str, revision: int, *, if_match: Etags = None
+) -> Outcome:
+    """As it was after that revision, with the same id also where it was deleted. Raises NotFound where that isn't
+    known, PreconditionFailed, Conflict where it wasn't there or its name was taken."""
+
+    def decide(reader: Reader) -> Sequence[Operation]:
+        now = reader.get(KIND, session_id)
+        if now is not None:
+            check_etag(now, if_match)
+        return [session_as_it_was(reader, session_id, revision)]
+
+    return await _write(services, actor, "session-restored", decide, session_id)
 
 
 async def _write(

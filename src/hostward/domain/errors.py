@@ -75,13 +75,14 @@ class Conflict(HostwardError):
 
 
 class ConfirmationRequired(Conflict):
-    """The "Settings update" confirmation is missing. `consequences` lists what Yes would do."""
+    """The "Settings update" confirmation is missing. `consequences` lists what Yes would do. `plan`, where there is
+    one, names exactly that: sent with the confirmation, it makes sure that nothing else is done."""
 
     code = "confirmation-required"
 
-    def __init__(self, message: str, *, remedy: str = "", consequences: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, *, remedy: str = "", consequences: Sequence[str] = (), plan: str = "") -> None:
         super().__init__(message, remedy=remedy)
-        self.consequences = tuple(consequences)
+        self.consequences, self.plan = tuple(consequences), plan
 
 
 class RequestConflicts(Conflict):
@@ -156,6 +157,8 @@ def fields_of(error: HostwardError) -> Mapping[str, object]:
         ]
     if isinstance(error, ConfirmationRequired):
         shown["consequences"] = list(error.consequences)
+        if error.plan:
+            shown["plan"] = error.plan
     if isinstance(error, RequestConflicts):
         shown["conflicts"] = list(error.conflicts)
     if isinstance(error, PreconditionFailed):

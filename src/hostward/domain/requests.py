@@ -108,6 +108,11 @@ class Touched:
         return "" if self.wanted is None else element_hash(self.kind, self.id, canonical(self.wanted)).hex()
 
     @property
+    def act(self) -> str:
+        """create, change or delete."""
+        return "delete" if self.wanted is None else "create" if self.base_hash == "" else "change"
+
+    @property
     def label(self) -> str:
         """The element as a person knows it."""
         name = (self.wanted or self.base or {}).get("name")
@@ -223,22 +228,19 @@ def summary_of(touched: Sequence[Touched]) -> str:
     """What a request would do, in a line."""
     if len(touched) == 1:
         (one,) = touched
-        what = f"{_verb(one)} {one.label}"
+        what = f"{one.act.capitalize()} {one.label}"
         fields = [f for f, base, _, wanted in _fields(one, None) if base != wanted]
         return f"{what}: {', '.join(fields)}" if one.wanted is not None and one.base is not None else what
     counts: dict[tuple[str, str], int] = {}
     for t in touched:
-        key = _verb(t), rules_of(t.kind).noun
+        key = t.act.capitalize(), rules_of(t.kind).noun
         counts[key] = counts.get(key, 0) + 1
-    return ", ".join(f"{verb} {n:,} {noun}{'s' if n > 1 else ''}" for (verb, noun), n in counts.items())
+    return counted((verb, noun, n) for (verb, noun), n in counts.items())
 
 
-def _verb(touched: Touched) -> str:
-    if touched.wanted is None:
-        return "Delete"
-    if touched.base_hash == "":
-        return "Create"
-    return "Change"
+def counted(counts: Iterable[tuple[str, str, int]]) -> str:
+    """Verbs, nouns and how many, as a line."""
+    return ", ".join(f"{verb} {n:,} {noun}{'s' if n > 1 else ''}" for verb, noun, n in counts)
 
 
 @dataclass(frozen=True, slots=True)

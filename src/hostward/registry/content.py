@@ -22,6 +22,7 @@ from hostward.domain.changes import (
 from hostward.domain.errors import RegistryError
 from hostward.registry.reading import Reader
 from hostward.registry.schema import explain, explained, open_reader
+from hostward.registry.sessions import differing_rows
 
 ElementRow = tuple[str, str, bytes, bytes, int]
 """kind, id, body, hash, revision."""
@@ -47,6 +48,17 @@ class SnapshotContent:
     position: Position
     elements: bytes
     last: LastChange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContentCheck:
+    """The content computed again from the rows. `altered` names elements whose body isn't what was committed; a row
+    that was deleted or added shows only in `ok`."""
+
+    position: Position
+    digest_computed: bytes
+    ok: bool
+    altered: list[tuple[str, str]]
 
 
 def pack_elements(db: sqlite3.Connection) -> bytes:
@@ -79,6 +91,24 @@ def elements_in(content: SnapshotContent) -> list[ElementRow]:
     if digest_add(bytes(32), (row[3] for row in rows)) != content.position.digest:
         raise RegistryError("A snapshot's content doesn't have its digest.", code="snapshot-damaged")
     return rows
+
+
+def check_content(db: sqlite3.Connection, reader: Reader) -> ContentCheck:
+    """Compute the content's digest again from the rows of an open view."""
+    altered, total = [], 0
+    position = reader.position()
+    # The casts give bytes whatever somebody wrote there.
+    for kind, id_, body, kept in db.execute("SELECT kind, id, CAST(body AS BLOB), CAST(hash AS BLOB) FROM element"):
+        found = element_hash(kind, id_, body)
+        total += int.from_bytes(found)
+        if found != kept:
+            altered.append((kind, id_))
+    digest = (total % (1 << 256)).to_bytes(32)
+    if not altered:
+        altered = [("session", id_) for id_ in differing_rows(db)]
+    sessions = db.execute("SELECT count(*) FROM session_row").fetchone()[0]
+    ok = digest == position.digest and not altered and sessions == reader.count("session")
+    return ContentCheck(position, digest, ok, altered)
 
 
 def content_of_backup(path: Path) -> SnapshotContent:

@@ -26,17 +26,24 @@ from hostward.domain.changes import (
     Operation,
     Position,
     change_from_parts,
-    element_hash,
     encode_operations,
     make_header,
 )
 from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import HostwardError, RegistryError
-from hostward.registry.content import LastChange, SnapshotContent, copy_whole, elements_in, pack_elements
+from hostward.registry.content import (
+    ContentCheck,
+    LastChange,
+    SnapshotContent,
+    check_content,
+    copy_whole,
+    elements_in,
+    pack_elements,
+)
+from hostward.registry.past import forget, forget_broken, remember
 from hostward.registry.reading import Element, Reader
 from hostward.registry.schema import GROUP_TABLES, LATER_GROUP_TABLES, explain, open_reader, open_writer
-from hostward.registry.sessions import differing_rows
-from hostward.registry.writing import Head, check_canonical, mend_rows, put_content, write_operations
+from hostward.registry.writing import Effect, Head, check_canonical, mend_rows, put_content, write_operations
 
 __all__ = ["Committed", "ContentCheck", "Element", "GroupRegistry", "Reader", "SnapshotContent"]
 
@@ -60,17 +67,6 @@ class Committed:
     changed: bool
     repeated: bool = False
     hash: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class ContentCheck:
-    """The content computed again from the rows. `altered` names elements whose body isn't what was committed; a row
-    that was deleted or added shows only in `ok`."""
-
-    position: Position
-    digest_computed: bytes
-    ok: bool
-    altered: list[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -97,6 +93,7 @@ class GroupRegistry:
         if not self._reader.meta():
             self._begin_history()
         self._head = Head.of(self._reader.meta())
+        forget_broken(self._db, self._head.position.revision)
         self._position, self._group_id = self._head.position, self._head.group_id
         self._data_version = self._read_data_version()
         self._forget_answered()
@@ -160,24 +157,8 @@ class GroupRegistry:
 
     def verify(self) -> ContentCheck:
         """Compute the content's digest again from the rows."""
-        altered, total = [], 0
         with self.read() as reader:
-            position = reader.position()
-            db = self._connection()
-            # The casts give bytes whatever somebody wrote there.
-            for kind, id_, body, kept in db.execute(
-                "SELECT kind, id, CAST(body AS BLOB), CAST(hash AS BLOB) FROM element"
-            ):
-                found = element_hash(kind, id_, body)
-                total += int.from_bytes(found)
-                if found != kept:
-                    altered.append((kind, id_))
-            digest = (total % (1 << 256)).to_bytes(32)
-            if not altered:
-                altered = [("session", id_) for id_ in differing_rows(db)]
-            sessions = db.execute("SELECT count(*) FROM session_row").fetchone()[0]
-            ok = digest == position.digest and not altered and sessions == reader.count("session")
-        return ContentCheck(position, digest, ok, altered)
+            return check_content(self._connection(), reader)
 
     def altered_outside(self) -> bool:
         """Whether another program has written the file since this was last asked."""
@@ -286,6 +267,7 @@ class GroupRegistry:
 
         def run() -> None:
             self._db.execute("DELETE FROM change WHERE revision <= ?", (keep_after_revision,))
+            forget(self._db, keep_after_revision)
             self._forget_answered()
 
         await self._submit(run)
@@ -414,42 +396,43 @@ class GroupRegistry:
         operations = decide(Reader(self._db, at))
         check_canonical(operations)
         sign = self.signer(self._reader)
-        effective, digest = write_operations(self._db, operations, at.digest, at.revision + 1)
-        if effective:
-            self._append(author, origin, effective, digest, sign)
+        effect = write_operations(self._db, operations, at.digest, at.revision + 1)
+        if effect.operations:
+            self._append(author, origin, effect, sign)
         if key is not None:
             self._db.execute(
                 "INSERT OR REPLACE INTO answered VALUES (?, ?, ?, ?)",
-                (key, self._head.position.revision, bool(effective), time.time()),
+                (key, self._head.position.revision, bool(effect.operations), time.time()),
             )
-        return Committed(self._head.position.revision, bool(effective), hash=self._head.position.hash)
+        return Committed(self._head.position.revision, bool(effect.operations), hash=self._head.position.hash)
 
     def _hash_of(self, revision: int) -> bytes:
         row = self._db.execute("SELECT hash FROM change WHERE revision = ?", (revision,)).fetchone()
         return bytes(row[0]) if row else b""
 
-    def _append(self, author: str, origin: str, operations: Sequence[Operation], digest: bytes, sign: Sign) -> None:
+    def _append(self, author: str, origin: str, effect: Effect, sign: Sign) -> None:
         at = self._head.position
-        ops = encode_operations(operations)
+        ops = encode_operations(effect.operations)
         header = make_header(
             group=self._head.group_id,
             epoch=at.epoch,
             revision=at.revision + 1,
             previous=at.hash,
-            digest=digest,
+            digest=effect.digest,
             author=author,
             origin=origin,
             time=self._now(),
             ops=ops,
         )
         change = change_from_parts(header, ops, b"")
-        self._keep(change, sign(change.hash))
+        self._keep(change, sign(change.hash), effect)
 
-    def _keep(self, change: Change, signature: bytes) -> None:
+    def _keep(self, change: Change, signature: bytes, effect: Effect) -> None:
         self._db.execute(
             "INSERT INTO change VALUES (?, ?, ?, ?, ?)",
             (change.revision, change.header, change.ops, signature, change.hash),
         )
+        remember(self._db, change, effect.operations, effect.before)
         position = Position(change.epoch, change.revision, change.hash, change.digest)
         self._head = Head(self._head.group_id, position)
 
@@ -466,12 +449,12 @@ class GroupRegistry:
                 raise RegistryError(
                     f"Revision {change.revision} follows another history than this server's.", code="history-differs"
                 )
-            _, digest = write_operations(self._db, change.operations(), at.digest, change.revision)
-            if digest != change.digest:
+            effect = write_operations(self._db, change.operations(), at.digest, change.revision)
+            if effect.digest != change.digest:
                 raise RegistryError(
                     f"Revision {change.revision} doesn't give the Master's content here.", code="digest-differs"
                 )
-            self._keep(change, change.signature)
+            self._keep(change, change.signature, effect)
         return self._head.position
 
     def _check_same(self, change: Change) -> None:

@@ -15,6 +15,7 @@ from hostward.domain.changes import Change, Epoch, Position, change_from_parts
 from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import RegistryError
 from hostward.registry import sessions
+from hostward.registry.past import Past
 
 Changes = list[Change]
 
@@ -121,6 +122,11 @@ class Reader:
         row = self._db.execute("SELECT header, signature FROM change WHERE revision = ?", (at.revision,)).fetchone()
         header, signature = row or (meta.get("last_header", b""), meta.get("last_signature", b""))
         return (header, signature) if hashlib.sha256(header).digest() == at.hash else None
+
+    @property
+    def past(self) -> Past:
+        """What the kept changes did."""
+        return Past(self._db)
 
     def oldest_change(self) -> int | None:
         """The oldest revision whose change is kept."""

@@ -32,6 +32,13 @@ CREATE UNIQUE INDEX session_name_key ON session_row (name_key);
 LATER_GROUP_TABLES = """
 CREATE TABLE IF NOT EXISTS epoch (number INTEGER NOT NULL, server TEXT NOT NULL, record BLOB NOT NULL,
   PRIMARY KEY (number, server)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS past (revision INTEGER PRIMARY KEY, author TEXT NOT NULL, time TEXT NOT NULL,
+  counts TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS reverse (revision INTEGER NOT NULL, part INTEGER NOT NULL, operations BLOB NOT NULL,
+  PRIMARY KEY (revision, part)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS touched (kind TEXT NOT NULL, id TEXT NOT NULL, revision INTEGER NOT NULL,
+  part INTEGER NOT NULL,
+  PRIMARY KEY (kind, id, revision)) WITHOUT ROWID;
 """
 """Made whenever the file is opened: one that an earlier build wrote lacks them."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -11,6 +11,7 @@ import orjson
 from hostward.domain.changes import Epoch, Operation, Position, Put, canonical, digest_add, element_hash
 from hostward.registry import sessions
 from hostward.registry.content import ElementRow
+from hostward.registry.past import forget_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +37,29 @@ class Head:
         return Head(meta["group"].decode(), position)
 
 
-def write_operations(
-    db: sqlite3.Connection, operations: Sequence[Operation], digest: bytes, revision: int
-) -> tuple[list[Operation], bytes]:
-    """Carry out the operations as `revision`; answers those that changed something, and the content's digest then.
-    An element named twice gets the last of its operations. Raises Conflict for sessions that would share a name."""
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What operations did: those that changed something, the bodies before them of the elements that were there, and
+    the content's digest after them."""
+
+    operations: Sequence[Operation]
+    before: Mapping[tuple[str, str], bytes]
+    digest: bytes
+
+
+def write_operations(db: sqlite3.Connection, operations: Sequence[Operation], digest: bytes, revision: int) -> Effect:
+    """Carry out the operations as `revision`. An element named twice gets the last of its operations. Raises Conflict
+    for sessions that would share a name."""
     last = {(op.kind, op.id): op for op in operations}
     effective: list[Operation] = []
     puts: list[ElementRow] = []
     gone: list[tuple[str, str]] = []
     added: list[bytes] = []
     removed: list[bytes] = []
-    hashes = _hashes(db, last)
+    before: dict[tuple[str, str], bytes] = {}
+    there = _there(db, last)
     for (kind, id_), op in last.items():
-        old = hashes.get((kind, id_))
+        old, body = there.get((kind, id_), (None, b""))
         if isinstance(op, Put):
             new = element_hash(kind, id_, op.body)
             if new == old:
@@ -62,27 +72,30 @@ def write_operations(
             gone.append((kind, id_))
         if old is not None:
             removed.append(old)
+            before[kind, id_] = body
         effective.append(op)
     puts.sort(key=lambda row: row[:2])  # in the order of the file: ids are random, and an import is large
     db.executemany("DELETE FROM element WHERE kind = ? AND id = ?", gone)
     db.executemany("INSERT OR REPLACE INTO element VALUES (?, ?, ?, ?, ?)", puts)
     sessions.delete_rows(db, (id_ for kind, id_ in gone if kind == sessions.KIND))
     sessions.put_rows(db, ((row[1], row[2], row[4]) for row in puts if row[0] == sessions.KIND))
-    return effective, digest_add(digest, added, removed)
+    return Effect(effective, before, digest_add(digest, added, removed))
 
 
-def _hashes(db: sqlite3.Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
-    """Of those elements that are there; many at once, because a question each would be most of an import's time."""
+def _there(db: sqlite3.Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[bytes, bytes]]:
+    """Hash and body of those elements that are there; many at once, because a question each would be most of an
+    import's time."""
     ids: dict[str, list[str]] = {}
     for kind, id_ in keys:
         ids.setdefault(kind, []).append(id_)
-    found: dict[tuple[str, str], bytes] = {}
+    found: dict[tuple[str, str], tuple[bytes, bytes]] = {}
     for kind, some in ids.items():
-        for id_, hash_ in db.execute(
-            "SELECT id, CAST(hash AS BLOB) FROM element WHERE kind = ? AND id IN (SELECT value FROM json_each(?))",
+        for id_, hash_, body in db.execute(
+            "SELECT id, CAST(hash AS BLOB), CAST(body AS BLOB) FROM element"
+            " WHERE kind = ? AND id IN (SELECT value FROM json_each(?))",
             (kind, orjson.dumps(some).decode()),
         ):
-            found[kind, id_] = hash_
+            found[kind, id_] = hash_, body
     return found
 
 
@@ -98,6 +111,7 @@ def put_content(db: sqlite3.Connection, elements: Sequence[ElementRow]) -> None:
     """All content replaced by these elements; the changes before it are forgotten."""
     for table in ("element", "change", "session_row", "answered"):
         db.execute(f"DELETE FROM {table}")  # noqa: S608
+    forget_all(db)
     db.executemany("INSERT INTO element VALUES (?, ?, ?, ?, ?)", elements)
     sessions.put_rows(db, ((row[1], row[2], row[4]) for row in elements if row[0] == sessions.KIND))
 

@@ -10,12 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from hostward.commands import inventory, sessions
+from hostward.commands.history import session_history
 from hostward.commands.writing import Once, Submitted
 from hostward.domain.errors import InvalidInput
 from hostward.domain.inventory import Format
 from hostward.domain.sessions import FIELDS
 from hostward.http.api import shapes
 from hostward.http.api.change_requests import submitted
+from hostward.http.api.history import MAX_REVISION, HistoryQuery, session_past
 from hostward.http.api.shapes import answers, or_submitted
 from hostward.http.guard import MAX_IMPORT_BYTES
 from hostward.http.requests import IdempotencyKey, IfMatch, Json, Strict, Who, With, administrators_router, etag_header
@@ -183,6 +185,34 @@ async def delete_session(session_id: str, if_match: IfMatch, who: Who, services:
 async def copy_session(session_id: str, given: CopyIn, key: IdempotencyKey, who: Who, services: With) -> Response:
     once = Once.of(who, key, f"copy-session/{session_id}", given.name)
     return _written(await sessions.copy_session(services, who, session_id, given.name, once=once), 201)
+
+
+class RestoreIn(Strict):
+    revision: int = Field(ge=0, le=MAX_REVISION)
+    """As it was after this one; `GET sessions/{id}/history` lists those in which it changed."""
+
+
+@router.get(
+    "/{session_id}/history",
+    summary="A session's history",
+    responses=answers(shapes.SessionPast, "Its changes, the newest first; also of one that was deleted"),
+)
+async def read_session_history(
+    session_id: str, query: Annotated[HistoryQuery, Query()], who: Who, services: With
+) -> Response:
+    found = await session_history(services, session_id, before=query.before, limit=query.limit)
+    return Json(session_past(found))
+
+
+@router.post(
+    "/{session_id}/restore",
+    summary="Restore a session to what it was after a revision",
+    responses=or_submitted(shapes.SessionWritten, "It is restored"),
+)
+async def restore_session(session_id: str, given: RestoreIn, if_match: IfMatch, who: Who, services: With) -> Response:
+    """As a new change. One that was deleted comes back with its id."""
+    done = await sessions.restore_session(services, who, session_id, given.revision, if_match=if_match)
+    return _written(done)
 
 
 def shown(element: Element) -> dict[str, Any]:
