@@ -15,6 +15,7 @@ from hostward.cli import (
     demo,
     doctor,
     group,
+    history,
     jobs,
     passphrase,
     replication,
@@ -70,3 +71,4 @@ accounts.register(app)
 passphrase.register(replication.app)
 servers.register(app)
 doctor.register(app)
+history.register(app)

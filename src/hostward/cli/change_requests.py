@@ -119,6 +119,11 @@ def submitted_words(answer: Mapping[str, Any]) -> str | None:
     return f"Submitted to the Master as request {request.get('id')}: {request.get('summary')}."
 
 
+def value_words(value: object) -> str:
+    """A field's value in a list of differences."""
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
 def _path(request: str) -> str:
     return f"change-requests/{quote(request, safe='')}"
 
@@ -164,7 +169,7 @@ def _detail(request: Mapping[str, Any]) -> Iterator[RenderableType | str]:
         ]
     )
     rows = [
-        (change["label"], f["field"], _value(f["base"]), _value(f["now"]), _value(f["wanted"]))
+        (change["label"], f["field"], value_words(f["base"]), value_words(f["now"]), value_words(f["wanted"]))
         for change in request["changes"]
         for f in change["fields"]
     ]
@@ -175,10 +180,6 @@ def _detail(request: Mapping[str, Any]) -> Iterator[RenderableType | str]:
         yield f"… and {request['elements'] - len(request['changes']):,} more elements."
     for conflict in request["conflicts"]:
         yield f"Conflict: {conflict['element']}: {conflict['problem']}"
-
-
-def _value(value: object) -> str:
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _edited(request: Mapping[str, Any], fields: list[str]) -> dict[str, Any]:

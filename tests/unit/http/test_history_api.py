@@ -42,7 +42,7 @@ async def test_changes_are_listed_filtered_paged_and_shown_with_their_difference
     assert (change["label"], change["act"], change["later"]) == ("session “one”", "change", None)
     assert change["fields"] == [
         {"field": "comment", "before": "", "after": "x"},
-        {"field": "port", "before": 23, "after": 2323},
+        {"field": "port", "before": 992, "after": 2323},
     ]
     assert (await server.api.get("/changes/1")).json()["changes"][0]["later"] == 3
     for path in ("/changes/99", f"/changes/{(1 << 63) - 1}"):
