@@ -150,7 +150,7 @@ def test_a_group_is_set_up_broken_and_repaired_in_a_browser(servers: Three, log_
     page = pages[master]
     dialog = details(page)
     dialog.get_by_role("button", name=f"Remove {second.name}").click()
-    say_yes(page, "no longer receives changes")
+    say_yes(page, f"Removing {second.name} from the group")
     expect(page).to_have_url(re.compile("/jobs/"))
     expect(page.get_by_text("could not be updated")).to_be_visible(timeout=DONE_WITHIN_MS)
     follow(page)
@@ -160,7 +160,10 @@ def test_a_group_is_set_up_broken_and_repaired_in_a_browser(servers: Three, log_
     expect(returned.get_by_text("This server was removed from its group")).to_be_visible(timeout=DONE_WITHIN_MS)
     picture(returned, "removed")
     add_server(page, "Slave", second)
-    apply(page, "Slave")
+    expect(
+        page.get_by_role("table", name="Done before").get_by_role("row", name=f"Remove {second.name}")
+    ).to_be_visible()
+    apply(page, "seconds on this server")
     expect(returned.get_by_role("heading", name="Database Status")).to_contain_text("Up", timeout=DONE_WITHIN_MS)
     expect(returned.get_by_text("This server was removed from its group")).to_be_hidden()
     expect_healthy(page, servers.all)

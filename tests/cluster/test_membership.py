@@ -76,6 +76,7 @@ def test_a_running_slave_removed_on_the_master_by_one_action(group: Group, tmp_p
     with pytest.raises(Refused) as refused:
         master.api.delete(f"replication/nodes/{host_id_of(group, leaving)}")
     assert refused.value.code == "confirmation-required"
+    assert leaving.name in refused.value.problem["detail"], "what is removed is named"
     assert any("keeps its data" in c for c in refused.value.problem["consequences"])
     host_id = host_id_of(group, leaving)
     done = remove(group, leaving)

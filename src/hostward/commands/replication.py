@@ -57,7 +57,7 @@ async def change_passphrase(
 
 async def remove_node(services: Services, actor: Actor, host_id: str, *, confirmed: bool) -> dict[str, Any]:
     """Details > Remove; the job. Raises NotFound, Conflict."""
-    confirm(confirmed, "Removing a server from the group", _REMOVAL)
+    confirm(confirmed, f"Removing {services.replication.name_of(host_id)} from the group", _REMOVAL)
     return services.replication.job(await services.replication.remove_node(host_id, actor.user))
 
 

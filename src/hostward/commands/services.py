@@ -70,6 +70,10 @@ class Replication(Protocol):
         """Test Connection's checks, in their order."""
         ...
 
+    def name_of(self, host_id: str) -> str:
+        """The server with that Host Id or server id, as its administrators call it."""
+        ...
+
     async def remove_node(self, host_id: str, author: str) -> str:
         """Take the server with this node out of the group; the job's id. Raises NotFound, Conflict."""
         ...

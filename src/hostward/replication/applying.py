@@ -33,7 +33,12 @@ class Applying:
         self._table = SlaveTable(parts)
 
     def consequences(self, wanted: Wanted) -> list[str]:
-        """What Yes would do, in sentences."""
+        """What Yes would do, in sentences, and how long that took the last time."""
+        took_s = self._p.jobs.last_took_s(_kind(self._p.state.now.role, wanted.role))
+        last = [] if took_s is None else [f"The last time this took {max(1, round(took_s))} seconds on this server."]
+        return self._changes(wanted) + last
+
+    def _changes(self, wanted: Wanted) -> list[str]:
         p, state = self._p, self._p.state.now
         with p.group.read() as reader:
             sessions = reader.count("session")
@@ -192,7 +197,7 @@ class Applying:
                 code="changed-meanwhile",
             )
         role: Role = fields["role"]
-        job = self._p.jobs.start(f"{now.role.value} to {role.value}", author, goal_names(role))
+        job = self._p.jobs.start(_kind(now.role, role), author, goal_names(role))
         self._p.life.attempt = new_attempt()
         self._p.life.asks_again_at, self._p.life.farewell_said = 0.0, False
         self._p.life.admitted = None if role is not Role.MASTER else self._p.life.admitted
@@ -253,6 +258,11 @@ class Applying:
             return answer.data
 
         return await run_checks(target, version=p.version, ask=ask, database_down_is_wrong=for_slave)
+
+
+def _kind(now: Role, then: Role) -> str:
+    """The name of the job that brings a change of the role about."""
+    return f"{now.value} to {then.value}"
 
 
 def _invalid(field: str, problem: str, remedy: str) -> InvalidInput:

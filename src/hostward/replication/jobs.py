@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from hostward.domain.errors import NotFound
@@ -69,6 +70,14 @@ class Jobs:
             if job.id == job_id:
                 return job
         raise NotFound("There is no such job.", remedy="GET jobs lists those that are kept.")
+
+    def last_took_s(self, kind: str) -> float | None:
+        """How long the newest job of this kind took that went well; None where there is none."""
+        done = next((j for j in reversed(self._jobs) if j.kind == kind and j.state == DONE), None)
+        if done is None or not done.steps:
+            return None
+        ended = datetime.fromisoformat(done.steps[-1].ended)
+        return (ended - datetime.fromisoformat(done.created)).total_seconds()
 
     @property
     def running(self) -> Job | None:

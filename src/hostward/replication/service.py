@@ -199,6 +199,10 @@ class ReplicationService:
     ) -> list[Check]:
         return await self.applying.test_connection(target, protocol=protocol, passphrase=passphrase)
 
+    def name_of(self, host_id: str) -> str:
+        """The server with that Host Id or server id, as its administrators call it."""
+        return next((m.name for m in self._p.everyone() if host_id in (m.host_id, m.server_id)), f"the node {host_id}")
+
     async def remove_node(self, host_id: str, author: str) -> str:
         return await self.applying.remove_node(host_id, author)
 

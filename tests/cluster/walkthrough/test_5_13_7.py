@@ -46,6 +46,7 @@ def test_configure_slave_server_and_add_the_master_server(servers: Three) -> Non
     assert "overwritten" in said
     assert f"{len(own)} sessions" in said
     assert "backup" in said
+    assert "The last time this took" in said
     configure_slave(slave, servers.master)
     assert slave.api.export() == servers.master.api.export()
     # The backup is whole: once it is Standalone again, what was its own can be restored.

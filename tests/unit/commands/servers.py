@@ -110,6 +110,9 @@ class StandaloneReplication:
         refused = Check("port", False, f"Nothing listens at {target.host}.", "Check the port.")
         return [Check("name", True, "It is there."), refused, Check("protocol", None)]
 
+    def name_of(self, host_id: str) -> str:
+        return f"the server {host_id}"
+
     async def remove_node(self, host_id: str, author: str) -> str:
         if host_id != "there":
             raise NotFound("There is no such server.", remedy="Look at Details.")
@@ -151,8 +154,12 @@ class StandaloneReplication:
     def job(self, job_id: str, /) -> dict[str, Any]:
         if not job_id.startswith("job"):
             raise NotFound("There is no such job.", remedy="Look at all jobs.")
-        job = {"id": job_id, "kind": "standalone to master", "state": "running", "steps": [], "reason": ""}
-        return job | {"notices": [], "progress_percent": 0} | self.jobs_shown.get(job_id, {})
+        job = {"id": job_id, "kind": "standalone to master", "author": "admin", "state": "running", "steps": []}
+        return (
+            job
+            | {"created": "2026-03-01T00:00:00Z", "reason": "", "notices": [], "progress_percent": 0}
+            | self.jobs_shown.get(job_id, {})
+        )
 
     def health_ready(self) -> str | None:
         return None

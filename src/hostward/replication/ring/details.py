@@ -21,7 +21,7 @@ class Details:
         self._p, self._passphrases = parts, passphrases
 
     async def rows(self) -> list[dict[str, Any]]:
-        """One for each server, and for each node that belongs to none."""
+        """One for each server, the Master first, then by name; and for each node that belongs to none."""
         p = self._p
         if p.state.now.role is Role.STANDALONE and p.node.process is Process.NONE:
             return [self._standalone_row()]
@@ -36,7 +36,7 @@ class Details:
                 rows.append(self._row(owner, node))
             else:
                 rows.append({**self._blank(), **node, "host_id": host_id, "server_name": "not a member"})
-        return rows or [self._standalone_row()]
+        return sorted(rows, key=_order) or [self._standalone_row()]
 
     def behind(self) -> int | None:
         """How many changes this Slave lacks, as far as it knows; None before the Master has said where it is."""
@@ -104,3 +104,7 @@ class Details:
             in_sync = p.content.ok and p.follower.in_step and not view.silent
             return {"lag_changes": behind, "in_sync": in_sync, "compared_at": view.compared_at}
         return {"lag_changes": 0, "in_sync": p.content.ok, "compared_at": p.content.verified_at}
+
+
+def _order(row: dict[str, Any]) -> tuple[bool, bool, str, str]:
+    return row["role"] != "master", not row["server"], row["server_name"].casefold(), row["host_id"]

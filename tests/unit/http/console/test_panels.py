@@ -86,7 +86,8 @@ async def test_the_panel_has_the_guides_labels(browser: Browser) -> None:
     assert "10.0.0.9 (gone)" in page
     assert "north.example.com" in page
     assert "Follow west" in page
-    assert "The Master has removed this server." in page
+    assert "This server was removed from its group" in page
+    assert "go on alone" in page
 
 
 async def test_apply_asks_first_and_then_does_it(browser: Browser) -> None:

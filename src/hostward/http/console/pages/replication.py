@@ -16,6 +16,7 @@ from hostward.http.console.pages.servers import PANEL, port_of
 from hostward.http.console.visits import Console, Visit, for_administrators, wrong_field
 from hostward.http.replication_inputs import TargetIn, WantedIn, passphrase_of, target_of, wanted_of
 
+SHOWN_JOBS: Final = 8
 LISTS: Final = {"master": "Master Server", "slaves": "Slave Server"}
 
 
@@ -43,6 +44,7 @@ async def show(visit: Visit) -> Response:
         lists=LISTS,
         default_context=DEFAULT_CONTEXT,
         last_job=_last_job(visit),
+        jobs=visit.services.replication.jobs()[: -SHOWN_JOBS - 1 : -1],
     )
 
 

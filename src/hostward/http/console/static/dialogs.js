@@ -11,3 +11,13 @@ document.addEventListener("click", (event) => {
   const closer = event.target.closest("[data-close]");
   if (closer) closer.closest("dialog").close();
 });
+
+// What refreshes by itself stops with its dialog, and waits while another one asks something about it.
+for (const body of document.querySelectorAll("[data-emptied]")) {
+  const waiting = body.innerHTML;
+  body.closest("dialog").addEventListener("close", () => { body.innerHTML = waiting; });
+}
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const { elt } = event.detail;
+  if (elt.matches("[data-refreshes]") && document.querySelectorAll("dialog[open]").length > 1) event.preventDefault();
+});

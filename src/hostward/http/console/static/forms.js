@@ -8,7 +8,8 @@ let waiting = null; // what is sent again after Yes, or after a login
 
 document.addEventListener("htmx:configRequest", ({ detail }) => {
   detail.headers["X-CSRF"] = meta("csrf").content;
-  if (detail.triggeringEvent && (detail.triggeringEvent.type.startsWith("hw:") || !detail.triggeringEvent.isTrusted) && detail.verb === "get")
+  const cause = detail.triggeringEvent; // none where a part refreshes by itself
+  if (detail.verb === "get" && (!cause?.isTrusted || cause.type.startsWith("hw:")))
     detail.headers["X-Background"] = "1";
   if (waiting && waiting.form === detail.elt && waiting.confirmed) detail.parameters.confirm = "yes";
 });
