@@ -12,6 +12,7 @@ from hostward.commands.services import Services
 from hostward.http.console.events import Broadcaster, stream
 from hostward.http.console.logins import login_routes
 from hostward.http.console.pages.certificates import certificate_routes
+from hostward.http.console.pages.history import history_routes
 from hostward.http.console.pages.replication import replication_routes
 from hostward.http.console.pages.requests import request_routes
 from hostward.http.console.pages.servers import PANEL as FIRST_PANEL
@@ -46,4 +47,5 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *server_routes(console),
         *certificate_routes(console),
         *request_routes(console),
+        *history_routes(console),
     ]

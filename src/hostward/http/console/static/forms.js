@@ -11,7 +11,10 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
   const cause = detail.triggeringEvent; // none where a part refreshes by itself
   if (detail.verb === "get" && (!cause?.isTrusted || cause.type.startsWith("hw:")))
     detail.headers["X-Background"] = "1";
-  if (waiting && waiting.form === detail.elt && waiting.confirmed) detail.parameters.confirm = "yes";
+  if (waiting && waiting.form === detail.elt && waiting.confirmed) {
+    detail.parameters.confirm = "yes";
+    if (waiting.plan) detail.parameters.plan = waiting.plan; // nothing else is done than what was shown
+  }
 });
 
 document.addEventListener("htmx:beforeRequest", ({ detail }) => {
@@ -57,7 +60,8 @@ function problem(element, xhr) {
   try { found = JSON.parse(xhr.responseText); } catch { found = { detail: "The server's answer can't be read.", remedy: "Load the page again." }; }
   // "forged-form": the login was made anew in another window, so this page's token is an old one's.
   if ((xhr.status === 401 || found.code === "forged-form") && !element.matches("[data-login]")) {
-    waiting = { form: element, confirmed: waiting?.form === element && waiting.confirmed };
+    const kept = waiting?.form === element && waiting;
+    waiting = { form: element, confirmed: kept && kept.confirmed, plan: kept && kept.plan };
     return logInAgain();
   }
   if (found.code === "confirmation-required") return confirm(element, found);
@@ -111,7 +115,7 @@ function say(element, title, text) {
 
 function confirm(form, found) {
   const dialog = open("confirmation");
-  waiting = { form, confirmed: false };
+  waiting = { form, confirmed: false, plan: found.plan };
   dialog.querySelector("[data-question]").textContent = found.detail;
   dialog.querySelector("[data-consequences]").replaceChildren(
     ...(found.consequences ?? []).map((text) => Object.assign(document.createElement("li"), { textContent: text })),
