@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 from tests.browser.test_pages import look
-from tests.support.browser import address_of, picture
+from tests.support.browser import address_of
 from tests.support.server import Server
 
 pytestmark = [pytest.mark.feature("R24"), pytest.mark.feature("R30")]
@@ -38,7 +38,6 @@ def test_a_change_is_undone_and_all_is_restored(north: Server, log_in: Callable[
     page = log_in(north, "/history")
     expect(page.get_by_role("heading", name="Change History", level=1)).to_be_visible()
     wrong += look(page, "Change History")
-    picture(page, "change-history")
     page.get_by_role("link", name=f"Delete session “{word} one”").click()
     wrong += look(page, "a change")
     ask(page, "Undo")
@@ -56,7 +55,6 @@ def test_a_change_is_undone_and_all_is_restored(north: Server, log_in: Callable[
     expect(page.get_by_text("As it is now")).to_be_visible()
     expect(page.get_by_role("cell", name="2323").first).to_be_visible()
     wrong += look(page, "a session's history")
-    picture(page, "session-history")
     page.get_by_role("button", name=re.compile("Restore revision")).last.click()
     page.get_by_role("button", name="Yes", exact=True).click()
     expect(page.get_by_text("As it is now")).to_be_visible()
