@@ -40,6 +40,8 @@ CommentOption = Annotated[str | None, typer.Option("--comment")]
 PageOption = Annotated[int, typer.Option("--page", min=1)]
 PerPageOption = Annotated[int, typer.Option("--per-page", min=1, max=500)]
 SortOption = Annotated[str, typer.Option("--sort", help="A column; with - before it, the other way round.")]
+WordsArgument = Annotated[list[str] | None, typer.Argument(help="Words to find in any field.")]
+AllOption = Annotated[bool, typer.Option("--all", help="All sessions, where neither words nor a type are given.")]
 
 
 class Format(StrEnum):
@@ -51,10 +53,14 @@ class Format(StrEnum):
 
 @client_command(app, "list")
 def list_sessions(
-    call: Call, page: PageOption = 1, per_page: PerPageOption = _PER_PAGE, sort: SortOption = "name"
+    call: Call,
+    page: PageOption = 1,
+    per_page: PerPageOption = _PER_PAGE,
+    sort: SortOption = "name",
+    type_: TypeOption = None,
 ) -> None:
     """List sessions, a page at a time."""
-    _show_page(call, None, page, per_page, sort)
+    _show_page(call, None, page, per_page, sort, type_)
 
 
 @client_command(app, "search")
@@ -64,9 +70,10 @@ def search(
     page: PageOption = 1,
     per_page: PerPageOption = _PER_PAGE,
     sort: SortOption = "name",
+    type_: TypeOption = None,
 ) -> None:
     """Search sessions by words in any of their fields."""
-    _show_page(call, " ".join(words), page, per_page, sort)
+    _show_page(call, " ".join(words), page, per_page, sort, type_)
 
 
 @client_command(app, "show")
@@ -140,6 +147,44 @@ def delete(call: Call, session: Reference, yes: YesOption = False) -> None:
     if not yes and os.isatty(0) and not typer.confirm(f"Delete “{found['name']}”?", err=True):
         raise typer.Exit(1)
     _show_written(call, "Deleted", call.api.delete(_path(found), etag=found.get("etag")))
+
+
+@client_command(app, "delete-matching")
+def delete_matching(
+    call: Call,
+    words: WordsArgument = None,
+    type_: TypeOption = None,
+    everything: AllOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Delete all sessions that `search` finds with the same words, as one change."""
+    body = {"matching": _matching(words, type_, everything)}
+    _show_changed(call, "Deleted", call.confirmed("POST", "sessions/delete", body, yes=yes))
+
+
+@client_command(app, "edit-matching")
+def edit_matching(
+    call: Call,
+    words: WordsArgument = None,
+    type_: TypeOption = None,
+    everything: AllOption = False,
+    host: HostOption = None,
+    port: PortOption = None,
+    tls: TlsOption = None,
+    lu: LuOption = None,
+    model: ModelOption = None,
+    code_page: CodePageOption = None,
+    group: GroupsOption = None,
+    comment: CommentOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Change fields of all sessions that `search` finds with the same words, as one change of all or none. Here --type
+    says which sessions."""
+    fields = _fields(None, host, port, tls, lu, model, code_page, group, comment)
+    if not fields:
+        raise typer.BadParameter("name at least one field to change, such as --port 992")
+    body = {"matching": _matching(words, type_, everything), "fields": fields}
+    _show_changed(call, "Changed", call.confirmed("POST", "sessions/edit", body, yes=yes))
 
 
 @client_command(app, "import")
@@ -250,8 +295,9 @@ def _fields(
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _show_page(call: Call, words: str | None, page: int, per_page: int, sort: str) -> None:
-    answer = call.api.get("sessions", {"q": words, "page": page, "per_page": per_page, "sort": sort})
+def _show_page(call: Call, words: str | None, page: int, per_page: int, sort: str, type_: str | None) -> None:
+    params = {"q": words, "type": type_, "page": page, "per_page": per_page, "sort": sort}
+    answer = call.api.get("sessions", params)
     items, total = answer.get("items") or [], answer.get("total", 0)
     from hostward.cli.output import table
 
@@ -260,6 +306,22 @@ def _show_page(call: Call, words: str | None, page: int, per_page: int, sort: st
     first = (page - 1) * per_page + 1
     count = f"{first:,} to {first + len(items) - 1:,} of {total:,}" if items else f"none of {total:,}"
     call.show(answer, table(columns, rows), f"\n{count}")
+
+
+def _matching(words: list[str] | None, type_: str | None, everything: bool) -> dict[str, Any]:
+    """What a search is, for the API."""
+    if not (words or type_ or everything):
+        raise typer.BadParameter("name words or a type; or give --all, for all sessions")
+    return {"q": " ".join(words) if words else None, "type": type_}
+
+
+def _show_changed(call: Call, verb: str, answer: Mapping[str, Any]) -> None:
+    from hostward.cli.output import replicated_words
+
+    if (submitted := submitted_words(answer)) is not None:
+        call.show(answer, submitted)
+        return
+    call.show(answer, f"{verb} {answer['sessions']:,} sessions: {replicated_words(answer)}.")
 
 
 def _session_facts(session: Mapping[str, Any]) -> RenderableType:

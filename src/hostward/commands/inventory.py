@@ -15,6 +15,7 @@ from hostward.domain.inventory import (
     Format,
     ImportPlan,
     ParsedInventory,
+    Row,
     export_csv,
     export_json,
     new_session_id,
@@ -28,7 +29,8 @@ from hostward.registry.group import Reader
 @dataclass(frozen=True, slots=True)
 class Imported:
     """An import's outcome, in rows. `mistakes` are those of the `skipped` rows. `replicated` is None for a dry run,
-    whose `revision` is the one that it was compared with."""
+    whose `revision` is the one that it was compared with, and whose `first` are the first sessions it would create or
+    change."""
 
     imported: int
     updated: int
@@ -37,6 +39,7 @@ class Imported:
     mistakes: Sequence[Mistake]
     revision: int
     replicated: Replicated | None
+    first: Sequence[Row] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,4 +130,13 @@ def _plan_as_first_made(services: Services, parsed: ParsedInventory, revision: i
 
 
 def _outcome(plan: ImportPlan, parsed: ParsedInventory, revision: int, replicated: Replicated | None) -> Imported:
-    return Imported(plan.imported, plan.updated, plan.unchanged, parsed.skipped, parsed.mistakes, revision, replicated)
+    return Imported(
+        plan.imported,
+        plan.updated,
+        plan.unchanged,
+        parsed.skipped,
+        parsed.mistakes,
+        revision,
+        replicated,
+        plan.first if replicated is None else (),
+    )

@@ -47,12 +47,14 @@ def read_session(services: Services, session_id: str) -> Element:
         return _existing(reader, session_id)
 
 
-async def search_sessions(services: Services, q: str | None, *, page: int, per_page: int, sort: str) -> Page:
-    """The sessions that have all the words of `q` in any field. Raises InvalidInput."""
+async def search_sessions(
+    services: Services, q: str | None, *, type: str | None = None, page: int, per_page: int, sort: str
+) -> Page:
+    """The sessions (of that type) that have all the words of `q` in any field. Raises InvalidInput."""
 
     def search() -> Page:
         with services.group.read() as reader:
-            return Page(*reader.search_sessions(q, page=page, per_page=per_page, sort=sort))
+            return Page(*reader.search_sessions(q, type=type, page=page, per_page=per_page, sort=sort))
 
     return await asyncio.to_thread(search)
 

@@ -7,6 +7,7 @@ changed; only text for a number, a yes or no, or a list of groups becomes what i
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -21,7 +22,6 @@ from hostward.domain.errors import InvalidInput, Mistake
 from hostward.domain.suggestions import did_you_mean, listed, shown
 
 KIND: Final = "session"
-FIELDS: Final = ("name", "type", "host", "port", "tls", "lu", "model", "code_page", "groups", "comment")
 MAX_NAME: Final = 128
 MAX_HOST: Final = 253
 MAX_LU: Final = 32
@@ -60,6 +60,59 @@ CODE_PAGES: Final = tuple(
         *(1130, 1132, *range(1153, 1159), 1160, 1164, 1364, 1371, 1388, 1390, 1399),
     )
 )
+
+
+class Input(StrEnum):
+    """How a field is entered."""
+
+    TEXT = "text"
+    LONG_TEXT = "long text"
+    NUMBER = "number"
+    SWITCH = "switch"
+    CHOICE = "choice"
+    SUGGESTED = "suggested"
+    LIST = "list"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field's declaration, for forms and tables. `types` are those whose sessions have it; `choices` are by type, the
+    empty one left out."""
+
+    name: str
+    label: str
+    help: str
+    input: Input = Input.TEXT
+    types: tuple[str, ...] = TYPES
+    required: bool = False
+    choices: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+
+DECLARED: Final = (
+    Field("name", "Name", "What people see in their list. Unique, whatever the case.", required=True),
+    Field("type", "Type", "", Input.CHOICE, required=True, choices=dict.fromkeys(TYPES, TYPES)),
+    Field("host", "Host", "Its host name or IP address, such as tso1.example.com.", required=True),
+    Field("port", "Port", "Empty for the usual one: 992 with TLS, 23 without, 22 for SSH.", Input.NUMBER),
+    Field(
+        "tls", "TLS", "The connection to the host is encrypted.", Input.SWITCH, tuple(t for t in TYPES if t != "SSH")
+    ),
+    Field("lu", "LU or device name", "Empty where the host assigns one.", types=_IBM),
+    Field("model", "Terminal model", "Screen size and colours.", Input.CHOICE, _IBM, choices=MODELS),
+    Field(
+        "code_page",
+        "Code page",
+        "EBCDIC, such as 037, 500 or 1141.",
+        Input.SUGGESTED,
+        _IBM,
+        choices=dict.fromkeys(_IBM, CODE_PAGES),
+    ),
+    Field("groups", "Groups", "Who uses it: one group a line.", Input.LIST),
+    Field("comment", "Comment", "For administrators.", Input.LONG_TEXT),
+)
+"""Every field, once: forms, files and the command line name them in this order."""
+FIELDS: Final = tuple(f.name for f in DECLARED)
+BULK: Final = tuple(f for f in DECLARED if f.name != "name")
+"""What may be set in many sessions at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,9 +431,10 @@ def _combination(type_: str, tls: bool, lu: bool, model: object, code_page: bool
         wrong.append(("tls", Wrong("SSH encrypts by itself, without TLS.", "Write no.")))
     models = MODELS.get(type_, ())
     if type_ not in _IBM:
-        for field, there in (("lu", lu), ("model", bool(model)), ("code_page", code_page)):
-            if there:
-                wrong.append((field, Wrong(f"{type_} sessions have no {field}.", f"Leave {field} empty.")))
+        given = {"lu": lu, "model": bool(model), "code_page": code_page}
+        for name in (f.name for f in DECLARED if type_ not in f.types):
+            if given.get(name):
+                wrong.append((name, Wrong(f"{type_} sessions have no {name}.", f"Leave {name} empty.")))
     elif isinstance(model, str) and model and model not in models:
         usual = f"Use {listed(models)}; or leave it empty."
         wrong.append(

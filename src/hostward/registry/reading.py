@@ -78,12 +78,16 @@ class Reader:
         return {key: (id_, body) for key, id_, body in rows}
 
     def search_sessions(
-        self, q: str | None = None, *, page: int = 1, per_page: int = 50, sort: str = "name"
+        self, q: str | None = None, *, type: str | None = None, page: int = 1, per_page: int = 50, sort: str = "name"
     ) -> tuple[Sequence[Element], int]:
         """One page of the sessions that match, and how many match. Raises InvalidInput."""
-        ids, total = sessions.find_page(self._db, q, page=page, per_page=per_page, sort=sort)
+        ids, total = sessions.find_page(self._db, q, type, page=page, per_page=per_page, sort=sort)
         found = [e for e in (self.get(sessions.KIND, i) for i in ids) if e]
         return found, total
+
+    def matching_sessions(self, q: str | None, type: str | None) -> Sequence[str]:
+        """The ids of all that match, by name."""
+        return sessions.find_ids(self._db, q, type)
 
     def all_sessions(self) -> Sequence[Element]:
         """Every session, by name."""

@@ -53,6 +53,25 @@ def test_common_options_go_before_and_after(
     assert out == "Imported 2 sessions (0 updated, 0 unchanged, 0 skipped): revision 7, on 3 of 3 servers.\n"
 
 
+@pytest.mark.feature("R26")
+def test_all_that_a_search_finds_are_changed_with_one_yes(capsys: pytest.CaptureFixture[str]) -> None:
+    changed = {"sessions": 1234, "revision": 7, "replicated": REPLICATED}
+    with answering((200, changed)) as server:
+        command = ["edit-matching", "dublin", "claims", "--type", "VT", "--port", "2323", "--yes"]
+        assert run("session", *command, "--server", server.url) == 0
+        assert run("session", "delete-matching", "--all", "--yes", "--server", server.url) == 0
+        edited, deleted = (json.loads(asked.body) for asked in server.asked)
+        # Neither words nor a type: never all of them by mistake.
+        assert run("session", "delete-matching", "--yes", "--server", server.url) == 2
+        assert run("session", "edit-matching", "dublin", "--yes", "--server", server.url) == 2
+        assert len(server.asked) == 2
+    matching = {"q": "dublin claims", "type": "VT"}
+    assert edited == {"matching": matching, "fields": {"port": 2323}, "confirm": True}
+    assert deleted == {"matching": {"q": None, "type": None}, "confirm": True}
+    out = capsys.readouterr().out
+    assert out.startswith("Changed 1,234 sessions: revision 7, on 3 of 3 servers.\nDeleted 1,234 sessions")
+
+
 def test_the_later_option_and_then_the_environment_count(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+from tests.support.inventory import rows
 from tests.unit.http.conftest import Server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.feature("R26")]
@@ -295,3 +296,60 @@ async def test_text_that_is_no_text_is_refused_not_stored(server: Server) -> Non
         "/sessions", content=orjson.dumps(odd), headers={"Content-Type": "application/json"}
     )
     assert [m["field"] for m in refused.json()["mistakes"]] == ["comment"]
+
+
+@pytest.mark.feature("R26")
+async def test_many_are_edited_and_deleted_as_one_change(server: Server) -> None:
+    ids = [(await server.create(f"s{n}", type="SSH" if n > 2 else "VT")).json()["session"]["id"] for n in range(5)]
+    edit = {"matching": {"q": "s", "type": "VT"}, "expected": 3, "fields": {"comment": "all"}}
+    asked = await server.api.post("/sessions/edit", json=edit)
+    assert (asked.status_code, asked.json()["code"]) == (409, "confirmation-required")
+    assert "3 sessions" in asked.json()["detail"]
+    assert server.services.group.position.revision == 5
+    done = (await server.api.post("/sessions/edit", json={**edit, "confirm": True})).json()
+    assert (done["sessions"], done["revision"]) == (3, 6)
+    again = (await server.api.post("/sessions/edit", json={**edit, "confirm": True})).json()
+    assert (again["sessions"], again["revision"]) == (0, 6)
+    wrongs: tuple[dict[str, Any], ...] = (
+        {},
+        {"ids": []},
+        {"ids": ids, "matching": {}},
+        {"matching": {"typ": "VT"}},
+        {"ids": ids[:1], "fields": {"name": "x"}},
+        {"ids": ids[:1], "fields": {"port": "x"}},
+        {"ids": ids[3:], "fields": {"tls": True}},
+    )
+    for wrong in wrongs:
+        refused = await server.api.post("/sessions/edit", json={"fields": {"port": 1}, "confirm": True} | wrong)
+        assert refused.status_code == 422, wrong
+    for stale in ({"ids": [*ids[:2], "gone"]}, {"matching": {}, "expected": 4}):
+        refused = await server.api.post("/sessions/delete", json={**stale, "confirm": True})
+        assert (refused.status_code, refused.json()["code"]) == (409, "selection-changed")
+    assert server.services.group.position.revision == 6
+    gone = (await server.api.post("/sessions/delete", json={"ids": ids[:2], "confirm": True})).json()
+    assert (gone["sessions"], gone["revision"]) == (2, 7)
+    left = (await server.api.get("/sessions", params={"type": "SSH"})).json()
+    assert (left["total"], [s["name"] for s in left["items"]]) == (2, ["s3", "s4"])
+    assert (await server.api.get("/sessions", params={"type": "Other"})).status_code == 422
+
+
+@pytest.mark.feature("R26")
+async def test_a_dry_run_of_an_import_names_what_it_would_do(server: Server) -> None:
+    await server.create("one", comment="was")
+    given = rows(150)
+    given[0] |= {
+        "name": "ONE",
+        "type": "VT",
+        "host": "a.example.com",
+        "comment": "is",
+        "lu": "",
+        "model": "",
+        "code_page": "",
+    }
+    answer = await server.api.post("/sessions/import", params={"dry_run": True}, json=given)
+    first = answer.json()["first"]
+    assert len(first) == 100
+    assert (first[0]["name"], first[0]["new"]) == ("ONE", False)
+    assert {"name", "comment"} <= set(first[0]["changed"])
+    assert "host" not in first[0]["changed"]
+    assert first[1] == {"name": given[1]["name"], "new": True, "changed": []}

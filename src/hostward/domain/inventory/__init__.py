@@ -4,7 +4,7 @@ Reading reports every mistake with its row and changes nothing. What is exported
 field. Nothing here opens a file or knows a registry.
 """
 
-from hostward.domain.inventory.planning import ImportPlan, new_session_id, plan_import
+from hostward.domain.inventory.planning import ImportPlan, Row, new_session_id, plan_import
 from hostward.domain.inventory.reading import MAX_BYTES, MAX_MISTAKES, MAX_ROWS, Format, ParsedInventory, parse
 from hostward.domain.inventory.writing import export_csv, export_json
 
@@ -15,6 +15,7 @@ __all__ = [
     "Format",
     "ImportPlan",
     "ParsedInventory",
+    "Row",
     "export_csv",
     "export_json",
     "new_session_id",

@@ -4,22 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 from uuid import uuid4
 
-from hostward.domain.changes import Put, canonical
+import orjson
+
+from hostward.domain.changes import Body, Put, canonical
 from hostward.domain.inventory.reading import ParsedInventory
-from hostward.domain.sessions import KIND, name_key
+from hostward.domain.sessions import FIELDS, KIND, name_key
+
+MAX_SHOWN: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What an import would do to one session: its new body, and the one before (None: it is new)."""
+
+    after: Body
+    before: Body | None
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The fields that differ."""
+        return tuple(f for f in FIELDS if self.before is not None and self.before.get(f) != self.after[f])
 
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
     """`puts` are for the sessions that are new (`imported` of them) or differ (`updated`); `unchanged` sessions need
-    none, so importing the same file again makes no change."""
+    none, so importing the same file again makes no change. `first` shows the first MAX_SHOWN of them."""
 
     puts: tuple[Put, ...]
     imported: int
     updated: int
     unchanged: int
+    first: tuple[Row, ...] = ()
 
 
 def new_session_id() -> str:
@@ -35,6 +54,7 @@ def plan_import(
     `existing` has (id, canonical body) of each session by its `name_key`. A name that differs in case only is
     updated, and keeps its id."""
     puts: list[Put] = []
+    first: list[Row] = []
     imported = unchanged = 0
     for session in parsed.sessions:
         # A copy, because the encoder's bytes hold on to the 4 KiB they were made in: 400 MB for 100,000 sessions.
@@ -47,4 +67,6 @@ def plan_import(
             id_ = new_id()
             imported += 1
         puts.append(Put(KIND, id_, body))
-    return ImportPlan(tuple(puts), imported, len(puts) - imported, unchanged)
+        if len(first) < MAX_SHOWN:
+            first.append(Row(session, orjson.loads(before) if before else None))
+    return ImportPlan(tuple(puts), imported, len(puts) - imported, unchanged, tuple(first))

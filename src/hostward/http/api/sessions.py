@@ -9,12 +9,14 @@ from pydantic import Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from hostward.commands import inventory, sessions
+from hostward.commands import inventory, selections, sessions
 from hostward.commands.history import session_history
+from hostward.commands.selections import MAX_IDS, Selection
+from hostward.commands.services import Services
 from hostward.commands.writing import Once, Submitted
 from hostward.domain.errors import InvalidInput
 from hostward.domain.inventory import Format
-from hostward.domain.sessions import FIELDS
+from hostward.domain.sessions import FIELDS, SessionType
 from hostward.http.api import shapes
 from hostward.http.api.change_requests import submitted
 from hostward.http.api.history import MAX_REVISION, HistoryQuery, session_past
@@ -55,6 +57,8 @@ class ListQuery(Strict):
     per_page: int = Field(default=50, ge=1, le=1000)
     sort: str = Field(default="name", max_length=50)
     """name, type, host or revision; with - before it, the other way round."""
+    type: SessionType | None = None
+    """Only those of this type."""
 
 
 class ImportQuery(Strict):
@@ -74,9 +78,39 @@ class CopyIn(Strict):
     name: str
 
 
+class MatchingIn(Strict):
+    q: str | None = Field(default=None, max_length=500)
+    type: SessionType | None = None
+
+
+class SelectedIn(Strict):
+    ids: list[str] | None = Field(default=None, min_length=1, max_length=MAX_IDS)
+    """These sessions; or else:"""
+    matching: MatchingIn | None = None
+    """All that match, as the list shows them."""
+    expected: int | None = Field(default=None, ge=0)
+    """How many they are taken to be: where there are more or fewer, nothing is done."""
+    confirm: bool = Field(default=False, strict=True)
+
+    def selection(self) -> Selection:
+        """Raises InvalidInput."""
+        if (self.ids is None) == (self.matching is None):
+            raise InvalidInput("Which sessions isn't said.", remedy="Give either ids or matching.")
+        if self.matching is None:
+            return Selection(tuple(self.ids or ()), expected=self.expected)
+        return Selection(q=self.matching.q, type=self.matching.type, expected=self.expected)
+
+
+class EditSelectedIn(SelectedIn):
+    fields: dict[str, Any]
+    """What they all get; their other fields stay."""
+
+
 @router.get("", summary="List and search sessions", responses=answers(shapes.SessionPage, "One page"))
 async def list_sessions(query: Annotated[ListQuery, Query()], who: Who, services: With) -> Response:
-    page = await sessions.search_sessions(services, query.q, page=query.page, per_page=query.per_page, sort=query.sort)
+    page = await sessions.search_sessions(
+        services, query.q, type=query.type, page=query.page, per_page=query.per_page, sort=query.sort
+    )
     items = [shown(element) for element in page.items]
     return Json({"items": items, "total": page.total, "page": query.page, "per_page": query.per_page})
 
@@ -125,8 +159,24 @@ async def import_sessions(
             "mistakes": [
                 {"row": m.row, "field": m.field, "problem": m.problem, "remedy": m.remedy} for m in done.mistakes
             ],
+            "first": [{"name": r.after["name"], "new": r.before is None, "changed": r.changed} for r in done.first],
         }
     )
+
+
+@router.post(
+    "/delete", summary="Delete many sessions", responses=or_submitted(shapes.SessionsChanged, "They are deleted")
+)
+async def delete_sessions(given: SelectedIn, who: Who, services: With) -> Response:
+    """As one change. Without `confirm`, nothing changes: 409 with how many and which."""
+    return _changed(await selections.delete_sessions(services, who, given.selection(), confirmed=given.confirm))
+
+
+@router.post("/edit", summary="Edit many sessions", responses=or_submitted(shapes.SessionsChanged, "They are changed"))
+async def edit_sessions(given: EditSelectedIn, who: Who, services: With) -> Response:
+    """As one change, of all or none. Without `confirm`, nothing changes: 409 with how many and which."""
+    done = await selections.edit_sessions(services, who, given.selection(), given.fields, confirmed=given.confirm)
+    return _changed(done)
 
 
 @router.get(
@@ -136,9 +186,7 @@ async def import_sessions(
     responses={200: {"content": {"text/csv": {}, "application/json": {}}, "description": "As import takes them"}},
 )
 async def export_sessions(query: Annotated[ExportQuery, Query()], who: Who, services: With) -> Response:
-    pieces = await inventory.export_sessions(services, query.format)
-    name = f'attachment; filename="sessions.{query.format.value}"'
-    return StreamingResponse(pieces, media_type=_MEDIA[query.format], headers={"Content-Disposition": name})
+    return await exported(services, query.format)
 
 
 @router.get("/{session_id}", summary="Read a session", responses=answers(shapes.Session, "The session, with ETag"))
@@ -215,6 +263,13 @@ async def restore_session(session_id: str, given: RestoreIn, if_match: IfMatch, 
     return _written(done)
 
 
+async def exported(services: Services, format: Format) -> Response:
+    """All sessions as a file."""
+    pieces = await inventory.export_sessions(services, format)
+    name = f'attachment; filename="sessions.{format.value}"'
+    return StreamingResponse(pieces, media_type=_MEDIA[format], headers={"Content-Disposition": name})
+
+
 def shown(element: Element) -> dict[str, Any]:
     """A session as the API gives it."""
     body = element.json()
@@ -227,6 +282,13 @@ def _written(done: sessions.Outcome, status: int = 200) -> Response:
         return submitted(done)
     answer = {"session": shown(done.session), "revision": done.revision, "replicated": done.replicated.to_json()}
     return Json(answer, status, etag_header(done.session.etag))
+
+
+def _changed(done: selections.Changed | Submitted) -> Response:
+    if isinstance(done, Submitted):
+        return submitted(done)
+    replicated = done.replicated.to_json()
+    return Json({"sessions": done.sessions, "revision": done.revision, "replicated": replicated})
 
 
 async def _file(request: Request) -> bytes:

@@ -72,6 +72,20 @@ class SessionDeleted(Shown):
     replicated: Replicated
 
 
+class SessionsChanged(Shown):
+    sessions: int
+    """How many were changed or deleted."""
+    revision: int
+    replicated: Replicated
+
+
+class RowShown(Shown):
+    name: str
+    new: bool
+    changed: list[str]
+    """The fields that differ; empty for a new session."""
+
+
 class MistakeShown(Shown):
     row: int | None
     field: str
@@ -90,6 +104,8 @@ class Imported(Shown):
     replicated: Replicated | None
     """Null for a dry run."""
     mistakes: list[MistakeShown]
+    first: list[RowShown]
+    """Of a dry run: the first 100 sessions that it would create or change."""
 
 
 class ChangeRequest(Shown):
