@@ -43,6 +43,7 @@ def test_no_page_breaks_a_rule_of_axe(north: Server, open_browser: Callable[...,
     page.goto(f"{address_of(north)}/login")
     wrong += look(page, "login")
     enter(page)
+    page.goto(f"{address_of(north)}/settings/replication")
     for role, shown in (("Slave", "Master Servers"), ("Master", "Slave Servers")):
         page.get_by_role("radio", name=role, exact=True).check()
         expect(page.get_by_role("heading", name=shown)).to_be_visible()

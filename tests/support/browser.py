@@ -62,7 +62,7 @@ def open_browser(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
     yield make
     for context in contexts:
         context.close()
-    assert not wrong
+    assert not wrong, wrong
 
 
 @pytest.fixture

@@ -73,7 +73,9 @@ def create_app(services: Services) -> FastAPI:
     app.router.routes.extend(console_routes(services))
     app.add_route("/", _to_context(context), include_in_schema=False)
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]
-    app.add_middleware(Guard, peer_path=f"/{context}/peer/", import_path=f"{base}/sessions/import")
+    app.add_middleware(
+        Guard, peer_path=f"/{context}/peer/", import_paths=(f"{base}/sessions/import", f"/{context}/sessions/import")
+    )
     return app
 
 

@@ -13,10 +13,12 @@ from hostward.http.console.events import Broadcaster, stream
 from hostward.http.console.logins import login_routes
 from hostward.http.console.pages.certificates import certificate_routes
 from hostward.http.console.pages.history import history_routes
+from hostward.http.console.pages.inventories import inventory_routes
 from hostward.http.console.pages.replication import replication_routes
 from hostward.http.console.pages.requests import request_routes
-from hostward.http.console.pages.servers import PANEL as FIRST_PANEL
 from hostward.http.console.pages.servers import server_routes
+from hostward.http.console.pages.sessions import PANEL as FIRST_PANEL
+from hostward.http.console.pages.sessions import session_routes
 from hostward.http.console.rendering import Pages
 from hostward.http.console.visits import HEADERS, Console, Visit, authenticated, for_administrators
 
@@ -43,6 +45,8 @@ def console_routes(services: Services) -> list[BaseRoute]:
         Route(f"{base}/events", events),
         Route(f"{base}/static/{{name}}", static),
         *login_routes(console),
+        *inventory_routes(console),
+        *session_routes(console),
         *replication_routes(console),
         *server_routes(console),
         *certificate_routes(console),

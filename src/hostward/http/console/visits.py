@@ -130,6 +130,8 @@ def for_administrators(console: Console, handle: Handler) -> Endpoint:
             if _by_script(request):
                 raise
             return await _error_page(console, request, error)
+        finally:
+            await request.close()  # a file that came with a form
 
     return endpoint
 

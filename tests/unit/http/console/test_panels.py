@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from tests.unit.http.console.conftest import Browser
-from tests.unit.http.test_change_requests_api import become_master, submitted
 
 from hostward.domain.replication import Role, Target
 from hostward.trust.identity import load_or_create
@@ -276,32 +275,3 @@ async def test_unknown_pages_and_stores_are_said_so(browser: Browser) -> None:
     missing = await browser.http.get(f"{CERTIFICATES}/nothing")
     assert missing.status_code == 404
     assert "Trusted Certificates" in missing.text  # with the navigation around it
-
-
-@pytest.mark.feature("R11")
-async def test_change_requests_are_listed_shown_with_their_differences_and_decided(browser: Browser) -> None:
-    server = browser.server
-    assert "No change requests" in await browser.page("/change-requests")
-    await server.create("one")
-    await server.create("two")
-    for name in ("one", "two"):
-        request = await submitted(server, name)
-    path = f"/change-requests/{request['id']}"
-    page = await browser.page(path)
-    assert "Withdraw" in page
-    assert "Implement" not in page  # that is done on the Master
-    await become_master(server)
-    listed = await browser.page("/change-requests?state=waiting")
-    assert listed.count("Waiting</span>") >= 3
-    page = await browser.page(path)
-    for text in ("comment", "<b>mine</b>", ">Implement<", ">Reject<"):
-        assert text in page
-    missing = await browser.post(f"{path}/reject", reason=" ")
-    assert [m["field"] for m in missing.json()["mistakes"]] == ["reason"]
-    assert (await browser.post(f"{path}/implement")).headers["hx-redirect"] == f"/mss{path}"
-    assert "Implemented by admin" in await browser.page(path)
-    (other,) = (await server.api.get("/change-requests", params={"state": "waiting"})).json()["items"]
-    await browser.post(f"/change-requests/{other['id']}/reject", reason=HOSTILE)
-    page = await browser.page(f"/change-requests/{other['id']}")
-    assert "Rejected by admin" in page
-    assert "<script>alert" not in page

@@ -14,7 +14,7 @@ from hostward.commands.writing import Done, Submitted
 from hostward.domain.errors import NotFound
 from hostward.domain.history import TURNED_BACK
 from hostward.http.api.history import MAX_REVISION, change_shown, changes_page, session_past
-from hostward.http.console.pages.requests import PANEL as REQUESTS
+from hostward.http.console.pages.outcomes import REQUESTS
 from hostward.http.console.visits import Console, Visit, for_administrators
 
 PANEL: Final = "/history"

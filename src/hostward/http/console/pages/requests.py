@@ -1,70 +1,192 @@
-"""Change Requests (guide, 5.13.2): what was changed on a Slave, until it is implemented on the Master."""
+"""Change Requests: what was changed on a Slave and waits for the Master (guide, 5.13.2)."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hostward.commands import requests
+from hostward.commands import requests, settings
 from hostward.commands.replication import confirm
-from hostward.domain.requests import MAX_REASON, State
-from hostward.http.api.change_requests import detailed, shown
+from hostward.commands.writing import Done, Submitted
+from hostward.domain import sessions
+from hostward.domain.errors import InvalidInput, Mistake
+from hostward.domain.requests import MAX_REASON, OPEN, State, Touched, rules_of
+from hostward.domain.settings import CHANGE_REQUESTS, SETTINGS
+from hostward.domain.settings import KIND as SETTING
+from hostward.http.console.pages.entries import as_entered, as_shown, entered_session, field_label
+from hostward.http.console.pages.outcomes import REQUESTS, on_a_slave, submitted, told, went, who_has_it
 from hostward.http.console.visits import Console, Visit, for_administrators, wrong_field
+from hostward.replication.change_requests.requests import Edited
 
-PANEL: Final = "/change-requests"
 MAX_SHOWN: Final = 200
+MAX_CONSEQUENCES: Final = 20
+MAX_EDITED: Final = 20
+"""More elements than a page of forms holds: they can be sent again as they are."""
+ALL: Final = "all"
+DECIDED: Final = tuple(state for state in State if state not in OPEN)
 
 
 def request_routes(console: Console) -> list[Route]:
-    """The list, a request with its differences, Implement, Reject, Withdraw."""
+    """The list, one request, its acts, the setting."""
 
     def route(path: str, handler: Any, method: str = "POST") -> Route:
-        return Route(f"{console.base}{PANEL}{path}", for_administrators(console, handler), methods=[method])
+        return Route(f"{console.base}{REQUESTS}{path}", for_administrators(console, handler), methods=[method])
 
     return [
-        route("", list_all, "GET"),
-        route("/{request_id}", show, "GET"),
+        route("", show_list, "GET"),
+        route("/setting", change_setting),
+        route("/{request_id}", show_one, "GET"),
         route("/{request_id}/implement", implement),
         route("/{request_id}/reject", reject),
         route("/{request_id}/withdraw", withdraw),
+        route("/{request_id}/edit", show_edit, "GET"),
+        route("/{request_id}/edit", edit),
+        route("/{request_id}/resubmit", resubmit),
     ]
 
 
-async def list_all(visit: Visit) -> Response:
+async def show_list(visit: Visit) -> Response:
+    """Those that are open, unless `state` says which, or all."""
+    every = await requests.list_requests(visit.services, None)
     wanted = visit.request.query_params.get("state", "")
-    state = State(wanted) if wanted in list(State) else None
-    found = await requests.list_requests(visit.services, state)
-    items = [shown(one) for one in found[:MAX_SHOWN]]
-    return await visit.page("requests.html", items=items, total=len(found), state=state, states=list(State))
+    state = wanted if wanted in (*State, ALL) else ""
+    shown = [one for one in every if state == ALL or (one.request.state == state if state else one.request.open)]
+    here: dict[str, Any] = {
+        "panel": REQUESTS,
+        "state": state,
+        "decided": DECIDED,
+        "items": shown[:MAX_SHOWN],
+        "total": len(shown),
+        "open": sum(one.request.open for one in every),
+    }
+    if visit.request.headers.get("hx-target") == "request-list":
+        return visit.part("parts/request_list.html", **here)
+    found = await settings.list_settings(visit.services)
+    policy = next(s for s in found if s.setting is CHANGE_REQUESTS)
+    return await visit.page("requests.html", policy=policy, **here)
 
 
-async def show(visit: Visit) -> Response:
-    found = await requests.read_request(visit.services, visit.request.path_params["request_id"])
-    return await visit.page("request.html", found=detailed(found), max_reason=MAX_REASON)
+async def show_one(visit: Visit) -> Response:
+    request_id = visit.request.path_params["request_id"]
+    detail = await requests.read_request(visit.services, request_id)
+    request = detail.shown.request
+    successor = ""
+    if request.state is State.REPLACED:
+        every = await requests.list_requests(visit.services, None)
+        successor = next((one.request.id for one in every if one.request.replaces == request_id), "")
+    slave = await asyncio.to_thread(on_a_slave, visit)
+    own = request.origin == visit.services.identity.server_id
+    shown: dict[str, Any] = {
+        "panel": REQUESTS,
+        "detail": detail,
+        "request": request,
+        "successor": successor,
+        "decides": not slave and request.state is State.WAITING,
+        "takes_back": request.state in OPEN and (own or not slave),
+        "slave": slave,
+        "max_edited": MAX_EDITED,
+        "max_reason": MAX_REASON,
+        "field_label": field_label,
+        "as_shown": as_shown,
+    }
+    if visit.request.headers.get("hx-target") == "request":
+        return visit.part("parts/request.html", **shown)
+    return await visit.page("request.html", **shown)
 
 
 async def implement(visit: Visit) -> Response:
-    request_id, force = visit.request.path_params["request_id"], visit.text("force") == "yes"
-    if force:
-        consequences = ["What others have changed in the same places since is overwritten, on every server."]
-        confirm(visit.confirmed, "Implementing over what others have changed", consequences)
-    await requests.implement_request(visit.services, visit.actor, request_id, force=force)
-    return visit.go(f"{PANEL}/{request_id}")
+    request_id = visit.request.path_params["request_id"]
+    force = visit.text("force") == "yes"
+    if force and not visit.confirmed:
+        detail = await requests.read_request(visit.services, request_id)
+        lost = [f"{c.element}: {c.problem}" for c in detail.conflicts[:MAX_CONSEQUENCES]]
+        confirm(False, "Implementing it in spite of what others have changed since", lost)
+    done = await requests.implement_request(visit.services, visit.actor, request_id, force=force)
+    return went(visit, f"{REQUESTS}/{request_id}", "Implemented.", done.replicated)
 
 
 async def reject(visit: Visit) -> Response:
-    reason = visit.text("reason")
+    request_id, reason = visit.request.path_params["request_id"], visit.text("reason")
     if not 0 < len(reason) <= MAX_REASON:
-        raise wrong_field("reason", "No reason is given.", "Tell whoever made the request why it is rejected.")
-    request_id = visit.request.path_params["request_id"]
-    await requests.reject_request(visit.services, visit.actor, request_id, reason)
-    return visit.go(f"{PANEL}/{request_id}")
+        raise wrong_field("reason", "No reason is given.", f"Write 1 to {MAX_REASON} characters for its author.")
+    done = await requests.reject_request(visit.services, visit.actor, request_id, reason)
+    return went(visit, f"{REQUESTS}/{request_id}", "Rejected.", done.replicated)
 
 
 async def withdraw(visit: Visit) -> Response:
     request_id = visit.request.path_params["request_id"]
-    confirm(visit.confirmed, "Withdrawing the request", ["It isn't implemented; the change is lost."])
-    await requests.withdraw_request(visit.services, visit.actor, request_id)
-    return visit.go(f"{PANEL}/{request_id}")
+    confirm(visit.confirmed, "Withdrawing the request", ["Nothing of it is changed, and it can't be brought back."])
+    done = await requests.withdraw_request(visit.services, visit.actor, request_id)
+    return _decided(visit, request_id, done, "Withdrawn.")
+
+
+async def show_edit(visit: Visit) -> Response:
+    detail = await requests.read_request(visit.services, visit.request.path_params["request_id"])
+    return await visit.page(
+        "request_edit.html",
+        panel=REQUESTS,
+        request=detail.shown.request,
+        elements=[e.touched for e in detail.changes[:MAX_EDITED]],
+        declared=sessions.DECLARED,
+        settings_declared=SETTINGS,
+        as_entered=as_entered,
+    )
+
+
+async def edit(visit: Visit) -> Response:
+    """A new request, based on what is there now, takes the place of this one."""
+    request_id = visit.request.path_params["request_id"]
+    detail = await requests.read_request(visit.services, request_id)
+    edited = _edited(visit, [e.touched for e in detail.changes[:MAX_EDITED]])
+    new_id, done = await requests.edit_request(visit.services, visit.actor, request_id, edited)
+    return _decided(visit, new_id, done, "Submitted anew.")
+
+
+async def resubmit(visit: Visit) -> Response:
+    """The same again, based on what is there now."""
+    request_id = visit.request.path_params["request_id"]
+    new_id, done = await requests.edit_request(visit.services, visit.actor, request_id, None)
+    return _decided(visit, new_id, done, "Submitted anew.")
+
+
+async def change_setting(visit: Visit) -> Response:
+    done = await settings.set_settings(visit.services, visit.actor, {CHANGE_REQUESTS.name: visit.text("policy")})
+    if isinstance(done, Submitted):
+        return submitted(visit, done)
+    return went(visit, REQUESTS, "Saved.", done.replicated)
+
+
+def _decided(visit: Visit, request_id: str, done: Done | Submitted, said: str) -> Response:
+    who = "" if isinstance(done, Submitted) else who_has_it(done.replicated)
+    return told(visit.go(f"{REQUESTS}/{request_id}"), f"{said} {who}".strip())
+
+
+def _edited(visit: Visit, elements: list[Touched]) -> list[Edited]:
+    """What the form wants each element to be. Raises InvalidInput with mistakes whose fields are those of the form."""
+    edited: list[Edited] = []
+    mistakes: list[Mistake] = []
+    for number, touched in enumerate(elements):
+        prefix = f"e{number}."
+        if visit.text(f"{prefix}kept") != "yes":
+            continue
+        wanted = touched.wanted
+        if wanted is not None and touched.kind == sessions.KIND:
+            wanted = entered_session(visit.form, prefix)
+        elif wanted is not None and f"{prefix}value" in visit.form:
+            wanted = {**wanted, "value": visit.text(f"{prefix}value")}
+        try:
+            if wanted is not None and touched.kind == SETTING and touched.id in SETTINGS:
+                SETTINGS[touched.id].check(wanted["value"])
+            elif wanted is not None:
+                rules_of(touched.kind).check(wanted)
+        except InvalidInput as error:
+            mistakes += [Mistake(prefix + m.field, m.problem, m.remedy) for m in error.mistakes]
+        edited.append(Edited(touched.kind, touched.id, wanted))
+    if mistakes:
+        raise InvalidInput("The request has mistakes.", remedy="Mend the marked fields.", mistakes=mistakes)
+    if not edited:
+        raise InvalidInput("Nothing is left of the request.", remedy="Withdraw it instead.")
+    return edited

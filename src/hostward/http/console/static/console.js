@@ -4,3 +4,5 @@ import "./forms.js";
 import "./lists.js";
 import "./live.js";
 import "./page.js";
+import "./sessions.js";
+import "./toasts.js";

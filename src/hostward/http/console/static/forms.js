@@ -50,7 +50,7 @@ function unanswered(detail, title, text) {
 const background = (detail) => "X-Background" in (detail.requestConfig?.headers ?? {});
 
 function busy(element, on) {
-  for (const button of element.matches("form") ? element.querySelectorAll("button[type=submit]") : [element])
+  for (const button of element.matches("form") ? [...element.elements].filter((one) => one.type === "submit") : [element])
     if (on) button.setAttribute("aria-busy", "true");
     else button.removeAttribute("aria-busy");
 }

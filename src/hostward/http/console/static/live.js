@@ -25,6 +25,7 @@ function show(news) {
     const severity = SEVERITIES[status.database_status] ?? "warning";
     for (const name of ["success", "info", "danger", "warning"]) label.classList.toggle(`pf-m-${name}`, name === severity);
   }
+  for (const some of document.querySelectorAll("[data-live-some]")) some.hidden = !status[some.dataset.liveSome];
   for (const lag of document.querySelectorAll("[data-live-lag]")) lag.hidden = !status.lag_changes;
   const banner = document.querySelector("[data-banner]");
   if (banner) banner.hidden = status.database_status === "Up";

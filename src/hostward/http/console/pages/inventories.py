@@ -1,0 +1,114 @@
+"""Manage Sessions, many at once: delete, edit, import, export."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Any, Final
+
+from starlette.datastructures import UploadFile
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hostward.commands import inventory, selections
+from hostward.commands.selections import Selection
+from hostward.commands.writing import Submitted
+from hostward.domain.errors import InvalidInput, NotFound
+from hostward.domain.inventory import Format
+from hostward.domain.sessions import DECLARED
+from hostward.http.api.sessions import exported
+from hostward.http.console.pages.entries import as_shown, entered_fields, field_label
+from hostward.http.console.pages.outcomes import on_a_slave, submitted, went
+from hostward.http.console.pages.sessions import PANEL, View
+from hostward.http.console.visits import HEADERS, Console, Visit, for_administrators, wrong_field
+
+MAX_MISTAKES: Final = 200
+
+
+def inventory_routes(console: Console) -> list[Route]:
+    """Before those of one session: their paths look like one's."""
+
+    def route(path: str, handler: Any, method: str = "POST") -> Route:
+        return Route(f"{console.base}{PANEL}{path}", for_administrators(console, handler), methods=[method])
+
+    return [
+        route("/delete", delete_chosen),
+        route("/edit", edit_chosen),
+        route("/import", show_import, "GET"),
+        route("/import", import_file),
+        route("/export/{format}", export, "GET"),
+    ]
+
+
+async def delete_chosen(visit: Visit) -> Response:
+    done = await selections.delete_sessions(visit.services, visit.actor, _selection(visit), confirmed=visit.confirmed)
+    return _changed(visit, done, "deleted")
+
+
+async def edit_chosen(visit: Visit) -> Response:
+    fields = entered_fields(visit.form)
+    if not fields:
+        raise InvalidInput("No field is ticked.", remedy="Tick each that shall be set in all of them.")
+    done = await selections.edit_sessions(
+        visit.services, visit.actor, _selection(visit), fields, confirmed=visit.confirmed
+    )
+    return _changed(visit, done, "changed")
+
+
+async def show_import(visit: Visit) -> Response:
+    return await visit.page("import.html", panel=PANEL, declared=DECLARED)
+
+
+async def import_file(visit: Visit) -> Response:
+    """First what it would do; with Yes it is done, where the file is still the same."""
+    file = visit.form.get("file")
+    if not isinstance(file, UploadFile) or not file.filename:
+        raise wrong_field("file", "No file is chosen.", "Choose a CSV or JSON file.")
+    data = await file.read()
+    digest = hashlib.sha256(data).hexdigest()
+    decided = visit.text("decision") == "yes" and visit.text("digest") == digest
+    skip_invalid = not decided or visit.text("skip_invalid") == "yes"
+    done = await inventory.import_sessions(
+        visit.services, visit.actor, data, skip_invalid=skip_invalid, dry_run=not decided
+    )
+    if isinstance(done, Submitted):
+        return submitted(visit, done)
+    if decided and done.replicated:
+        said = f"Imported: {done.imported:,} created, {done.updated:,} changed."
+        return went(visit, PANEL, said, done.replicated)
+    return visit.part(
+        "parts/import_preview.html",
+        done=done,
+        digest=digest,
+        file_name=file.filename,
+        mistakes=done.mistakes[:MAX_MISTAKES],
+        field_label=field_label,
+        as_shown=as_shown,
+        slave=await asyncio.to_thread(on_a_slave, visit),
+    )
+
+
+async def export(visit: Visit) -> Response:
+    format_ = visit.request.path_params["format"]
+    if format_ not in list(Format):
+        raise NotFound("There is no such format.", remedy="Export CSV or JSON.")
+    answer = await exported(visit.services, Format(format_))
+    answer.headers.update(HEADERS)
+    return answer
+
+
+def _selection(visit: Visit) -> Selection:
+    """Those that are ticked, or all that match what the list was searched for."""
+    expected = visit.text("expected")
+    if visit.text("all") == "yes":
+        view = View.kept(visit.text("list"))
+        return Selection(None, view.q or None, view.type or None, int(expected) if expected.isdigit() else None)
+    return Selection(tuple(visit.text("ids").split()[: selections.MAX_IDS]))
+
+
+def _changed(visit: Visit, done: selections.Changed | Submitted, what: str) -> Response:
+    if isinstance(done, Submitted):
+        return submitted(visit, done)
+    view = View.kept(visit.text("list"))
+    count = "1 session" if done.sessions == 1 else f"{done.sessions:,} sessions"
+    return went(visit, view.path(page=view.page), f"{count} {what}.", done.replicated)

@@ -1,0 +1,211 @@
+"""Manage Sessions: the list, and a form for each type."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.datastructures import QueryParams
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hostward.commands import sessions
+from hostward.commands.writing import Once, Submitted
+from hostward.domain.errors import Conflict, InvalidInput, Mistake, NotFound, PreconditionFailed
+from hostward.domain.sessions import BULK, DECLARED, TYPES, default_port
+from hostward.http.console.pages.entries import as_entered, as_shown, compared, entered_session
+from hostward.http.console.pages.outcomes import submitted, went
+from hostward.http.console.visits import Console, Visit, for_administrators
+from hostward.registry.group import Element
+
+PANEL: Final = "/sessions"
+PER_PAGE: Final = 50
+COLUMNS: Final = {"name": "Name", "type": "Type", "host": "Host", "": "Groups", "revision": "Revision"}
+LIST_PART: Final = "session-list"
+MAX_PAGE: Final = 1_000_000
+MAX_WORDS: Final = 500
+
+
+def session_routes(console: Console) -> list[Route]:
+    """The list, one session, a new one."""
+
+    def route(path: str, handler: Any, method: str = "POST") -> Route:
+        return Route(f"{console.base}{PANEL}{path}", for_administrators(console, handler), methods=[method])
+
+    return [
+        route("", show_list, "GET"),
+        route("/new", show_new, "GET"),
+        route("/new", create),
+        route("/{session_id}", show_one, "GET"),
+        route("/{session_id}", save),
+        route("/{session_id}/delete", delete),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which part of the list is shown; in the page's address, so that it can be kept and sent to others."""
+
+    q: str = ""
+    type: str = ""
+    sort: str = "name"
+    page: int = 1
+
+    @classmethod
+    def of(cls, given: QueryParams | dict[str, str]) -> View:
+        """What can't be used is as if it weren't there."""
+        type_, sort, page = given.get("type", ""), given.get("sort", "name"), given.get("page", "")
+        return cls(
+            given.get("q", "")[:MAX_WORDS].strip(),
+            type_ if type_ in TYPES else "",
+            sort if sort.removeprefix("-") in COLUMNS and sort.strip("-") else "name",
+            min(int(page), MAX_PAGE) if page.isascii() and page.isdigit() and int(page[:9]) else 1,
+        )
+
+    @classmethod
+    def kept(cls, query: str) -> View:
+        """From what `query` gave."""
+        return cls.of(dict(parse_qsl(query[: 2 * MAX_WORDS])))
+
+    @property
+    def query(self) -> str:
+        """Only what isn't as usual."""
+        usual = View()
+        values = {n: getattr(self, n) for n in ("q", "type", "sort", "page")}
+        return urlencode({n: v for n, v in values.items() if v != getattr(usual, n)})
+
+    def path(self, **changed: Any) -> str:
+        """The list's own path with something else in it; another search begins at its first page."""
+        query = replace(self, **({"page": 1} | changed)).query
+        return PANEL + (f"?{query}" if query else "")
+
+    def sorted_by(self, column: str) -> str:
+        """Its path when the column's head is pressed."""
+        return self.path(sort=f"-{column}" if self.sort == column else column)
+
+
+async def show_list(visit: Visit) -> Response:
+    view = View.of(visit.request.query_params)
+    found = await _page(visit, view)
+    last = max(1, -(-found.total // PER_PAGE))
+    if view.page > last:
+        view = replace(view, page=last)
+        found = await _page(visit, view)
+    shown: dict[str, Any] = {
+        "panel": PANEL,
+        "view": view,
+        "rows": [(e, e.json()) for e in found.items],
+        "total": found.total,
+        "last": last,
+        "first": (view.page - 1) * PER_PAGE + 1,
+        "columns": COLUMNS,
+        "revision": visit.services.group.position.revision,
+    }
+    if visit.request.headers.get("hx-target") == LIST_PART:
+        part = visit.part("parts/session_list.html", **shown)
+        part.headers["HX-Replace-Url"] = visit.console.base + view.path(page=view.page)
+        return part
+    return await visit.page("sessions.html", types=TYPES, bulk=BULK, as_entered=as_entered, **shown)
+
+
+async def show_new(visit: Visit) -> Response:
+    """+ Add, of a type; or a copy of another session."""
+    given = visit.request.query_params
+    values: dict[str, Any] = {"type": given.get("type", TYPES[0]), "tls": True}
+    copied = given.get("copy")
+    if copied:
+        values = sessions.read_session(visit.services, copied).json()
+        values["name"] = f"{values['name'][:120]} copy"
+    return await _form(visit, values, None)
+
+
+async def show_one(visit: Visit) -> Response:
+    element = sessions.read_session(visit.services, visit.request.path_params["session_id"])
+    return await _form(visit, element.json(), element)
+
+
+async def create(visit: Visit) -> Response:
+    fields = entered_session(visit.form)
+    once = Once.of(visit.actor, visit.text("key") or None, "create-session", fields)
+    with _NameTaken():
+        done = await sessions.create_session(visit.services, visit.actor, fields, once=once)
+    if isinstance(done, Submitted):
+        return submitted(visit, done)
+    return went(visit, _back(visit), "Created.", done.replicated)
+
+
+async def save(visit: Visit) -> Response:
+    session_id, fields = visit.request.path_params["session_id"], entered_session(visit.form)
+    if visit.text("as_new"):
+        return await create(visit)
+    try:
+        with _NameTaken():
+            done = await sessions.replace_session(
+                visit.services, visit.actor, session_id, fields, if_match=(visit.text("etag"),)
+            )
+    except PreconditionFailed:
+        return _stale(visit, sessions.read_session(visit.services, session_id), fields)
+    except NotFound:
+        return _stale(visit, None, fields)
+    if isinstance(done, Submitted):
+        return submitted(visit, done)
+    return went(visit, _back(visit), "Saved.", done.replicated)
+
+
+async def delete(visit: Visit) -> Response:
+    """Its page has asked already."""
+    session_id = visit.request.path_params["session_id"]
+    done = await sessions.delete_session(visit.services, visit.actor, session_id, if_match=(visit.text("etag"),))
+    if isinstance(done, Submitted):
+        return submitted(visit, done)
+    return went(visit, _back(visit), "Deleted.", done.replicated)
+
+
+async def _page(visit: Visit, view: View) -> sessions.Page:
+    return await sessions.search_sessions(
+        visit.services, view.q or None, type=view.type or None, page=view.page, per_page=PER_PAGE, sort=view.sort
+    )
+
+
+async def _form(visit: Visit, values: dict[str, Any], element: Element | None) -> Response:
+    return await visit.page(
+        "session.html",
+        panel=PANEL,
+        declared=DECLARED,
+        values={"name": ""} | values,
+        element=element,
+        key=secrets.token_hex(8),
+        usual_ports={t: (default_port(t, True), default_port(t, False)) for t in TYPES},
+        as_entered=as_entered,
+        back=View.kept(visit.request.query_params.get("list", "")),
+    )
+
+
+def _stale(visit: Visit, now: Element | None, mine: dict[str, Any]) -> Response:
+    """Both versions, side by side; the form stays as it is until one of its buttons is pressed."""
+    rows = compared(now.json() if now else {}, mine)
+    part = visit.part("parts/session_conflict.html", now=now, rows=rows, as_entered=as_entered, as_shown=as_shown)
+    part.headers.update(
+        {"HX-Retarget": "#session-conflict", "HX-Reswap": "innerHTML", "HX-Trigger-After-Settle": "hw:changed"}
+    )
+    return part
+
+
+def _back(visit: Visit) -> str:
+    """The list as it was left."""
+    view = View.kept(visit.text("list"))
+    return view.path(page=view.page)
+
+
+class _NameTaken:
+    """A name that is taken is a mistake of the field name."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, Conflict) and error.code == "name-taken":
+            mistake = Mistake("name", error.message, error.remedy)
+            raise InvalidInput(error.message, remedy=error.remedy, code=error.code, mistakes=[mistake]) from error

@@ -1,0 +1,156 @@
+// Manage Sessions: which sessions are chosen, the keyboard, forms by type, two versions of one session.
+import { open } from "./dialogs.js";
+
+const list = document.getElementById("session-list");
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+if (list) {
+  const search = document.getElementById("session-search");
+  const bar = document.getElementById("chosen");
+  const forms = [bar, document.getElementById("edit-chosen")];
+  let everything = false; // not only the page's, but all that match
+
+  const state = () => list.querySelector("[data-total]").dataset;
+  const boxes = () => all("[data-choose]", list);
+  const chosen = () => boxes().filter((box) => box.checked);
+
+  const look = () => {
+    const ids = chosen().map((box) => box.value);
+    const page = list.querySelector("[data-choose-page]");
+    if (page) {
+      page.checked = ids.length > 0 && ids.length === boxes().length;
+      page.indeterminate = ids.length > 0 && !page.checked;
+    }
+    everything = everything && ids.length === boxes().length && ids.length > 0;
+    const count = everything ? Number(state().total) : ids.length;
+    bar.hidden = count === 0;
+    for (const said of all("[data-chosen]")) said.textContent = `${count.toLocaleString("en")} ${count === 1 ? "session" : "sessions"} chosen`;
+    bar.querySelector("[data-choose-all]").hidden = everything || Number(state().total) <= boxes().length;
+    bar.querySelector("[data-choose-all]").textContent = `Choose all ${Number(state().total).toLocaleString("en")}`;
+    for (const form of forms) {
+      form.elements.ids.value = everything ? "" : ids.join(" ");
+      form.elements.all.value = everything ? "yes" : "";
+      form.elements.expected.value = count;
+      form.elements.list.value = state().kept;
+    }
+  };
+
+  list.addEventListener("change", (event) => {
+    if (event.target.matches("[data-choose-page]")) for (const box of boxes()) box.checked = event.target.checked;
+    everything = false;
+    look();
+  });
+  bar.addEventListener("click", (event) => {
+    if (event.target.closest("[data-choose-all]")) {
+      for (const box of boxes()) box.checked = true;
+      everything = true;
+      look();
+    } else if (event.target.closest("[data-choose-none]")) {
+      for (const box of boxes()) box.checked = false;
+      look();
+    } else if (event.target.closest("[data-edit-chosen]")) open("edit-dialog");
+  });
+  document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
+    if (detail.target !== list) return;
+    search.elements.sort.value = state().sort;
+    look();
+  });
+  // A field that is entered is meant to be set.
+  forms[1].addEventListener("input", (event) => {
+    const tick = event.target.closest("[data-field]")?.querySelector("[name=set]");
+    if (tick && tick !== event.target) tick.checked = true;
+  });
+  // What somebody else changes appears by itself, unless it would take away what is being done here.
+  document.body.addEventListener("hw:status", ({ detail }) => {
+    const busy = chosen().length || document.querySelector("dialog[open]") || document.hidden;
+    if (!busy && detail.revision !== Number(state().revision)) search.dispatchEvent(new CustomEvent("hw:refresh"));
+  });
+
+  const names = () => all(".hw-name", list);
+  const step = (by) => {
+    const rows = names();
+    const here = rows.indexOf(document.activeElement);
+    rows[here < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, here + by))]?.focus();
+  };
+  const keys = {
+    "/": () => { search.elements.q.focus(); search.elements.q.select(); },
+    j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1),
+    n: () => document.querySelector("[data-key=n]").click(),
+    ArrowLeft: () => list.querySelector("[data-key=ArrowLeft]")?.click(),
+    ArrowRight: () => list.querySelector("[data-key=ArrowRight]")?.click(),
+    x: () => document.activeElement.closest("tr")?.querySelector("[data-choose]")?.click(),
+    a: () => list.querySelector("[data-choose-page]")?.click(),
+    Delete: () => { if (!bar.hidden) bar.requestSubmit(); },
+    "?": () => open("keys-dialog"),
+  };
+  document.addEventListener("keydown", (event) => {
+    const writing = event.target.matches("textarea, select, input:not([type=checkbox]):not([type=radio])");
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (writing) {
+      if (event.target === search.elements.q && event.key === "ArrowDown") { event.preventDefault(); step(1); }
+      return;
+    }
+    const act = keys[event.key];
+    if (act) { event.preventDefault(); act(); }
+  });
+  look();
+}
+
+// A form shows the fields of its type alone.
+for (const place of all("[data-session-fields]")) {
+  const field = (name) => place.querySelector(`[name="${place.dataset.sessionFields}${name}"]`);
+  const look = () => {
+    const type = field("type").value;
+    for (const part of all("[data-types]", place)) part.hidden = !part.dataset.types.split("|").includes(type) && part.dataset.types !== "";
+    for (const group of all("optgroup[data-type]", place)) group.hidden = group.disabled = group.dataset.type !== type;
+    const model = field("model");
+    if (model?.selectedOptions[0]?.parentElement.disabled) model.value = "";
+    const port = field("port");
+    if (port.dataset.usual) port.placeholder = JSON.parse(port.dataset.usual)[type][field("tls").checked ? 0 : 1];
+  };
+  place.addEventListener("change", look);
+  look();
+}
+
+// Two versions of one session: what was chosen is put into the form. Where only the other side has changed a field
+// since the form was opened, the other side's value is proposed.
+const form = document.getElementById("session-form");
+if (form) {
+  const put = (name, value) => {
+    const input = form.elements[name];
+    if (input.type === "checkbox") input.checked = value === "yes";
+    else input.value = value;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  const touched = (input) => (input.type === "checkbox" ? input.checked !== input.defaultChecked
+    : input.tagName === "SELECT" ? [...input.options].some((o) => o.selected !== o.defaultSelected && (o.selected || o.defaultSelected))
+    : input.value !== input.defaultValue);
+  form.addEventListener("change", (event) => {
+    const pick = event.target.closest("[data-pick]");
+    if (pick) put(pick.name.slice("pick-".length), pick.dataset.value);
+  });
+  document.body.addEventListener("htmx:afterSettle", () => {
+    const conflict = form.querySelector("[data-conflict]:not([data-seen])");
+    if (!conflict) return;
+    conflict.dataset.seen = "";
+    for (const row of all("[data-differs]", conflict)) {
+      if (!touched(form.elements[row.dataset.differs])) row.querySelector("[value=theirs]").click();
+    }
+    conflict.focus();
+    conflict.scrollIntoView({ block: "start" });
+  });
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+  });
+}
+
+// An import begins anew with another file.
+const importing = document.getElementById("inventory-form");
+if (importing) {
+  const preview = document.getElementById("import-preview");
+  const reading = importing.querySelector("[data-reading]");
+  importing.elements.file.addEventListener("change", () => { preview.replaceChildren(); if (importing.elements.file.value) importing.requestSubmit(); });
+  importing.addEventListener("htmx:beforeRequest", () => { reading.hidden = false; });
+  importing.addEventListener("htmx:afterRequest", () => { reading.hidden = true; });
+  document.body.addEventListener("htmx:afterSettle", ({ detail }) => { if (detail.target === preview) preview.querySelector("[data-focus]")?.focus(); });
+}
