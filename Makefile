@@ -54,7 +54,7 @@ browser: setup
 # The guide's pictures, from the browser tests.
 pictures: setup
 	mkdir -p docs/pictures
-	HOSTWARD_PICTURES=$(CURDIR)/docs/pictures $(VENV)/bin/python -m pytest tests/browser/test_console.py
+	HOSTWARD_PICTURES=$(CURDIR)/docs/pictures $(VENV)/bin/python -m pytest tests/browser tests/cluster/test_console.py -k 'not axe'
 
 test: check unit browser contract cluster netns
 

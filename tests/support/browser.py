@@ -86,7 +86,15 @@ def enter(page: Page) -> None:
 
 
 def picture(page: Page, name: str) -> None:
-    """Take one for the guide, where `make pictures` asks for them: so they show what the tests see."""
+    """Take one for the guide, where `make pictures` asks for them: so they show what the tests see. All are of one
+    width, in the light theme."""
     directory = os.environ.get("HOSTWARD_PICTURES")
-    if directory:
-        page.screenshot(path=Path(directory) / f"{name}.png", animations="disabled")
+    if not directory:
+        return
+    before = page.viewport_size
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.emulate_media(color_scheme="light")
+    page.screenshot(path=Path(directory) / f"{name}.png", animations="disabled")
+    page.emulate_media(color_scheme="null")
+    if before is not None:
+        page.set_viewport_size(before)

@@ -138,6 +138,7 @@ async def test_a_session_is_created_copied_edited_and_deleted(browser: Browser) 
     assert 'value="tso1.example.com"' in copy
     path = f"{PANEL}/{session['id']}"
     page = await browser.page(path)
+    assert f'href="/mss/history/sessions/{session["id"]}"' in page
     (etag,) = re.findall(r'id="etag" value="([0-9a-f]+)"', page)
     # A type that hasn't a field leaves it out, whatever the hidden input holds.
     saved = await browser.post(path, etag=etag, **NEW | {"type": "SSH", "lu": "LU1", "model": "3279-4-E"})
