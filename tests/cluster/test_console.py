@@ -163,7 +163,7 @@ def test_a_group_is_set_up_broken_and_repaired_in_a_browser(servers: Three, log_
     expect(
         page.get_by_role("table", name="Done before").get_by_role("row", name=f"Remove {second.name}")
     ).to_be_visible()
-    apply(page, "seconds on this server")
+    apply(page, "The Master contacts all Slaves")
     expect(returned.get_by_role("heading", name="Database Status")).to_contain_text("Up", timeout=DONE_WITHIN_MS)
     expect(returned.get_by_text("This server was removed from its group")).to_be_hidden()
     expect_healthy(page, servers.all)
