@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from hostward.commands import replication
 from hostward.domain.findings import Severity
-from hostward.http.api import shapes
+from hostward.http.api import replication_shapes as shapes
 from hostward.http.api.replication import ConfirmIn
 from hostward.http.api.shapes import answers
 from hostward.http.requests import Json, Who, With, administrators_router

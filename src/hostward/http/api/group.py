@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from hostward.commands import replication
 from hostward.domain.join_code import MAX_CHARACTERS, JoinCode
-from hostward.http.api import shapes
+from hostward.http.api import replication_shapes, shapes
 from hostward.http.api.logins import moment
 from hostward.http.api.shapes import answers
 from hostward.http.requests import Json, Strict, Who, With, administrators_router
@@ -63,7 +63,7 @@ async def revoke_invite(invite_id: str, who: Who, services: With) -> Response:
     "/join",
     summary="Join a group with a join code",
     status_code=202,
-    responses=answers(shapes.JobStarted, "The job to follow", 202),
+    responses=answers(replication_shapes.JobStarted, "The job to follow", 202),
 )
 async def join(given: JoinIn, who: Who, services: With) -> Response:
     """On a Standalone server: certificates both ways, Test Connection, and Apply as Slave. Without `confirm`, nothing

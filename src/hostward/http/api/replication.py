@@ -11,7 +11,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from hostward.commands import replication as commands
-from hostward.http.api import shapes
+from hostward.http.api import replication_shapes as shapes
 from hostward.http.api.shapes import answers
 from hostward.http.replication_inputs import PassphraseIn, TestIn, WantedIn, passphrase_of, target_of, wanted_of
 from hostward.http.requests import Json, Strict, Who, With, administrators_router
