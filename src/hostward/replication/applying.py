@@ -185,6 +185,7 @@ class Applying:
         job_id = self._start(state, author, **fields, master=None, fresh=False)
         if rows is not None:
             await self._table.set(rows, author, job_id)
+        self._p.membership.try_anew()
         return job_id
 
     def _start(self, seen: State, author: str, **fields: Any) -> str:

@@ -193,8 +193,8 @@ class Membership:
         """Take the server out of the group: its certificate is no longer trusted by the ring, and its node is removed.
         Removing who isn't there is allowed; one that had left by itself then counts as removed. `left`: its own
         administrator wants it. One that never was a member only has its join ended: it stays in the Slave table, and
-        may try anew once it is restarted, as the guide has it for a Slave that stays Down (5.13.10), or once an
-        administrator has applied the Slave table with it again."""
+        may try anew once it is restarted, as the guide has it for a Slave that stays Down (5.13.10), or at the
+        next Apply on the Master."""
         self._clearing.discard(server_id)
         self.turns.ended(server_id)
         attempt = self._newcomers.pop(server_id, None)
@@ -217,7 +217,8 @@ class Membership:
         await self._group.commit(author, decide)
 
     def try_anew(self) -> None:
-        """An administrator has said whom the group shall have: servers whose first join was ended may join."""
+        """An administrator has applied: servers whose first join was ended may join, where they still are in the Slave
+        table."""
         self._ended.clear()
 
     async def end_joins(self) -> None:

@@ -51,8 +51,7 @@ class SlaveTable:
         return rows
 
     async def set(self, rows: Sequence[SlaveRow], author: str, job_id: str) -> None:
-        """Make the table exactly these rows; servers that are in it no more are removed from the group, and those that
-        are may try to join anew."""
+        """Make the table exactly these rows; servers that are in it no more are removed from the group."""
         p = self._p
         wanted = {r.id for r in rows} | {r.server_id for r in rows if r.server_id}
         with p.group.read() as reader:
@@ -74,7 +73,6 @@ class SlaveTable:
             return ops
 
         await p.group.commit(author, decide)
-        p.membership.try_anew()
         self._tell(leaving, job_id)
 
     async def remove(self, host_id: str, author: str) -> str:
