@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from hostward.commands.services import Actor, Services
-from hostward.commands.writing import Once, Submitted, write
+from hostward.commands.writing import Beforehand, Once, Submitted, write
 from hostward.domain.changes import Operation, Put
 from hostward.domain.errors import Mistake
 from hostward.domain.inventory import (
@@ -42,12 +42,6 @@ class Imported:
     first: Sequence[Row] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Planned:
-    plan: ImportPlan
-    revision: int
-
-
 async def import_sessions(
     services: Services,
     actor: Actor,
@@ -65,26 +59,22 @@ async def import_sessions(
     parsed = await asyncio.to_thread(parse, data, format)
     if not skip_invalid:
         parsed.require_all_good()
-    planned = await asyncio.to_thread(_plan_now, services, parsed, once)
+    planned = await Beforehand.look(services, lambda reader: _plan(reader, parsed, once))
     if dry_run:
-        return _outcome(planned.plan, parsed, planned.revision, None)
-    decided = planned.plan
+        return _outcome(planned.found, parsed, planned.position.revision, None)
     asked = False
 
     def decide(reader: Reader) -> Sequence[Operation]:
-        nonlocal decided, asked
+        nonlocal asked
         asked = True
-        # Planned beforehand, so that other writes don't wait for it; again only if one came in between.
-        if reader.position().revision != planned.revision:
-            decided = _plan(reader, parsed, once)
-        return decided.puts
+        return planned.at(reader).puts
 
     done = await write(
         services, actor, "sessions-imported", decide, once=once, all_servers=True, rows=len(parsed.sessions)
     )
     if isinstance(done, Submitted):
         return done
-    committed = done.committed
+    committed, decided = done.committed, planned.found
     if not asked and once is not None:
         made = committed.revision if committed.changed else None
         decided = await asyncio.to_thread(_plan_as_first_made, services, parsed, made, once)
@@ -101,11 +91,6 @@ async def export_sessions(services: Services, format: Format) -> Iterator[bytes]
         return export_csv(bodies) if format is Format.CSV else export_json(bodies)
 
     return await asyncio.to_thread(read)
-
-
-def _plan_now(services: Services, parsed: ParsedInventory, once: Once | None) -> _Planned:
-    with services.group.read() as reader:
-        return _Planned(_plan(reader, parsed, once), reader.position().revision)
 
 
 def _plan(reader: Reader, parsed: ParsedInventory, once: Once | None) -> ImportPlan:

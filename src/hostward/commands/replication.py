@@ -32,10 +32,10 @@ _REBUILDING: Final = (
 )
 
 
-def confirm(confirmed: bool, question: str, consequences: Sequence[str]) -> None:
-    """Raises ConfirmationRequired unless it is confirmed."""
+def confirm(confirmed: bool, question: str, consequences: Sequence[str], plan: str = "") -> None:
+    """Raises ConfirmationRequired unless it is confirmed. `plan` names what would be done."""
     if not confirmed:
-        raise ConfirmationRequired(f"{question}: are you sure?", remedy=_REMEDY, consequences=consequences)
+        raise ConfirmationRequired(f"{question}: are you sure?", remedy=_REMEDY, consequences=consequences, plan=plan)
 
 
 async def apply(services: Services, actor: Actor, wanted: Wanted, *, confirmed: bool) -> dict[str, Any]:

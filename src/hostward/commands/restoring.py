@@ -16,7 +16,7 @@ import orjson
 
 from hostward.commands.history import check_restorable, past_change
 from hostward.commands.services import Actor, Services
-from hostward.commands.writing import Done, Submitted, write
+from hostward.commands.writing import Beforehand, Done, Submitted, write
 from hostward.domain.changes import Delete, Operation, Put, canonical, element_hash
 from hostward.domain.errors import ConfirmationRequired, Conflict, InvalidInput, PreconditionFailed
 from hostward.domain.history import TURNED_BACK, elements_of
@@ -191,22 +191,22 @@ async def _turn_back(
     plan: str,
     turned_back: int,
 ) -> Done | Submitted:
-    def look() -> None:
-        with services.group.read() as reader:
-            found = plan_now(reader)
-            if not found.steps:
-                raise Conflict(
-                    "Everything is so already; nothing would change.",
-                    remedy="Choose another revision.",
-                    code="nothing-to-undo",
-                )
-            if not confirmed:
-                ask(reader, found)
+    def look(reader: Reader) -> Plan:
+        found = plan_now(reader)
+        if not found.steps:
+            raise Conflict(
+                "Everything is so already; nothing would change.",
+                remedy="Choose another revision.",
+                code="nothing-to-undo",
+            )
+        if not confirmed:
+            ask(reader, found)
+        return found
 
-    await asyncio.to_thread(look)
+    planned = await Beforehand.look(services, look)
 
     def decide(reader: Reader) -> Sequence[Operation]:
-        found = plan_now(reader)
+        found = planned.at(reader)
         if plan and found.tag != plan:
             raise PreconditionFailed(
                 "Something was changed since the consequences were shown; nothing was turned back.",

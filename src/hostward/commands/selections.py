@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from hostward.commands.replication import confirm
 from hostward.commands.services import Actor, Services
-from hostward.commands.writing import Submitted, write
+from hostward.commands.writing import Beforehand, Submitted, write
 from hostward.domain.changes import Delete, Operation, Put, canonical
 from hostward.domain.errors import Conflict, InvalidInput, Mistake
 from hostward.domain.replicated import Replicated
@@ -42,31 +42,41 @@ class Changed:
     replicated: Replicated
 
 
-Decided = tuple[Sequence[Operation], int]
-"""What to do, and to how many sessions."""
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What to do, and of which sessions it was chosen."""
+
+    operations: Sequence[Operation]
+    chosen: Sequence[Element]
 
 
 async def delete_sessions(
-    services: Services, actor: Actor, selection: Selection, *, confirmed: bool
+    services: Services, actor: Actor, selection: Selection, *, confirmed: bool, plan: str = ""
 ) -> Changed | Submitted:
-    """Raises ConfirmationRequired, Conflict "selection-changed"."""
+    """`plan` is the confirmation's. Raises ConfirmationRequired, Conflict "selection-changed"."""
 
-    def decide(reader: Reader) -> Decided:
-        chosen = _chosen(reader, selection)
-        return [Delete(KIND, element.id) for element in chosen], len(chosen)
+    def decide(reader: Reader) -> _Decided:
+        chosen = _chosen(reader, selection, plan)
+        return _Decided([Delete(KIND, element.id) for element in chosen], chosen)
 
-    if not confirmed:
-        chosen = await asyncio.to_thread(_look, services, selection)
-        what = _counted(len(chosen))
-        confirm(False, f"Deleting {what}", [_named(chosen), "Whoever uses them can't open them any more."])
-    return await _write(services, actor, "sessions-deleted", decide)
+    decided = await Beforehand.look(services, decide)
+    chosen = decided.found.chosen
+    said = [_named(chosen), "Whoever uses them can't open them any more."]
+    confirm(confirmed, f"Deleting {_counted(len(chosen))}", said, _tag(chosen))
+    return await _write(services, actor, "sessions-deleted", decided)
 
 
 async def edit_sessions(
-    services: Services, actor: Actor, selection: Selection, fields: Mapping[str, Any], *, confirmed: bool
+    services: Services,
+    actor: Actor,
+    selection: Selection,
+    fields: Mapping[str, Any],
+    *,
+    confirmed: bool,
+    plan: str = "",
 ) -> Changed | Submitted:
-    """Set these fields in all of them; the others stay. Raises ConfirmationRequired, Conflict "selection-changed",
-    InvalidInput with a Mistake for what doesn't go with one of the sessions."""
+    """Set these fields in all of them; the others stay. `plan` is the confirmation's. Raises ConfirmationRequired,
+    Conflict "selection-changed", InvalidInput with a Mistake for what doesn't go with one of the sessions."""
     names = [f.name for f in BULK]
     if not fields or not set(fields) <= set(names):
         raise InvalidInput(
@@ -74,10 +84,10 @@ async def edit_sessions(
             remedy=f"Use {listed(names)}.",
         )
 
-    def decide(reader: Reader) -> Decided:
+    def decide(reader: Reader) -> _Decided:
         operations: list[Operation] = []
         mistakes: list[Mistake] = []
-        chosen = _chosen(reader, selection)
+        chosen = _chosen(reader, selection, plan)
         for element in chosen:
             before = element.json()
             try:
@@ -96,48 +106,29 @@ async def edit_sessions(
                 code="session-invalid",
                 mistakes=mistakes,
             )
-        return operations, len(operations)
+        return _Decided(operations, chosen)
 
-    if not confirmed:
-        count = (await asyncio.to_thread(_decided_now, services, decide))[1]
-        chosen = await asyncio.to_thread(_look, services, selection)
-        labels = {f.name: f.label for f in DECLARED}
-        set_to = [f"{labels[name]} becomes {_value(value)}." for name, value in fields.items()]
-        already = len(chosen) - count
-        same = [f"{_counted(already)} {'has' if already == 1 else 'have'} these values already."] if already else []
-        confirm(False, f"Changing {_counted(count)}", [*set_to, _named(chosen), *same])
-    return await _write(services, actor, "sessions-edited", decide)
+    decided = await Beforehand.look(services, decide)
+    chosen, count = decided.found.chosen, len(decided.found.operations)
+    labels = {f.name: f.label for f in DECLARED}
+    set_to = [f"{labels[name]} becomes {_value(value)}." for name, value in fields.items()]
+    already = len(chosen) - count
+    same = [f"{_counted(already)} {'has' if already == 1 else 'have'} these values already."] if already else []
+    confirm(confirmed, f"Changing {_counted(count)}", [*set_to, _named(chosen), *same], _tag(chosen))
+    return await _write(services, actor, "sessions-edited", decided)
 
 
-async def _write(
-    services: Services, actor: Actor, act: str, decide: Callable[[Reader], Decided]
-) -> Changed | Submitted:
-    operations, count, revision = await asyncio.to_thread(_decided_now, services, decide)
-
-    def decided(reader: Reader) -> Sequence[Operation]:
-        nonlocal operations, count
-        # Decided beforehand, so that other writes don't wait for it; again only if one came in between.
-        if reader.position().revision != revision:
-            operations, count = decide(reader)
-        return operations
-
-    done = await write(services, actor, act, decided, all_servers=True, sessions=count)
+async def _write(services: Services, actor: Actor, act: str, decided: Beforehand[_Decided]) -> Changed | Submitted:
+    count = len(decided.found.operations)
+    done = await write(
+        services, actor, act, lambda reader: decided.at(reader).operations, all_servers=True, sessions=count
+    )
     if isinstance(done, Submitted):
         return done
-    return Changed(count, done.committed.revision, done.replicated)
+    return Changed(len(decided.found.operations), done.committed.revision, done.replicated)
 
 
-def _decided_now(services: Services, decide: Callable[[Reader], Decided]) -> tuple[Sequence[Operation], int, int]:
-    with services.group.read() as reader:
-        return *decide(reader), reader.position().revision
-
-
-def _look(services: Services, selection: Selection) -> list[Element]:
-    with services.group.read() as reader:
-        return _chosen(reader, selection)
-
-
-def _chosen(reader: Reader, selection: Selection) -> list[Element]:
+def _chosen(reader: Reader, selection: Selection, plan: str) -> list[Element]:
     """Raises Conflict where they aren't what the caller has seen, InvalidInput where there are none."""
     ids = selection.ids
     if ids is None:
@@ -150,9 +141,20 @@ def _chosen(reader: Reader, selection: Selection) -> list[Element]:
             remedy="Look at the list again, and choose anew.",
             code="selection-changed",
         )
+    if plan and plan != _tag(found):
+        raise Conflict(
+            "Other sessions match now than when the confirmation was asked for; nothing was changed.",
+            remedy="Look at the list again, and choose anew.",
+            code="selection-changed",
+        )
     if not found:
         raise InvalidInput("No session is chosen.", remedy="Choose at least one.")
     return found
+
+
+def _tag(chosen: Sequence[Element]) -> str:
+    """Names exactly these sessions."""
+    return hashlib.sha256("\n".join(sorted(e.id for e in chosen)).encode()).hexdigest()[:32]
 
 
 def _counted(count: int) -> str:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import structlog
 
 from hostward.commands.services import Actor, Services
-from hostward.domain.changes import canonical
+from hostward.domain.changes import Position, canonical
 from hostward.domain.errors import PreconditionFailed
 from hostward.domain.replicated import Replicated
 from hostward.domain.requests import ChangeRequest
-from hostward.registry.group import Committed, Element
+from hostward.registry.group import Committed, Element, Reader
 from hostward.registry.group import Decide as Decide
 
 log = structlog.get_logger()
 
 ANY_ETAG = "*"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,31 @@ class Submitted:
     """A write on a Slave: the change request that it became."""
 
     request: ChangeRequest
+
+
+class Beforehand(Generic[T]):
+    """What was decided on a view, so that the writer, for which all changes wait, needn't decide it; decided again only
+    where something else was written in between."""
+
+    def __init__(self, decide: Callable[[Reader], T], found: T, position: Position) -> None:
+        self._decide, self.found, self.position = decide, found, position
+
+    @classmethod
+    async def look(cls, services: Services, decide: Callable[[Reader], T]) -> Beforehand[T]:
+        """Raises what `decide` raises."""
+
+        def look() -> Beforehand[T]:
+            with services.group.read() as reader:
+                return cls(decide, decide(reader), reader.position())
+
+        return await asyncio.to_thread(look)
+
+    def at(self, reader: Reader) -> T:
+        """What holds now. Raises what `decide` raises."""
+        now = reader.position()
+        if now != self.position:
+            self.found, self.position = self._decide(reader), now
+        return self.found
 
 
 async def write(

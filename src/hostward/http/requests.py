@@ -10,7 +10,7 @@ import orjson
 from fastapi import APIRouter, Depends, Header
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,6 +25,15 @@ class Strict(BaseModel):
     """What the API takes: fields that it doesn't know are refused, and so is text where a number belongs."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+class ConfirmIn(Strict):
+    confirm: bool = Field(default=False, strict=True)
+
+
+class PlannedIn(ConfirmIn):
+    plan: str = Field(default="", max_length=64)
+    """Of the answer that asked for the confirmation: where it would be something else by now, nothing is done."""
 
 
 class Shown(BaseModel):

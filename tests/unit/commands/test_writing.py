@@ -14,11 +14,12 @@ from tests.unit.commands.servers import ACTOR, StandaloneReplication, done, open
 
 from hostward.commands import backups, inventory, sessions
 from hostward.commands.services import Services
-from hostward.commands.writing import Once
+from hostward.commands.writing import Beforehand, Once
 from hostward.domain.changes import Put, canonical
 from hostward.domain.errors import Conflict, NotFound, PreconditionFailed
 from hostward.domain.inventory import Format
 from hostward.registry.backups import BEFORE_FOLLOWING, BEFORE_JOINING, MADE_BY_HAND, MAX_KEPT, keep_backup
+from hostward.registry.reading import Reader
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +45,20 @@ def services(server: tuple[Services, StandaloneReplication]) -> Services:
 
 def csv_of(*names: str, host: str = "a.example.com") -> bytes:
     return COLUMNS + b"".join(f"{name},VT,{host},23,no,,,,,\n".encode() for name in names)
+
+
+async def test_what_was_decided_beforehand_is_decided_again_only_after_another_write(services: Services) -> None:
+    asked: list[int] = []
+
+    def decide(reader: Reader) -> int:
+        asked.append(reader.count("session"))
+        return asked[-1]
+
+    decided = await Beforehand.look(services, decide)
+    for count, times in ((0, 1), (1, 2)):
+        with services.group.read() as reader:
+            assert (decided.at(reader), decided.at(reader), len(asked)) == (count, count, times)
+        await sessions.create_session(services, ACTOR, {"name": f"after {count}", **FIELDS})
 
 
 @pytest.mark.feature("R1")

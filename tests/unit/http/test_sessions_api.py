@@ -334,6 +334,28 @@ async def test_many_are_edited_and_deleted_as_one_change(server: Server) -> None
 
 
 @pytest.mark.feature("R26")
+async def test_a_confirmation_of_many_holds_for_those_that_it_named(server: Server) -> None:
+    made = [(await server.create(f"s{n}", type="VT")).json()["session"] for n in range(3)]
+    for path, more in (("/sessions/delete", {}), ("/sessions/edit", {"fields": {"comment": "x"}})):
+        chosen = {"matching": {"q": "s", "type": "VT"}, **more}
+        plan = (await server.api.post(path, json=chosen)).json()["plan"]
+        # One goes and another comes: as many as before match, but not the same.
+        await server.api.delete(f"/sessions/{made.pop()['id']}")
+        made.append((await server.create("s-new", type="VT")).json()["session"])
+        at = server.services.group.position.revision
+        refused = await server.api.post(path, json={**chosen, "confirm": True, "plan": plan})
+        assert (refused.status_code, refused.json()["code"]) == (409, "selection-changed")
+        assert server.services.group.position.revision == at
+        plan = (await server.api.post(path, json=chosen)).json()["plan"]
+        await server.create("another", type="SSH")  # not one of them
+        if "fields" in more:
+            done = await server.api.post(path, json={**chosen, "confirm": True, "plan": plan})
+            assert done.json()["sessions"] == 3
+    done = await server.api.post("/sessions/delete", json={"matching": {"type": "VT"}, "confirm": True})
+    assert done.json()["sessions"] == 3
+
+
+@pytest.mark.feature("R26")
 async def test_a_dry_run_of_an_import_names_what_it_would_do(server: Server) -> None:
     await server.create("one", comment="was")
     given = rows(150)

@@ -13,7 +13,7 @@ from hostward.commands.services import Services
 from hostward.http.api import shapes
 from hostward.http.api.logins import moment
 from hostward.http.api.shapes import answers
-from hostward.http.requests import Json, Strict, Who, With, administrators_router
+from hostward.http.requests import ConfirmIn, Json, Strict, Who, With, administrators_router
 from hostward.trust.certificate_files import MAX_FILE_BYTES
 from hostward.trust.certificates import TrustedCertificate
 from hostward.trust.issued import MAX_BYTES
@@ -40,10 +40,6 @@ class FetchIn(Strict):
     """The SHA-256 fingerprint that a person has compared with that server's own: import it."""
     friendly_name: str | None = Field(default=None, max_length=1000)
     """For the import; the host name unless given."""
-
-
-class ConfirmIn(Strict):
-    confirm: bool = Field(default=False, strict=True)
 
 
 class InstallIn(ConfirmIn):

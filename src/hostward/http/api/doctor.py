@@ -7,9 +7,8 @@ from starlette.responses import Response
 from hostward.commands import replication
 from hostward.domain.findings import Severity
 from hostward.http.api import replication_shapes as shapes
-from hostward.http.api.replication import ConfirmIn
 from hostward.http.api.shapes import answers
-from hostward.http.requests import Json, Who, With, administrators_router
+from hostward.http.requests import ConfirmIn, Json, Who, With, administrators_router
 
 router = administrators_router("Doctor")
 

@@ -14,7 +14,7 @@ from hostward.domain.history import elements_of, records_of
 from hostward.http.api import shapes
 from hostward.http.api.change_requests import submitted
 from hostward.http.api.shapes import answers, or_submitted
-from hostward.http.requests import Json, Strict, Who, With, administrators_router
+from hostward.http.requests import Json, PlannedIn, Strict, Who, With, administrators_router
 
 MAX_REVISION: Final = (1 << 63) - 1
 
@@ -37,13 +37,7 @@ class ChangesQuery(HistoryQuery):
     """The id of a session, or the name of a setting."""
 
 
-class TurnBackIn(Strict):
-    confirm: bool = Field(default=False, strict=True)
-    plan: str = Field(default="", max_length=64)
-    """Of the answer that asked for the confirmation: where something else has changed since, nothing is done (412)."""
-
-
-class RestoreAllIn(TurnBackIn):
+class RestoreAllIn(PlannedIn):
     revision: int = Field(ge=0, le=MAX_REVISION)
 
 
@@ -67,9 +61,9 @@ async def read_change(revision: Revision, who: Who, services: With) -> Response:
     summary="Undo a change",
     responses=or_submitted(shapes.TurnedBack, "Its effects on sessions and settings are reversed, as one new change"),
 )
-async def undo_change(revision: Revision, who: Who, services: With, given: TurnBackIn | None = None) -> Response:
+async def undo_change(revision: Revision, who: Who, services: With, given: PlannedIn | None = None) -> Response:
     """Without `confirm`, nothing changes: 409 with the consequences, later changes of the same elements among them."""
-    asked = given or TurnBackIn()
+    asked = given or PlannedIn()
     done = await restoring.undo_change(services, who, revision, confirmed=asked.confirm, plan=asked.plan)
     return _turned_back(done)
 

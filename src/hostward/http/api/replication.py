@@ -14,14 +14,10 @@ from hostward.commands import replication as commands
 from hostward.http.api import replication_shapes as shapes
 from hostward.http.api.shapes import answers
 from hostward.http.replication_inputs import PassphraseIn, TestIn, WantedIn, passphrase_of, target_of, wanted_of
-from hostward.http.requests import Json, Strict, Who, With, administrators_router
+from hostward.http.requests import ConfirmIn, Json, Strict, Who, With, administrators_router
 from hostward.trust.passphrase import Passphrase
 
 router = administrators_router("Replication")
-
-
-class ConfirmIn(Strict):
-    confirm: bool = Field(default=False, strict=True)
 
 
 class ConfirmQuery(Strict):

@@ -22,7 +22,17 @@ from hostward.http.api.change_requests import submitted
 from hostward.http.api.history import MAX_REVISION, HistoryQuery, session_past
 from hostward.http.api.shapes import answers, or_submitted
 from hostward.http.guard import MAX_IMPORT_BYTES
-from hostward.http.requests import IdempotencyKey, IfMatch, Json, Strict, Who, With, administrators_router, etag_header
+from hostward.http.requests import (
+    IdempotencyKey,
+    IfMatch,
+    Json,
+    PlannedIn,
+    Strict,
+    Who,
+    With,
+    administrators_router,
+    etag_header,
+)
 from hostward.registry.group import Element
 
 router = administrators_router("Sessions", "/sessions")
@@ -83,14 +93,13 @@ class MatchingIn(Strict):
     type: SessionType | None = None
 
 
-class SelectedIn(Strict):
+class SelectedIn(PlannedIn):
     ids: list[str] | None = Field(default=None, min_length=1, max_length=MAX_IDS)
     """These sessions; or else:"""
     matching: MatchingIn | None = None
     """All that match, as the list shows them."""
     expected: int | None = Field(default=None, ge=0)
     """How many they are taken to be: where there are more or fewer, nothing is done."""
-    confirm: bool = Field(default=False, strict=True)
 
     def selection(self) -> Selection:
         """Raises InvalidInput."""
@@ -169,13 +178,16 @@ async def import_sessions(
 )
 async def delete_sessions(given: SelectedIn, who: Who, services: With) -> Response:
     """As one change. Without `confirm`, nothing changes: 409 with how many and which."""
-    return _changed(await selections.delete_sessions(services, who, given.selection(), confirmed=given.confirm))
+    done = await selections.delete_sessions(services, who, given.selection(), confirmed=given.confirm, plan=given.plan)
+    return _changed(done)
 
 
 @router.post("/edit", summary="Edit many sessions", responses=or_submitted(shapes.SessionsChanged, "They are changed"))
 async def edit_sessions(given: EditSelectedIn, who: Who, services: With) -> Response:
     """As one change, of all or none. Without `confirm`, nothing changes: 409 with how many and which."""
-    done = await selections.edit_sessions(services, who, given.selection(), given.fields, confirmed=given.confirm)
+    done = await selections.edit_sessions(
+        services, who, given.selection(), given.fields, confirmed=given.confirm, plan=given.plan
+    )
     return _changed(done)
 
 

@@ -216,7 +216,14 @@ async def test_many_are_deleted_and_edited_with_one_yes(browser: Browser) -> Non
     assert "3 sessions" in asked.json()["detail"]
     assert "“s0”, “s1”, “s2”." in asked.json()["consequences"]
     assert len(await sessions(browser)) == 8
-    assert said(await browser.post(f"{PANEL}/delete", ids=ids, confirm="yes")) == "3 sessions deleted."
+    other = " ".join(s["id"] for s in made[1:4])
+    plan = asked.json()["plan"]
+    refused = await browser.post(f"{PANEL}/delete", ids=other, confirm="yes", plan=plan)
+    assert (refused.status_code, refused.json()["code"]) == (409, "selection-changed")
+    assert (
+        said(await browser.post(f"{PANEL}/delete", ids=ids, confirm="yes", plan=asked.json()["plan"]))
+        == "3 sessions deleted."
+    )
     gone = await browser.post(f"{PANEL}/delete", ids=ids, confirm="yes")
     assert (gone.status_code, gone.json()["code"]) == (409, "selection-changed")
     both = {"all": "yes", "list": "type=VT", "set": ["host", "port"], "host": "new.example.com", "port": "2323"}

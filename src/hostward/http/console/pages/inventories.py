@@ -41,7 +41,9 @@ def inventory_routes(console: Console) -> list[Route]:
 
 
 async def delete_chosen(visit: Visit) -> Response:
-    done = await selections.delete_sessions(visit.services, visit.actor, _selection(visit), confirmed=visit.confirmed)
+    done = await selections.delete_sessions(
+        visit.services, visit.actor, _selection(visit), confirmed=visit.confirmed, plan=visit.text("plan")
+    )
     return _changed(visit, done, "deleted")
 
 
@@ -50,7 +52,7 @@ async def edit_chosen(visit: Visit) -> Response:
     if not fields:
         raise InvalidInput("No field is ticked.", remedy="Tick each that shall be set in all of them.")
     done = await selections.edit_sessions(
-        visit.services, visit.actor, _selection(visit), fields, confirmed=visit.confirmed
+        visit.services, visit.actor, _selection(visit), fields, confirmed=visit.confirmed, plan=visit.text("plan")
     )
     return _changed(visit, done, "changed")
 
