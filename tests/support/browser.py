@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 from tests.support.api import PASSWORD
 from tests.support.server import CONTEXT, HTTPS_PORT, Server
 
@@ -83,6 +83,20 @@ def enter(page: Page) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("navigation", name="Administrative Console")).to_be_attached()
+
+
+def loaded_bytes(page: Page, url: str, shown: Locator) -> float:
+    """What a page and all it loads weigh on the wire, without a cache, once `shown` is there."""
+    network = page.context.new_cdp_session(page)
+    sizes: list[float] = []
+    network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    network.send("Network.enable")
+    network.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    page.goto(url)
+    page.evaluate("document.fonts.ready.then(() => true)")
+    expect(shown).to_be_visible()
+    assert len(sizes) >= 10
+    return sum(sizes)
 
 
 def picture(page: Page, name: str) -> None:
