@@ -49,7 +49,7 @@ netns: setup
 
 # The console in a real browser.
 browser: setup
-	$(VENV)/bin/python -m pytest tests/browser
+	$(VENV)/bin/python -m pytest tests/browser -n 2
 
 # The guide's pictures, from the browser tests.
 pictures: setup

@@ -24,6 +24,8 @@ THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 def look(page: Page, name: str) -> list[object]:
     """What is wrong in some width and theme: a rule of axe broken, or something wider than the window."""
     wrong: list[object] = []
+    # What refreshes by itself would be replaced while it is looked at.
+    page.evaluate("document.querySelector('[data-refreshes]')?.remove()")
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
     for theme, width in product(THEMES, WIDTHS):

@@ -25,8 +25,9 @@ def address_of(server: Server) -> str:
     return f"https://{server.address}:{HTTPS_PORT}/{CONTEXT}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Ended with its module: while it is there, its event loop is the main thread's, and nothing else can run one."""
     assert CHROMIUM, "there is no Chromium: apt-get install chromium, then run again"
     expect.set_options(timeout=PATIENCE_S * 1000)
     with sync_playwright() as playwright:
