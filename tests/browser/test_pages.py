@@ -76,6 +76,9 @@ def test_no_page_breaks_a_rule_of_axe(north: Server, open_browser: Callable[...,
     wrong += look(page, "+ Import")
     page.goto(f"{address_of(north)}/change-requests")
     wrong += look(page, "Change Requests")
+    page.goto(f"{address_of(north)}/settings/general")
+    expect(page.get_by_role("textbox", name="Concurrency Lock Timeout")).to_have_value("30")
+    wrong += look(page, "general settings")
     page.goto(f"{address_of(north)}/settings/trusted-certificates/nothing")
     wrong += look(page, "not found")
     assert not wrong

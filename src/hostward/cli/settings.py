@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,11 +19,8 @@ def list_settings(call: Call) -> None:
     from hostward.cli.output import table
 
     answer = call.api.get("settings")
-    rows = [
-        (s["name"], s["label"], s["value"], [f"{c['value']}: {c['label']}" for c in s["choices"]], s["scope"])
-        for s in answer.get("items") or []
-    ]
-    call.show(answer, table(("Name", "What", "Value", "Choices", "Scope"), rows))
+    rows = [(s["name"], s["label"], s["value"], _values(s), s["scope"]) for s in answer.get("items") or []]
+    call.show(answer, table(("Name", "What", "Value", "What it may be", "Scope"), rows))
 
 
 @client_command(app, "set")
@@ -42,3 +39,11 @@ def set_(
         wanted[name] = value or None
     answer = call.api.patch("settings", wanted)
     call.show(answer, submitted_words(answer) or f"Set {', '.join(wanted)}: {replicated_words(answer)}.")
+
+
+def _values(setting: dict[str, Any]) -> list[str]:
+    """What it may be."""
+    whole = setting.get("whole")
+    if whole:
+        return [f"{whole['least']} to {whole['most']} {whole['unit']}"]
+    return [f"{c['value']}: {c['label']}" for c in setting["choices"]]

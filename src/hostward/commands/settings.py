@@ -11,7 +11,7 @@ from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Done, Submitted, write
 from hostward.domain.changes import Delete, Operation, Put, canonical
 from hostward.domain.errors import InvalidInput
-from hostward.domain.settings import KIND, SETTINGS, Scope, Setting, body_of, declared, replicated_value
+from hostward.domain.settings import KIND, SETTINGS, Scope, Setting, Value, body_of, declared, replicated_value
 from hostward.registry.group import Reader
 
 PREFIX: Final = "setting:"
@@ -22,7 +22,7 @@ class SettingNow:
     """A setting with its value."""
 
     setting: Setting
-    value: str
+    value: Value
 
 
 async def list_settings(services: Services) -> list[SettingNow]:
@@ -47,7 +47,7 @@ async def set_settings(services: Services, actor: Actor, values: Mapping[str, An
     return done
 
 
-def _operation(setting: Setting, value: str | None) -> Operation:
+def _operation(setting: Setting, value: Value | None) -> Operation:
     if value is None or value == setting.default:
         return Delete(KIND, setting.name)
     return Put(KIND, setting.name, canonical(body_of(value)))
@@ -58,7 +58,8 @@ def _list(services: Services) -> list[SettingNow]:
         return [SettingNow(s, _value(services, reader, s)) for s in SETTINGS.values()]
 
 
-def _value(services: Services, reader: Reader, setting: Setting) -> str:
+def _value(services: Services, reader: Reader, setting: Setting) -> Value:
     if setting.scope is Scope.REPLICATED:
         return replicated_value(reader, setting)
-    return str(services.server.get(PREFIX + setting.name) or setting.default)
+    kept = services.server.get(PREFIX + setting.name)
+    return kept if setting.allows(kept) else setting.default

@@ -6,16 +6,18 @@ kept in server.db. What nobody has set has its default, and no element.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeGuard
 
 from hostward.domain.changes import Body
 from hostward.domain.errors import InvalidInput, Mistake, NotFound
 from hostward.domain.suggestions import did_you_mean, listed, shown
 
 KIND: Final = "setting"
+Value = str | int
 
 
 class Scope(StrEnum):
@@ -34,29 +36,54 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """What a setting that is a whole number may be, from `least` to `most`; `usual` is the default."""
+
+    usual: int
+    least: int
+    most: int
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting's declaration; the first choice is the default. `security`: a change of it that was made on a Slave is
-    never implemented without an administrator of the Master."""
+    """A setting's declaration: a choice, whose first is the default, or a whole number. `security`: a change of it that
+    was made on a Slave is never implemented without an administrator of the Master. `general`: it is shown in General
+    Settings; the others are where their matter is."""
 
     name: str
     label: str
     help: str
-    choices: tuple[Choice, ...]
+    choices: tuple[Choice, ...] = ()
+    whole: Whole | None = None
     scope: Scope = Scope.REPLICATED
     security: bool = False
+    general: bool = False
 
     @property
-    def default(self) -> str:
-        return self.choices[0].value
+    def default(self) -> Value:
+        return self.whole.usual if self.whole else self.choices[0].value
 
-    def check(self, value: object) -> str:
-        """The value, where it is one of the choices. Raises InvalidInput."""
-        values = [c.value for c in self.choices]
-        if value in values:
-            return str(value)
-        hint = did_you_mean(value, values) if isinstance(value, str) else ""
-        remedy = f"{hint}Use {listed(values)}."
-        problem = f"{shown(value)} is no choice of {self.name}."
+    def allows(self, value: object) -> TypeGuard[Value]:
+        if self.whole:
+            fine = isinstance(value, int) and not isinstance(value, bool)
+            return fine and self.whole.least <= value <= self.whole.most  # type: ignore[operator]
+        return value in [c.value for c in self.choices]
+
+    def check(self, value: object) -> Value:
+        """The value, where it is allowed; a whole number may come as text. Raises InvalidInput."""
+        if self.whole and isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):
+            value = int(value)
+        if self.allows(value):
+            return value
+        if self.whole:
+            remedy = f"Enter a whole number of {self.whole.unit} from {self.whole.least:,} to {self.whole.most:,}."
+            problem = f"{shown(str(value))} can't be used for {self.name}."
+        else:
+            values = [c.value for c in self.choices]
+            hint = did_you_mean(value, values) if isinstance(value, str) else ""
+            remedy = f"{hint}Use {listed(values)}."
+            problem = f"{shown(value)} is no choice of {self.name}."
         raise InvalidInput(
             problem, remedy=remedy, code="setting-invalid", mistakes=[Mistake(self.name, problem, remedy)]
         )
@@ -84,7 +111,17 @@ FORCED_PROMOTION: Final = Setting(
     security=True,
 )
 
-SETTINGS: Final[Mapping[str, Setting]] = {s.name: s for s in (CHANGE_REQUESTS, FORCED_PROMOTION)}
+CONCURRENCY_LOCK_TIMEOUT: Final = Setting(
+    "concurrency-lock-timeout",
+    "Concurrency Lock Timeout",
+    "How long a session stays locked for the administrator who edits it, counted from when they last typed.",
+    whole=Whole(30, 1, 1440, "minutes"),
+    general=True,
+)
+
+SETTINGS: Final[Mapping[str, Setting]] = {
+    s.name: s for s in (CHANGE_REQUESTS, FORCED_PROMOTION, CONCURRENCY_LOCK_TIMEOUT)
+}
 
 
 class _Element(Protocol):
@@ -106,13 +143,13 @@ def declared(name: str) -> Setting:
     return found
 
 
-def body_of(value: str) -> Body:
+def body_of(value: Value) -> Body:
     """A replicated setting's element."""
     return {"value": value}
 
 
-def replicated_value(elements: Elements, setting: Setting) -> str:
+def replicated_value(elements: Elements, setting: Setting) -> Value:
     """A replicated setting's value; its default where it was never set, or to what this version doesn't know."""
     found = elements.get(KIND, setting.name)
     value = found.json().get("value") if found else None
-    return value if value in [c.value for c in setting.choices] else setting.default
+    return value if setting.allows(value) else setting.default

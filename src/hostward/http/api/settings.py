@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Body
@@ -11,7 +12,7 @@ from starlette.responses import Response
 from hostward.commands import settings
 from hostward.commands.services import Services
 from hostward.commands.writing import Submitted
-from hostward.domain.settings import SETTINGS
+from hostward.domain.settings import SETTINGS, Setting
 from hostward.http.api import shapes
 from hostward.http.api.change_requests import submitted
 from hostward.http.api.shapes import answers, or_submitted
@@ -19,13 +20,19 @@ from hostward.http.requests import Json, Who, With, administrators_router
 
 router = administrators_router("Settings", "/settings")
 
+
+def _schema(setting: Setting) -> dict[str, Any]:
+    about = {"title": setting.label, "description": setting.help}
+    if setting.whole:
+        bounds = {"minimum": setting.whole.least, "maximum": setting.whole.most}
+        return about | {"type": ["integer", "null"], **bounds}
+    return about | {"enum": [*(c.value for c in setting.choices), None]}
+
+
 _SCHEMA = {
     "title": "SettingsIn",
     "type": "object",
-    "properties": {
-        s.name: {"title": s.label, "description": s.help, "enum": [*(c.value for c in s.choices), None]}
-        for s in SETTINGS.values()
-    },
+    "properties": {s.name: _schema(s) for s in SETTINGS.values()},
     "additionalProperties": False,
 }
 SettingsIn = Annotated[dict[str, Any], WithJsonSchema(_SCHEMA), Body()]
@@ -55,6 +62,7 @@ async def _items(services: Services) -> list[dict[str, Any]]:
             "value": s.value,
             "default": s.setting.default,
             "choices": [{"value": c.value, "label": c.label} for c in s.setting.choices],
+            "whole": asdict(s.setting.whole) if s.setting.whole else None,
             "scope": s.setting.scope.value,
         }
         for s in await settings.list_settings(services)

@@ -197,13 +197,23 @@ class ChoiceShown(Shown):
     label: str
 
 
+class WholeShown(Shown):
+    usual: int
+    least: int
+    most: int
+    unit: str
+
+
 class SettingShown(Shown):
+    """Either one of `choices`, or a `whole` number."""
+
     name: str
     label: str
     help: str
-    value: str
-    default: str
+    value: str | int
+    default: str | int
     choices: list[ChoiceShown]
+    whole: WholeShown | None
     scope: str
     """replicated or this server"""
 

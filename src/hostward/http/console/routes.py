@@ -19,6 +19,7 @@ from hostward.http.console.pages.requests import request_routes
 from hostward.http.console.pages.servers import server_routes
 from hostward.http.console.pages.sessions import PANEL as FIRST_PANEL
 from hostward.http.console.pages.sessions import session_routes
+from hostward.http.console.pages.settings import setting_routes
 from hostward.http.console.rendering import Pages
 from hostward.http.console.visits import HEADERS, Console, Visit, authenticated, for_administrators
 
@@ -49,6 +50,7 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *session_routes(console),
         *replication_routes(console),
         *server_routes(console),
+        *setting_routes(console),
         *certificate_routes(console),
         *request_routes(console),
         *history_routes(console),

@@ -129,7 +129,7 @@ def deposit(
         *_contents(request, new.content),
         *_replacing(reader, request, at, any_server=of_the_master),
     ]
-    policy = settings.replicated_value(reader, settings.CHANGE_REQUESTS)
+    policy = str(settings.replicated_value(reader, settings.CHANGE_REQUESTS))
     if implement and implements_itself(request.class_, policy) and not found_against(reader, request, new.touched):
         operations += _implementing(reader, request, new.touched, by=POLICY, at=at)
     else:

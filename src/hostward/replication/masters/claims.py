@@ -193,7 +193,7 @@ class Claims:
         else:
             apart = self.contacts.silent_s(state.master_id) > GAP_S
         with p.group.read() as reader:
-            policy = replicated_value(reader, FORCED_PROMOTION)
+            policy = str(replicated_value(reader, FORCED_PROMOTION))
         return Circumstances(
             role=state.role,
             refused=claim.master in state.refused,

@@ -275,3 +275,22 @@ async def test_unknown_pages_and_stores_are_said_so(browser: Browser) -> None:
     missing = await browser.http.get(f"{CERTIFICATES}/nothing")
     assert missing.status_code == 404
     assert "Trusted Certificates" in missing.text  # with the navigation around it
+
+
+@pytest.mark.feature("R22")
+async def test_general_settings_are_a_form_made_of_their_declaration(browser: Browser) -> None:
+    page = await browser.page("/settings/general")
+    for text in ("General Settings", "Concurrency Lock Timeout", "Replicated", 'value="30"', "From 1 to 1440 minutes"):
+        assert text in page
+    refused = await browser.post("/settings/general", **{"concurrency-lock-timeout": "0"})
+    assert refused.json()["mistakes"][0]["field"] == "concurrency-lock-timeout"
+    done = await browser.post("/settings/general", **{"concurrency-lock-timeout": "5"})
+    assert done.headers["hx-redirect"] == "/mss/settings/general"
+    assert 'value="5"' in await browser.page("/settings/general")
+    browser.server.replication.master_url = "https://north.example.com"
+    asked = await browser.post("/settings/general", **{"concurrency-lock-timeout": "6"})
+    assert "/change-requests/" in asked.headers["hx-redirect"]
+    request = asked.headers["hx-redirect"].removeprefix("/mss")
+    assert 'inputmode="numeric"' in await browser.page(f"{request}/edit")
+    wrong = await browser.post(f"{request}/edit", e0__kept="yes", e0__value="0")
+    assert wrong.json()["mistakes"][0]["field"] == "e0.concurrency-lock-timeout"

@@ -16,6 +16,7 @@ from hostward.domain.errors import InvalidInput, Mistake
 from hostward.domain.requests import MAX_REASON, OPEN, State, Touched, rules_of
 from hostward.domain.settings import CHANGE_REQUESTS, SETTINGS
 from hostward.domain.settings import KIND as SETTING
+from hostward.domain.settings import body_of as settings_body
 from hostward.http.console.pages.entries import as_entered, as_shown, entered_session, field_label
 from hostward.http.console.pages.outcomes import REQUESTS, on_a_slave, submitted, told, went, who_has_it
 from hostward.http.console.visits import Console, Visit, for_administrators, wrong_field
@@ -179,7 +180,7 @@ def _edited(visit: Visit, elements: list[Touched]) -> list[Edited]:
             wanted = {**wanted, "value": visit.text(f"{prefix}value")}
         try:
             if wanted is not None and touched.kind == SETTING and touched.id in SETTINGS:
-                SETTINGS[touched.id].check(wanted["value"])
+                wanted = settings_body(SETTINGS[touched.id].check(wanted["value"]))
             elif wanted is not None:
                 rules_of(touched.kind).check(wanted)
         except InvalidInput as error:

@@ -1,0 +1,40 @@
+"""General Settings: a form that fills itself from the settings' declaration."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hostward.commands import settings
+from hostward.commands.writing import Submitted
+from hostward.http.console.pages.outcomes import submitted, went
+from hostward.http.console.visits import Console, Visit, for_administrators
+
+PANEL: Final = "/settings/general"
+
+
+def setting_routes(console: Console) -> list[Route]:
+    """The panel, and Apply."""
+
+    def route(handler: Any, method: str) -> Route:
+        return Route(f"{console.base}{PANEL}", for_administrators(console, handler), methods=[method])
+
+    return [route(show, "GET"), route(apply, "POST")]
+
+
+async def show(visit: Visit) -> Response:
+    return await visit.page("settings.html", panel=PANEL, settings=await _general(visit))
+
+
+async def apply(visit: Visit) -> Response:
+    given = {s.setting.name: visit.text(s.setting.name) for s in await _general(visit) if s.setting.name in visit.form}
+    done = await settings.set_settings(visit.services, visit.actor, given)
+    if isinstance(done, Submitted):
+        return submitted(visit, done)
+    return went(visit, PANEL, "Settings applied.", done.replicated)
+
+
+async def _general(visit: Visit) -> list[settings.SettingNow]:
+    return [s for s in await settings.list_settings(visit.services) if s.setting.general]
