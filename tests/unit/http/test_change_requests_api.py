@@ -122,7 +122,8 @@ async def test_a_setting_that_is_a_number_has_bounds_and_takes_text_too(server: 
     for good, kept in ((1, 1), ("45", 45), (1440, 1440)):  # a command line has only text
         assert (await server.api.patch("/settings", json={"concurrency-lock-timeout": good})).status_code == 200
         assert await now() == kept
-    for bad in (0, 1441, -5, 2.5, True, "", "ten", "1e3", "٣", [5], {}):
+    unfit: tuple[object, ...] = (0, 1441, -5, 2.5, True, "", "ten", "1e3", "٣", [5], {})
+    for bad in unfit:
         refused = await server.api.patch("/settings", json={"concurrency-lock-timeout": bad})
         assert (refused.status_code, refused.json()["mistakes"][0]["field"]) == (422, "concurrency-lock-timeout"), bad
     assert await now() == 1440
