@@ -197,16 +197,18 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
     group = GroupRegistry.open(data_dir / "group.db", server_id=identity.server_id, sign=identity.sign, now=now)
     group.signer = signer_for(identity)
     stores, tls = certificate_stores(data_dir, server, identity), server_context(identity)
+    tokens = Tokens(server)
     replication = GroupServer(
         data_dir=data_dir, configuration=configuration, identity=identity, group=group, server=server,
         store=stores["mss"], now=now, version=__version__, new_id=lambda: uuid.uuid4().hex,
         reload_tls=lambda: reload(tls, identity),
+        logins=tokens.ids,
     )  # fmt: skip
     services = Services(
         group=group, server=server, stores=stores, replication=replication.service,
-        requests=replication.parts.requests,
+        requests=replication.parts.requests, locks=replication.locks,
         welcoming=replication.welcoming, joining=replication.joining, rotation=replication.rotation,
-        administrators=Administrators(server), tokens=Tokens(server), identity=identity,
+        administrators=Administrators(server), tokens=tokens, identity=identity,
         configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC),
     )  # fmt: skip
     _first_administrator(services, admin_password)

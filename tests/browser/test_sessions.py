@@ -14,6 +14,7 @@ from tests.support.browser import address_of, loaded_bytes, picture
 from tests.support.inventory import as_csv, rows
 from tests.support.light import LightGroup
 from tests.support.server import Server
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.feature("R24"), pytest.mark.feature("R26")]
 
@@ -76,8 +77,12 @@ def test_the_keyboard_alone_adds_finds_and_deletes_sessions(north: Server, log_i
 def test_two_administrators_edit_one_session_and_nothing_is_lost(north: Server, log_in: Callable[..., Page]) -> None:
     make(north, 1, "Both")
     first, second = log_in(north, "/sessions?q=Both"), log_in(north, "/sessions?q=Both")
-    for page in (first, second):
-        page.get_by_role("link", name="Both 000", exact=True).click()
+    first.get_by_role("link", name="Both 000", exact=True).click()
+    expect(entry(first, "Host")).to_be_editable()
+    eventually(lambda: north.api.get("sessions/locks")["items"], within_s=15.0)
+    second.get_by_role("link", name="Both 000", exact=True).click()
+    second.get_by_role("button", name="Take over").click()
+    second.get_by_role("dialog", name="Take over?").get_by_role("button", name="Take over").click()
     entry(second, "Host").fill("theirs.example.com")
     entry(second, "Port").fill("2323")
     save(second)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -102,6 +102,10 @@ class Tokens:
     def list(self) -> list[Token]:
         """The valid ones, newest first."""
         return sorted(self._valid().values(), key=lambda t: t.created, reverse=True)
+
+    def ids(self) -> Collection[str]:
+        """Of the valid ones."""
+        return {t.id for t in self._valid().values()}
 
     def revoke(self, token_id: str) -> Token:
         """Make a token invalid at once. Raises NotFound."""

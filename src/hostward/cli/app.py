@@ -17,6 +17,7 @@ from hostward.cli import (
     group,
     history,
     jobs,
+    locks,
     passphrase,
     replication,
     servers,
@@ -72,3 +73,4 @@ passphrase.register(replication.app)
 servers.register(app)
 doctor.register(app)
 history.register(app)
+locks.register(sessions.app)

@@ -186,7 +186,7 @@ class ApiClient:
         method: str,
         path: str,
         *,
-        params: Mapping[str, Any],
+        params: Mapping[str, Any] | None,
         json: object | None = None,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
@@ -335,10 +335,14 @@ def _parsed(response: httpx.Response) -> Any:
         return None
 
 
-def _given(params: Params | None) -> dict[str, str | int]:
-    named = (params or {}).items()
+def _given(params: Params | None) -> dict[str, str | int] | None:
+    """None, which leaves the path's own, where there are none."""
+    if params is None:
+        return None
     return {
-        name: str(value).lower() if isinstance(value, bool) else value for name, value in named if value is not None
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in params.items()
+        if value is not None
     }
 
 

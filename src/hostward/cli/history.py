@@ -9,7 +9,7 @@ from urllib.parse import quote
 import typer
 
 from hostward.cli.change_requests import submitted_words, value_words
-from hostward.cli.options import Call, YesOption, client_command
+from hostward.cli.options import Call, TakeOverOption, YesOption, client_command, over
 from hostward.cli.problems import UsageProblem
 from hostward.cli.sessions import find_session
 from hostward.domain.errors import NotFound
@@ -62,9 +62,9 @@ def show(call: Call, revision: Revision) -> None:
     call.show(answer, *_change(answer))
 
 
-def undo(call: Call, revision: Revision, yes: YesOption = False) -> None:
+def undo(call: Call, revision: Revision, yes: YesOption = False, take_over: TakeOverOption = False) -> None:
     """Undo one change: its effects on sessions and settings are reversed, as a new change."""
-    answer = call.confirmed("POST", f"changes/{revision}/undo", {}, yes=yes)
+    answer = call.confirmed("POST", over(f"changes/{revision}/undo", take_over), {}, yes=yes)
     call.show(answer, _done(answer, f"Undone revision {revision}"))
 
 
@@ -75,17 +75,18 @@ def restore(
         str | None, typer.Option("--session", metavar="SESSION", help=f"Only this one. {SESSION_HELP}")
     ] = None,
     yes: YesOption = False,
+    take_over: TakeOverOption = False,
 ) -> None:
     """Bring back what was there after a revision, as a new change: all sessions and settings, or one session.
 
     A session that was deleted comes back with its id. `hostward backup restore` reaches further back."""
     if session is not None:
         path = f"sessions/{quote(_session_id(call, session), safe='')}/restore"
-        answer = call.api.post(path, {"revision": revision})
+        answer = call.api.post(over(path, take_over), {"revision": revision})
         name = (answer.get("session") or {}).get("name", session)
         call.show(answer, _done(answer, f"Restored “{name}” to what it was after revision {revision}"))
         return
-    answer = call.confirmed("POST", "restore", {"revision": revision}, yes=yes)
+    answer = call.confirmed("POST", over("restore", take_over), {"revision": revision}, yes=yes)
     call.show(answer, _done(answer, f"Restored all sessions and settings to revision {revision}"))
 
 

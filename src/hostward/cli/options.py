@@ -42,6 +42,9 @@ InsecureOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of tables.", rich_help_panel=_PANEL)]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Answer the confirmation with Yes.")]
+TakeOverOption = Annotated[
+    bool, typer.Option("--take-over", help="Also where somebody else is editing it (`hostward session locks`).")
+]
 
 
 @dataclass(slots=True)
@@ -82,6 +85,11 @@ class Call:
         if yes:
             body = {**body, "confirm": True}
         return self.api.confirmed(method, path, body, confirm_settings_update)
+
+
+def over(path: str, take_over: bool) -> str:
+    """The path, in spite of others' locks where that is said."""
+    return f"{path}?take_over=true" if take_over else path
 
 
 def confirm_settings_update(refused: Refused) -> bool:

@@ -57,6 +57,11 @@ class Refused(HostwardError):
         return str(self.problem.get("plan") or "")
 
     @property
+    def holders(self) -> list[str]:
+        """Who edits the sessions that are locked."""
+        return [str(line) for line in self.problem.get("holders") or []]
+
+    @property
     def conflicts(self) -> list[str]:
         """What stands against implementing a change request."""
         return [str(line) for line in self.problem.get("conflicts") or []]
@@ -108,5 +113,5 @@ def _mistakes(error: HostwardError) -> list[dict[str, Any]]:
 
 def _consequences(error: HostwardError) -> Sequence[str]:
     if isinstance(error, Refused):
-        return [*error.consequences, *error.conflicts]
+        return [*error.consequences, *error.holders, *error.conflicts]
     return error.consequences if isinstance(error, ConfirmationRequired) else ()

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import typer
 
 from hostward.cli.change_requests import submitted_words
-from hostward.cli.options import Call, YesOption, client_command
+from hostward.cli.options import Call, TakeOverOption, YesOption, client_command, over
 from hostward.cli.problems import MISTAKES_SHOWN, Refused
 from hostward.domain.errors import InvalidInput, NotFound
 
@@ -115,21 +115,27 @@ def edit(
     code_page: CodePageOption = None,
     group: GroupsOption = None,
     comment: CommentOption = None,
+    take_over: TakeOverOption = False,
 ) -> None:
     """Change fields of a session; the others stay as they are. `--group ""` removes all groups."""
     changes = _fields(type_, host, port, tls, lu, model, code_page, group, comment)
     if not changes:
         raise typer.BadParameter("name at least one field to change, such as --port 992")
     found = find_session(call, session)
-    answer = call.api.patch(_path(found), changes, etag=found.get("etag"))
+    answer = call.api.patch(over(session_path(found), take_over), changes, etag=found.get("etag"))
     _show_written(call, "Changed", answer)
 
 
 @client_command(app, "rename")
-def rename(call: Call, session: Reference, new_name: Annotated[str, typer.Argument(metavar="NEW_NAME")]) -> None:
+def rename(
+    call: Call,
+    session: Reference,
+    new_name: Annotated[str, typer.Argument(metavar="NEW_NAME")],
+    take_over: TakeOverOption = False,
+) -> None:
     """Give a session another name."""
     found = find_session(call, session)
-    answer = call.api.patch(_path(found), {"name": new_name}, etag=found.get("etag"))
+    answer = call.api.patch(over(session_path(found), take_over), {"name": new_name}, etag=found.get("etag"))
     _show_written(call, "Renamed", answer)
 
 
@@ -137,16 +143,16 @@ def rename(call: Call, session: Reference, new_name: Annotated[str, typer.Argume
 def copy(call: Call, session: Reference, new_name: Annotated[str, typer.Argument(metavar="NEW_NAME")]) -> None:
     """Make a copy of a session under another name."""
     found = find_session(call, session)
-    _show_written(call, "Copied", call.api.post(f"{_path(found)}/copy", {"name": new_name}, once=True))
+    _show_written(call, "Copied", call.api.post(f"{session_path(found)}/copy", {"name": new_name}, once=True))
 
 
 @client_command(app, "delete")
-def delete(call: Call, session: Reference, yes: YesOption = False) -> None:
+def delete(call: Call, session: Reference, yes: YesOption = False, take_over: TakeOverOption = False) -> None:
     """Delete a session."""
     found = find_session(call, session)
     if not yes and os.isatty(0) and not typer.confirm(f"Delete “{found['name']}”?", err=True):
         raise typer.Exit(1)
-    _show_written(call, "Deleted", call.api.delete(_path(found), etag=found.get("etag")))
+    _show_written(call, "Deleted", call.api.delete(over(session_path(found), take_over), etag=found.get("etag")))
 
 
 @client_command(app, "delete-matching")
@@ -156,10 +162,11 @@ def delete_matching(
     type_: TypeOption = None,
     everything: AllOption = False,
     yes: YesOption = False,
+    take_over: TakeOverOption = False,
 ) -> None:
     """Delete all sessions that `search` finds with the same words, as one change."""
     body = {"matching": _matching(words, type_, everything)}
-    _show_changed(call, "Deleted", call.confirmed("POST", "sessions/delete", body, yes=yes))
+    _show_changed(call, "Deleted", call.confirmed("POST", over("sessions/delete", take_over), body, yes=yes))
 
 
 @client_command(app, "edit-matching")
@@ -177,6 +184,7 @@ def edit_matching(
     group: GroupsOption = None,
     comment: CommentOption = None,
     yes: YesOption = False,
+    take_over: TakeOverOption = False,
 ) -> None:
     """Change fields of all sessions that `search` finds with the same words, as one change of all or none. Here --type
     says which sessions."""
@@ -184,7 +192,7 @@ def edit_matching(
     if not fields:
         raise typer.BadParameter("name at least one field to change, such as --port 992")
     body = {"matching": _matching(words, type_, everything), "fields": fields}
-    _show_changed(call, "Changed", call.confirmed("POST", "sessions/edit", body, yes=yes))
+    _show_changed(call, "Changed", call.confirmed("POST", over("sessions/edit", take_over), body, yes=yes))
 
 
 @client_command(app, "import")
@@ -201,6 +209,7 @@ def import_sessions(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check and count; change nothing.")] = False,
     format_: Annotated[Format | None, typer.Option("--format", help="Where the content doesn't show it.")] = None,
+    take_over: TakeOverOption = False,
 ) -> None:
     """Import sessions from a file, as one change: all of them or none.
 
@@ -209,7 +218,7 @@ def import_sessions(
     content = _read(file)
     kind = format_ or _format_of(file, content)
     content_type = "application/json" if kind is Format.json else "text/csv"
-    params = {"skip_invalid": skip_invalid, "dry_run": dry_run, "format": kind.value}
+    params = {"skip_invalid": skip_invalid, "dry_run": dry_run, "format": kind.value, "take_over": take_over}
     try:
         answer = call.api.upload("sessions/import", content, content_type, params)
     except Refused as refused:
@@ -265,7 +274,8 @@ def _by_id(call: Call, reference: str, near: list[str]) -> dict[str, Any]:
         ) from refused
 
 
-def _path(session: Mapping[str, Any]) -> str:
+def session_path(session: Mapping[str, Any]) -> str:
+    """Of the API."""
     return f"sessions/{quote(str(session['id']), safe='')}"
 
 

@@ -13,6 +13,7 @@ from hostward.access.tokens import Tokens
 from hostward.configuration import Configuration
 from hostward.domain.findings import Finding
 from hostward.domain.join_code import JoinCode
+from hostward.domain.locks import NOTHING, Lock, TakeOver
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Target
 from hostward.registry.group import GroupRegistry
@@ -172,6 +173,27 @@ class Rotation(Protocol):
         ...
 
 
+class Locks(Protocol):
+    """Concurrency Locks of the group; implemented by hostward.replication.locking.Locks."""
+
+    def mine(self, login: str) -> list[str]:
+        """Which sessions a login of this server holds, as far as this server knows."""
+        ...
+
+    async def hold(self, session: str, login: str, user: str, page: str, *, take_over: bool = False) -> Lock:
+        """Lock it for that page, or renew it; the lock that is there then, which may be somebody else's. Raises
+        Unavailable, PeerError where the Master can't be asked."""
+        ...
+
+    async def release(self, session: str, login: str, page: str | None) -> None:
+        """The page has left it (None: all have). Raises as hold."""
+        ...
+
+    async def locks(self) -> list[Lock]:
+        """All of the group. Raises as hold."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """The parts of one server. `stores` are by their key (mss, security-proxy); `clock` gives aware times."""
@@ -181,6 +203,7 @@ class Services:
     stores: Mapping[str, CertificateStore]
     replication: Replication
     requests: Requests
+    locks: Locks
     welcoming: Welcoming
     joining: Joining
     rotation: Rotation
@@ -194,8 +217,10 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: the account, the token it was shown with, and the address that the request came from."""
+    """Who acts: the account, the token it was shown with, and the address that the request came from; and in spite of
+    whose locks."""
 
     user: str
     token_id: str
     address: str
+    take_over: TakeOver = NOTHING

@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hostward.commands.reading import existing_session
 from hostward.commands.restoring import session_as_it_was
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Once, Submitted, check_etag, write
 from hostward.domain.changes import Body, Delete, Operation, Put, canonical, element_hash
-from hostward.domain.errors import Conflict, NotFound
+from hostward.domain.errors import Conflict
 from hostward.domain.inventory import new_session_id
 from hostward.domain.replicated import Replicated
 from hostward.domain.sessions import KIND, validate_fields
@@ -44,7 +45,7 @@ class Page:
 def read_session(services: Services, session_id: str) -> Element:
     """Quick enough for the event loop. Raises NotFound."""
     with services.group.read() as reader:
-        return _existing(reader, session_id)
+        return existing_session(reader, session_id)
 
 
 async def search_sessions(
@@ -80,7 +81,7 @@ async def replace_session(
     body = validate_fields(fields)
 
     def decide(reader: Reader) -> Sequence[Operation]:
-        check_etag(_existing(reader, session_id), if_match)
+        check_etag(existing_session(reader, session_id), if_match)
         _check_name_free(reader, body, session_id)
         return [Put(KIND, session_id, canonical(body))]
 
@@ -94,7 +95,7 @@ async def edit_session(
     PreconditionFailed, InvalidInput, Conflict."""
 
     def decide(reader: Reader) -> Sequence[Operation]:
-        before = _existing(reader, session_id)
+        before = existing_session(reader, session_id)
         check_etag(before, if_match)
         body = validate_fields({**before.json(), **fields})
         _check_name_free(reader, body, session_id)
@@ -110,7 +111,7 @@ async def copy_session(
     copy_id = once.id() if once else new_session_id()
 
     def decide(reader: Reader) -> Sequence[Operation]:
-        body = validate_fields({**_existing(reader, session_id).json(), "name": name})
+        body = validate_fields({**existing_session(reader, session_id).json(), "name": name})
         _check_name_free(reader, body, copy_id)
         return [Put(KIND, copy_id, canonical(body))]
 
@@ -122,7 +123,7 @@ async def delete_session(services: Services, actor: Actor, session_id: str, *, i
     gone: list[Element] = []
 
     def decide(reader: Reader) -> Sequence[Operation]:
-        found = _existing(reader, session_id)
+        found = existing_session(reader, session_id)
         check_etag(found, if_match)
         gone.append(found)
         return [Delete(KIND, session_id)]
@@ -182,15 +183,6 @@ def _as_first_made(services: Services, revision: int, session_id: str) -> Elemen
         if isinstance(op, Put) and op.id == session_id:
             return Element(KIND, session_id, op.body, element_hash(KIND, session_id, op.body), revision)
     return read_session(services, session_id)
-
-
-def _existing(reader: Reader, session_id: str) -> Element:
-    found = reader.get(KIND, session_id)
-    if found is None:
-        raise NotFound(
-            f"There is no session with the id {shown(session_id)}.", remedy="Search by its name: GET sessions?q=NAME."
-        )
-    return found
 
 
 def _check_name_free(reader: Reader, body: Body, session_id: str) -> None:

@@ -11,7 +11,17 @@ from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Done, Submitted, write
 from hostward.domain.changes import Delete, Operation, Put, canonical
 from hostward.domain.errors import InvalidInput
-from hostward.domain.settings import KIND, SETTINGS, Scope, Setting, Value, body_of, declared, replicated_value
+from hostward.domain.settings import (
+    CONCURRENCY_LOCK_TIMEOUT,
+    KIND,
+    SETTINGS,
+    Scope,
+    Setting,
+    Value,
+    body_of,
+    declared,
+    replicated_value,
+)
 from hostward.registry.group import Reader
 
 PREFIX: Final = "setting:"
@@ -45,6 +55,12 @@ async def set_settings(services: Services, actor: Actor, values: Mapping[str, An
     own = {PREFIX + s.name: value for s, value in checked.items() if s.scope is Scope.SERVER}
     await asyncio.to_thread(lambda: services.server.update(**own))
     return done
+
+
+def lock_timeout_minutes(services: Services) -> int:
+    """The Concurrency Lock Timeout. Quick."""
+    with services.group.read() as reader:
+        return int(replicated_value(reader, CONCURRENCY_LOCK_TIMEOUT))
 
 
 def _operation(setting: Setting, value: Value | None) -> Operation:

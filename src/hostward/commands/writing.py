@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import structlog
 
+from hostward.commands.locks import check_unlocked, locks_of_others
 from hostward.commands.services import Actor, Services
-from hostward.domain.changes import Position, canonical
+from hostward.domain.changes import Operation, Position, canonical
 from hostward.domain.errors import PreconditionFailed
 from hostward.domain.replicated import Replicated
 from hostward.domain.requests import ChangeRequest
@@ -103,14 +104,22 @@ async def write(
     **logged: object,
 ) -> Done | Submitted:
     """Make a change: committed where this server writes the configuration, else kept as a request to the Master. Raises
-    what `decide` raises, Unavailable where neither is possible now; then nothing was changed."""
+    what `decide` raises, SessionLocked where somebody else edits a session that it writes, Unavailable where neither is
+    possible now; then nothing was changed."""
     if once is not None and (known := services.requests.find(once.request_id)) is not None:
         return Submitted(known.request)  # this server was a Slave when the request first came
     group = services.replication.submits_to()
+    locks = await locks_of_others(services, actor)
+
+    def unlocked(reader: Reader) -> Sequence[Operation]:
+        operations = decide(reader)
+        check_unlocked(services, actor, operations, locks)
+        return operations
+
     if group is None:
-        return await commit(services, actor, act, decide, once=once, all_servers=all_servers, **logged)
+        return await commit(services, actor, act, unlocked, once=once, all_servers=all_servers, **logged)
     request_id = once.request_id if once else uuid.uuid4().hex
-    request = await services.requests.submit(actor.user, decide, request_id, group)
+    request = await services.requests.submit(actor.user, unlocked, request_id, group)
     if request is not None:
         log.info(act, author=actor.user, token=actor.token_id, address=actor.address, request=request.id, **logged)
         return Submitted(request)

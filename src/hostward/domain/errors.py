@@ -5,6 +5,7 @@ HostwardError
 ├── NotFound            no such thing                          (404)
 ├── Conflict            it would contradict what is there      (409)
 │   ├── ConfirmationRequired   `confirm: true` is missing      (409)
+│   ├── SessionLocked          an administrator is editing the session (409)
 │   └── RequestConflicts       a change request is out of date (409)
 ├── PreconditionFailed  it was changed by somebody else        (412)
 ├── Unauthenticated     no valid login                         (401)
@@ -85,6 +86,17 @@ class ConfirmationRequired(Conflict):
         self.consequences, self.plan = tuple(consequences), plan
 
 
+class SessionLocked(Conflict):
+    """Sessions are locked by those who edit them; nothing was changed. `holders` says of each who does. `tag` names
+    exactly these locks."""
+
+    code = "session-locked"
+
+    def __init__(self, message: str, *, remedy: str = "", holders: Sequence[str] = (), tag: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.holders, self.tag = tuple(holders), tag
+
+
 class RequestConflicts(Conflict):
     """A change request can't be implemented: `conflicts` says of each element why."""
 
@@ -159,6 +171,8 @@ def fields_of(error: HostwardError) -> Mapping[str, object]:
         shown["consequences"] = list(error.consequences)
         if error.plan:
             shown["plan"] = error.plan
+    if isinstance(error, SessionLocked):
+        shown["holders"] = list(error.holders)
     if isinstance(error, RequestConflicts):
         shown["conflicts"] = list(error.conflicts)
     if isinstance(error, PreconditionFailed):

@@ -18,6 +18,7 @@ from hostward.http.api import (
     doctor,
     group,
     history,
+    locks,
     logins,
     replication,
     server,
@@ -57,6 +58,7 @@ def create_app(services: Services) -> FastAPI:
     for router in (
         logins.open_router,
         logins.router,
+        locks.router,  # sessions/locks looks like a session
         sessions.router,
         change_requests.router,
         history.router,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import orjson
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from hostward.commands.accounts import authenticate
 from hostward.commands.services import Actor, Services
 from hostward.domain.errors import InvalidInput, Unauthenticated
+from hostward.domain.locks import TakeOver
 
 MAX_SECRET: Final = 1024
 
@@ -118,6 +120,14 @@ async def _actor(request: Request) -> Actor:
     return found
 
 
+async def _writer(
+    request: Request,
+    take_over: Annotated[bool, Query(description="Also sessions that somebody else is editing (their lock).")] = False,
+) -> Actor:
+    found: Actor = request.state.actor
+    return replace(found, take_over=TakeOver(any=take_over))
+
+
 _ETAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e]*)"\s*').fullmatch
 
 
@@ -151,6 +161,7 @@ async def _idempotency_key(
 
 With = Annotated[Services, Depends(_services)]
 Who = Annotated[Actor, Depends(_actor)]
+Writer = Annotated[Actor, Depends(_writer)]
 IfMatch = Annotated[tuple[str, ...] | None, Depends(_if_match)]
 IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]

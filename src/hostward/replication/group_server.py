@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ from hostward.replication.jobs import Jobs
 from hostward.replication.keys.passphrase_change import PassphraseChanges
 from hostward.replication.keys.rotation import Rotation
 from hostward.replication.keys.trusting import Trusting
+from hostward.replication.locking import Locks
 from hostward.replication.loops import keep_running
 from hostward.replication.masters.beyond import keep_beyond
 from hostward.replication.masters.claims import Claims, Told
@@ -80,6 +81,7 @@ class GroupServer:
         version: str,
         new_id: Callable[[], str],
         reload_tls: Callable[[], None],
+        logins: Callable[[], Collection[str]],
     ) -> None:
         self._group, self._identity, self._store = group, identity, store
         self._state = StateStore(server, Vault.open(identity.key_path.parent))
@@ -125,6 +127,7 @@ class GroupServer:
         )
         self._carrier = Carrier(self.parts, self.service.check_writable)
         outbox.added = self._carrier.wake
+        self.locks = Locks(self.parts, logins)
         conversation = Conversation(
             self.parts,
             self._claims,
@@ -133,6 +136,7 @@ class GroupServer:
             self._wake,
             self.service.database_status,
             self._carrier.receive,
+            self.locks.answer,
         )
         self._receiver = Receiver(
             identity, self._instance, sealer, opener, self._own_group, conversation.answer,
@@ -160,6 +164,7 @@ class GroupServer:
             "follower": p.follower.run,
             "content": p.content.run,
             "carrier": self._carrier.run,
+            "locks": self.locks.run,
             "views": self._watch_others,
             "passphrase": self._passphrases.run,
             "trusting": Trusting(p).run,

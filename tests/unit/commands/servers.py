@@ -15,9 +15,10 @@ from hostward.access.tokens import Tokens
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Submitted
 from hostward.configuration import Configuration, load_configuration
-from hostward.domain.errors import ConfirmationRequired, Conflict, NotFound
+from hostward.domain.errors import ConfirmationRequired, Conflict, NotFound, Unavailable
 from hostward.domain.findings import Act, Finding
 from hostward.domain.join_code import JoinCode
+from hostward.domain.locks import Holder, Lock, LockTable
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Target
 from hostward.domain.requests import ChangeRequest
@@ -194,6 +195,34 @@ class NoGroup:
         return "job1"
 
 
+class OwnLocks:
+    """A Standalone server's locks, whose clock the test moves."""
+
+    def __init__(self, server: str, tokens: Tokens) -> None:
+        self._server, self._tokens = server, tokens
+        self.table, self.now_s, self.away = LockTable(), 1000.0, False
+
+    def mine(self, login: str) -> list[str]:
+        return [lock.session for lock in self._locks() if lock.holder.login == login]
+
+    async def hold(self, session: str, login: str, user: str, page: str, *, take_over: bool = False) -> Lock:
+        self._locks()
+        holder = Holder(self._server, "server.example.com", login, user)
+        return self.table.hold(session, holder, page, now_s=self.now_s, lasts_s=60.0, take_over=take_over)
+
+    async def release(self, session: str, login: str, page: str | None) -> None:
+        self.table.release(session, Holder(self._server, "server.example.com", login, ""), page)
+
+    async def locks(self) -> list[Lock]:
+        return self._locks()
+
+    def _locks(self) -> list[Lock]:
+        if self.away:
+            raise Unavailable("The Master can't be reached.", remedy="Wait.", code="master-away")
+        self.table.end_logins(self._server, {*self._tokens.ids(), ACTOR.token_id})
+        return self.table.locks(self.now_s)
+
+
 class NeverRenewed:
     """The certificate of a server whose renewals aren't the test's matter: it remembers what it was given."""
 
@@ -256,6 +285,7 @@ def open_server(
     try:
         administrators = Administrators(server)
         ensure_first_administrator(administrators, PASSWORD)
+        tokens = Tokens(server)
         replication, no_group = StandaloneReplication(group, identity), NoGroup()
         outbox = Outbox(server, group, identity.server_id, "server.example.com")
         requests = Requests(group, outbox, identity.server_id, "server.example.com", now)
@@ -276,11 +306,12 @@ def open_server(
                 stores=stores,
                 replication=replication,
                 requests=requests,
+                locks=OwnLocks(identity.server_id, tokens),
                 welcoming=no_group,
                 joining=no_group,
                 rotation=NeverRenewed(),
                 administrators=administrators,
-                tokens=Tokens(server),
+                tokens=tokens,
                 identity=identity,
                 configuration=configuration,
                 data_dir=data_dir,

@@ -84,7 +84,7 @@ async def served(directory: Path, name: str, server_id: str = "") -> AsyncIterat
         server = GroupServer(
             data_dir=data_dir, configuration=load_configuration(None, environment, lambda: HOST), identity=identity,
             group=group, server=registry, store=certificate_stores(data_dir, registry, identity)["mss"], now=_now,
-            version="0.1.0", new_id=lambda: "0" * 32, reload_tls=lambda: None,
+            version="0.1.0", new_id=lambda: "0" * 32, reload_tls=lambda: None, logins=lambda: (),
         )  # fmt: skip
         server.parts.state.update(protocol="http")
         found = Served(data_dir, identity, server, port)

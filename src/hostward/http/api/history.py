@@ -14,7 +14,7 @@ from hostward.domain.history import elements_of, records_of
 from hostward.http.api import shapes
 from hostward.http.api.change_requests import submitted
 from hostward.http.api.shapes import answers, or_submitted
-from hostward.http.requests import Json, PlannedIn, Strict, Who, With, administrators_router
+from hostward.http.requests import Json, PlannedIn, Strict, Who, With, Writer, administrators_router
 
 MAX_REVISION: Final = (1 << 63) - 1
 
@@ -61,7 +61,7 @@ async def read_change(revision: Revision, who: Who, services: With) -> Response:
     summary="Undo a change",
     responses=or_submitted(shapes.TurnedBack, "Its effects on sessions and settings are reversed, as one new change"),
 )
-async def undo_change(revision: Revision, who: Who, services: With, given: PlannedIn | None = None) -> Response:
+async def undo_change(revision: Revision, who: Writer, services: With, given: PlannedIn | None = None) -> Response:
     """Without `confirm`, nothing changes: 409 with the consequences, later changes of the same elements among them."""
     asked = given or PlannedIn()
     done = await restoring.undo_change(services, who, revision, confirmed=asked.confirm, plan=asked.plan)
@@ -73,7 +73,7 @@ async def undo_change(revision: Revision, who: Who, services: With, given: Plann
     summary="Restore all sessions and settings to a revision",
     responses=or_submitted(shapes.TurnedBack, "They are as they were after it, by one new change"),
 )
-async def restore_all(given: RestoreAllIn, who: Who, services: With) -> Response:
+async def restore_all(given: RestoreAllIn, who: Writer, services: With) -> Response:
     """Without `confirm`, nothing changes: 409 with the consequences. Members, trust, passphrases and change requests
     are never turned back. How far back it goes is GET changes' `restorable_from`; backups may reach further."""
     done = await restoring.restore_all(services, who, given.revision, confirmed=given.confirm, plan=given.plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import Body, Query
@@ -16,6 +17,7 @@ from hostward.commands.services import Services
 from hostward.commands.writing import Once, Submitted
 from hostward.domain.errors import InvalidInput
 from hostward.domain.inventory import Format
+from hostward.domain.locks import TakeOver
 from hostward.domain.sessions import FIELDS, SessionType
 from hostward.http.api import shapes
 from hostward.http.api.change_requests import submitted
@@ -30,6 +32,7 @@ from hostward.http.requests import (
     Strict,
     Who,
     With,
+    Writer,
     administrators_router,
     etag_header,
 )
@@ -76,6 +79,8 @@ class ImportQuery(Strict):
     """Import the good rows and leave out the others."""
     dry_run: bool = False
     """Only check and count; change nothing."""
+    take_over: bool = False
+    """Also sessions that somebody else is editing (their lock)."""
     format: Format | None = None
     """Unless given, by the content."""
 
@@ -148,7 +153,7 @@ async def import_sessions(
     data = await _file(request)
     done = await inventory.import_sessions(
         services,
-        who,
+        replace(who, take_over=TakeOver(any=query.take_over)),
         data,
         format=query.format,
         skip_invalid=query.skip_invalid,
@@ -176,14 +181,14 @@ async def import_sessions(
 @router.post(
     "/delete", summary="Delete many sessions", responses=or_submitted(shapes.SessionsChanged, "They are deleted")
 )
-async def delete_sessions(given: SelectedIn, who: Who, services: With) -> Response:
+async def delete_sessions(given: SelectedIn, who: Writer, services: With) -> Response:
     """As one change. Without `confirm`, nothing changes: 409 with how many and which."""
     done = await selections.delete_sessions(services, who, given.selection(), confirmed=given.confirm, plan=given.plan)
     return _changed(done)
 
 
 @router.post("/edit", summary="Edit many sessions", responses=or_submitted(shapes.SessionsChanged, "They are changed"))
-async def edit_sessions(given: EditSelectedIn, who: Who, services: With) -> Response:
+async def edit_sessions(given: EditSelectedIn, who: Writer, services: With) -> Response:
     """As one change, of all or none. Without `confirm`, nothing changes: 409 with how many and which."""
     done = await selections.edit_sessions(
         services, who, given.selection(), given.fields, confirmed=given.confirm, plan=given.plan
@@ -213,7 +218,9 @@ async def read_session(session_id: str, request: Request, who: Who, services: Wi
 @router.put(
     "/{session_id}", summary="Replace a session", responses=or_submitted(shapes.SessionWritten, "It is replaced")
 )
-async def replace_session(session_id: str, fields: SessionIn, if_match: IfMatch, who: Who, services: With) -> Response:
+async def replace_session(
+    session_id: str, fields: SessionIn, if_match: IfMatch, who: Writer, services: With
+) -> Response:
     """Fields that aren't given are emptied."""
     return _written(await sessions.replace_session(services, who, session_id, fields, if_match=if_match))
 
@@ -221,7 +228,9 @@ async def replace_session(session_id: str, fields: SessionIn, if_match: IfMatch,
 @router.patch(
     "/{session_id}", summary="Edit or rename a session", responses=or_submitted(shapes.SessionWritten, "It is changed")
 )
-async def edit_session(session_id: str, fields: SessionEditIn, if_match: IfMatch, who: Who, services: With) -> Response:
+async def edit_session(
+    session_id: str, fields: SessionEditIn, if_match: IfMatch, who: Writer, services: With
+) -> Response:
     """Only the fields that are given change."""
     return _written(await sessions.edit_session(services, who, session_id, fields, if_match=if_match))
 
@@ -229,7 +238,7 @@ async def edit_session(session_id: str, fields: SessionEditIn, if_match: IfMatch
 @router.delete(
     "/{session_id}", summary="Delete a session", responses=or_submitted(shapes.SessionDeleted, "It is deleted")
 )
-async def delete_session(session_id: str, if_match: IfMatch, who: Who, services: With) -> Response:
+async def delete_session(session_id: str, if_match: IfMatch, who: Writer, services: With) -> Response:
     done = await sessions.delete_session(services, who, session_id, if_match=if_match)
     if isinstance(done, Submitted):
         return submitted(done)
@@ -269,7 +278,9 @@ async def read_session_history(
     summary="Restore a session to what it was after a revision",
     responses=or_submitted(shapes.SessionWritten, "It is restored"),
 )
-async def restore_session(session_id: str, given: RestoreIn, if_match: IfMatch, who: Who, services: With) -> Response:
+async def restore_session(
+    session_id: str, given: RestoreIn, if_match: IfMatch, who: Writer, services: With
+) -> Response:
     """As a new change. One that was deleted comes back with its id."""
     done = await sessions.restore_session(services, who, session_id, given.revision, if_match=if_match)
     return _written(done)

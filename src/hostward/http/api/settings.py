@@ -16,9 +16,44 @@ from hostward.domain.settings import SETTINGS, Setting
 from hostward.http.api import shapes
 from hostward.http.api.change_requests import submitted
 from hostward.http.api.shapes import answers, or_submitted
-from hostward.http.requests import Json, Who, With, administrators_router
+from hostward.http.requests import Json, Shown, Who, With, administrators_router
 
 router = administrators_router("Settings", "/settings")
+
+
+class ChoiceShown(Shown):
+    value: str
+    label: str
+
+
+class WholeShown(Shown):
+    usual: int
+    least: int
+    most: int
+    unit: str
+
+
+class SettingShown(Shown):
+    """Either one of `choices`, or a `whole` number."""
+
+    name: str
+    label: str
+    help: str
+    value: str | int
+    default: str | int
+    choices: list[ChoiceShown]
+    whole: WholeShown | None
+    scope: str
+    """replicated or this server"""
+
+
+class Settings(Shown):
+    items: list[SettingShown]
+
+
+class SettingsWritten(Settings):
+    revision: int
+    replicated: shapes.Replicated
 
 
 def _schema(setting: Setting) -> dict[str, Any]:
@@ -38,12 +73,12 @@ _SCHEMA = {
 SettingsIn = Annotated[dict[str, Any], WithJsonSchema(_SCHEMA), Body()]
 
 
-@router.get("", summary="List settings", responses=answers(shapes.Settings, "Each with its choices"))
+@router.get("", summary="List settings", responses=answers(Settings, "Each with its choices"))
 async def list_settings(who: Who, services: With) -> Response:
     return Json({"items": await _items(services)})
 
 
-@router.patch("", summary="Change settings", responses=or_submitted(shapes.SettingsWritten, "They are changed"))
+@router.patch("", summary="Change settings", responses=or_submitted(SettingsWritten, "They are changed"))
 async def change_settings(given: SettingsIn, who: Who, services: With) -> Response:
     """Only those that are given change; null sets one back to its default."""
     done = await settings.set_settings(services, who, given)

@@ -192,41 +192,6 @@ class RequestDecided(Shown):
     replicated: Replicated
 
 
-class ChoiceShown(Shown):
-    value: str
-    label: str
-
-
-class WholeShown(Shown):
-    usual: int
-    least: int
-    most: int
-    unit: str
-
-
-class SettingShown(Shown):
-    """Either one of `choices`, or a `whole` number."""
-
-    name: str
-    label: str
-    help: str
-    value: str | int
-    default: str | int
-    choices: list[ChoiceShown]
-    whole: WholeShown | None
-    scope: str
-    """replicated or this server"""
-
-
-class Settings(Shown):
-    items: list[SettingShown]
-
-
-class SettingsWritten(Settings):
-    revision: int
-    replicated: Replicated
-
-
 class LoggedIn(Shown):
     token: str
     """Send it as Authorization: Bearer TOKEN."""
@@ -476,6 +441,8 @@ class Problem(Shown):
     """What a confirmation would do."""
     plan: str | None = None
     """Names exactly that: sent with the confirmation, nothing else is done."""
+    holders: list[str] | None = None
+    """Who edits the sessions that are locked."""
     conflicts: list[str] | None = None
     """What stands against implementing a change request."""
     current: str | None = None

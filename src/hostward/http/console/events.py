@@ -1,4 +1,5 @@
-"""Live status: one look at the server a second while anybody watches, handed to every open page as server-sent events.
+"""Live status: one look at the server a second while anybody watches, handed to every open page as server-sent events;
+with it which sessions' locks the page's login holds.
 
 What is sent is the whole picture, so a reader that is slow loses nothing but what is out of date already.
 """
@@ -42,6 +43,8 @@ class Watcher:
     """One open page. `news` holds the newest picture alone."""
 
     login: str
+    held: list[str] = field(default_factory=list)
+    """The sessions whose lock the login held when it was last told."""
     news: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(1))
 
     def tell(self, message: bytes) -> None:
@@ -53,8 +56,8 @@ class Watcher:
 class Broadcaster:
     """Belongs to one event loop. It looks only while somebody watches."""
 
-    def __init__(self, look: Callable[[], dict[str, Any]]) -> None:
-        self._look = look
+    def __init__(self, look: Callable[[], dict[str, Any]], held: Callable[[str], list[str]]) -> None:
+        self._look, self._held = look, held
         self._watchers: set[Watcher] = set()
         self._looking: asyncio.Task[None] | None = None
         self._last = b""
@@ -66,8 +69,9 @@ class Broadcaster:
             raise Unavailable("Too many pages are open.", remedy="Close some of them.", code="too-many-pages")
         watcher = Watcher(login)
         self._watchers.add(watcher)
+        watcher.held = self._held(login)
         if self._last:
-            watcher.tell(self._last)
+            watcher.tell(self._picture(watcher))
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._keep_looking())
         return watcher
@@ -87,11 +91,15 @@ class Broadcaster:
             except (TimeoutError, HostwardError):
                 await asyncio.sleep(EVERY_S)
                 continue  # the pages go on with what they have, and beats tell them that the server lives
-            if message != self._last:
-                self._last = message
-                for watcher in self._watchers:
-                    watcher.tell(message)
+            changed, self._last = message != self._last, message
+            for watcher in self._watchers:
+                held, watcher.held = watcher.held, self._held(watcher.login)
+                if changed or held != watcher.held:
+                    watcher.tell(self._picture(watcher))
             await asyncio.sleep(EVERY_S)
+
+    def _picture(self, watcher: Watcher) -> bytes:
+        return self._last + event("locks", watcher.held)
 
 
 def event(name: str, data: object) -> bytes:

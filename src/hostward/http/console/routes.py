@@ -14,10 +14,11 @@ from hostward.http.console.logins import login_routes
 from hostward.http.console.pages.certificates import certificate_routes
 from hostward.http.console.pages.history import history_routes
 from hostward.http.console.pages.inventories import inventory_routes
+from hostward.http.console.pages.locks import PANEL as FIRST_PANEL
+from hostward.http.console.pages.locks import lock_routes
 from hostward.http.console.pages.replication import replication_routes
 from hostward.http.console.pages.requests import request_routes
 from hostward.http.console.pages.servers import server_routes
-from hostward.http.console.pages.sessions import PANEL as FIRST_PANEL
 from hostward.http.console.pages.sessions import session_routes
 from hostward.http.console.pages.settings import setting_routes
 from hostward.http.console.rendering import Pages
@@ -27,7 +28,7 @@ from hostward.http.console.visits import HEADERS, Console, Visit, authenticated,
 def console_routes(services: Services) -> list[BaseRoute]:
     """Everything below /<context>/ that is for people."""
     base = f"/{services.configuration.server.context}"
-    console = Console(services, Pages(base), Broadcaster(services.replication.status))
+    console = Console(services, Pages(base), Broadcaster(services.replication.status, services.locks.mine))
 
     async def home(_: Visit) -> Response:
         return RedirectResponse(f"{base}{FIRST_PANEL}", 303, HEADERS)
@@ -48,6 +49,7 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *login_routes(console),
         *inventory_routes(console),
         *session_routes(console),
+        *lock_routes(console),
         *replication_routes(console),
         *server_routes(console),
         *setting_routes(console),

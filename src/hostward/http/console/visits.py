@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -20,7 +20,16 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hostward.commands.accounts import authenticate
 from hostward.commands.services import Actor, Services
-from hostward.domain.errors import Forbidden, HostwardError, InvalidInput, Mistake, Unauthenticated
+from hostward.domain.errors import (
+    ConfirmationRequired,
+    Forbidden,
+    HostwardError,
+    InvalidInput,
+    Mistake,
+    SessionLocked,
+    Unauthenticated,
+)
+from hostward.domain.locks import TakeOver
 from hostward.http.console.events import Broadcaster, picture
 from hostward.http.console.rendering import Pages
 from hostward.http.problems import status_of
@@ -83,6 +92,11 @@ class Visit:
         """Whether Yes was pressed."""
         return self.text("confirm") == "yes"
 
+    @property
+    def plan(self) -> str:
+        """What Yes was shown to do; the locks that it named are the actor's."""
+        return self.text("plan").partition(".")[0]
+
     def text(self, name: str) -> str:
         """A field of the form as it was typed, without blanks around it; empty where it isn't there."""
         value = self.form.get(name, "")
@@ -118,7 +132,11 @@ def for_administrators(console: Console, handle: Handler) -> Endpoint:
         if elsewhere is not None:
             return elsewhere
         try:
-            return await handle(await _visit(console, request))
+            visit = await _visit(console, request)
+            try:
+                return await handle(visit)
+            except SessionLocked as error:
+                raise _asking(error, visit.plan) from error
         except Unauthenticated:
             if _by_script(request):
                 raise
@@ -237,7 +255,19 @@ async def _visit(console: Console, request: Request) -> Visit:
                 remedy="Load the page again, and repeat what you did.",
                 code="forged-form",
             )
-    return Visit(console, request, actor, secret, form)
+    visit = Visit(console, request, actor, secret, form)
+    told = visit.text("plan").partition(".")[2] if visit.confirmed else ""
+    return replace(visit, actor=replace(actor, take_over=TakeOver(tag=told)))
+
+
+def _asking(error: SessionLocked, plan: str) -> ConfirmationRequired:
+    """Yes does it in spite of these locks."""
+    return ConfirmationRequired(
+        "Others are editing what this changes: are you sure?",
+        remedy=error.remedy,
+        consequences=[*error.holders, "Their own save will show them both versions, to choose from."],
+        plan=f"{plan}.{error.tag}",
+    )
 
 
 def _by_script(request: Request) -> bool:

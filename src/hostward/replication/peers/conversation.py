@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 class Conversation:
     """Answers messages. `changed` wakes the coordinator; `database_status` is this server's own; `submit` takes in
-    change requests."""
+    change requests, `lock` answers about Concurrency Locks."""
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class Conversation:
         changed: Callable[[], None],
         database_status: Callable[[], str],
         submit: Callable[[str, Message], Awaitable[Message]],
+        lock: Callable[[str, Message], Awaitable[Message]],
     ) -> None:
         self._p, self._claims, self._passphrases, self._rotation = parts, claims, passphrases, rotation
         self._changed, self._database_status = changed, database_status
@@ -69,6 +70,7 @@ class Conversation:
             "removed": self._removed,
             "passphrase": self._passphrase,
             "submit": submit,
+            "lock": lock,
             RENEWED: self._renewed,
         }
 

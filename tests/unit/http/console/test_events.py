@@ -34,13 +34,13 @@ class Server:
 async def news_of(watcher: Watcher) -> dict[str, Any]:
     async with asyncio.timeout(10):
         message = await watcher.news.get()
-    found: dict[str, Any] = orjson.loads(message.partition(b"data: ")[2])
+    found: dict[str, Any] = orjson.loads(message.partition(b"data: ")[2].partition(b"\n")[0])
     return found
 
 
 async def test_all_pages_get_the_newest_picture_of_one_look() -> None:
     server = Server()
-    broadcaster = Broadcaster(server.look)
+    broadcaster = Broadcaster(server.look, lambda _: [])
     first = broadcaster.watch("a")
     assert (await news_of(first))["revision"] == 0
     late = broadcaster.watch("b")
@@ -66,7 +66,7 @@ async def test_all_pages_get_the_newest_picture_of_one_look() -> None:
 
 
 async def test_a_login_has_few_open_pages_and_a_server_not_too_many() -> None:
-    broadcaster = Broadcaster(Server().look)
+    broadcaster = Broadcaster(Server().look, lambda _: [])
     mine = [broadcaster.watch("a") for _ in range(MAX_OPEN_EACH)]
     with pytest.raises(Unavailable):
         broadcaster.watch("a")

@@ -57,7 +57,7 @@ async def show(visit: Visit) -> Response:
 async def undo(visit: Visit) -> Response:
     revision = _revision(visit.request.path_params["revision"])
     done = await restoring.undo_change(
-        visit.services, visit.actor, revision, confirmed=visit.confirmed, plan=visit.text("plan")
+        visit.services, visit.actor, revision, confirmed=visit.confirmed, plan=visit.plan
     )
     return _go_on(visit, done)
 
@@ -65,7 +65,7 @@ async def undo(visit: Visit) -> Response:
 async def restore(visit: Visit) -> Response:
     revision = _revision(visit.request.path_params["revision"])
     done = await restoring.restore_all(
-        visit.services, visit.actor, revision, confirmed=visit.confirmed, plan=visit.text("plan")
+        visit.services, visit.actor, revision, confirmed=visit.confirmed, plan=visit.plan
     )
     return _go_on(visit, done)
 

@@ -18,8 +18,9 @@ from hostward.domain.inventory import Format
 from hostward.domain.sessions import DECLARED
 from hostward.http.api.sessions import exported
 from hostward.http.console.pages.entries import as_shown, entered_fields, field_label
+from hostward.http.console.pages.locks import PANEL
 from hostward.http.console.pages.outcomes import on_a_slave, submitted, went
-from hostward.http.console.pages.sessions import PANEL, View
+from hostward.http.console.pages.sessions import View
 from hostward.http.console.visits import HEADERS, Console, Visit, for_administrators, wrong_field
 
 MAX_MISTAKES: Final = 200
@@ -42,7 +43,7 @@ def inventory_routes(console: Console) -> list[Route]:
 
 async def delete_chosen(visit: Visit) -> Response:
     done = await selections.delete_sessions(
-        visit.services, visit.actor, _selection(visit), confirmed=visit.confirmed, plan=visit.text("plan")
+        visit.services, visit.actor, _selection(visit), confirmed=visit.confirmed, plan=visit.plan
     )
     return _changed(visit, done, "deleted")
 
@@ -52,7 +53,7 @@ async def edit_chosen(visit: Visit) -> Response:
     if not fields:
         raise InvalidInput("No field is ticked.", remedy="Tick each that shall be set in all of them.")
     done = await selections.edit_sessions(
-        visit.services, visit.actor, _selection(visit), fields, confirmed=visit.confirmed, plan=visit.text("plan")
+        visit.services, visit.actor, _selection(visit), fields, confirmed=visit.confirmed, plan=visit.plan
     )
     return _changed(visit, done, "changed")
 

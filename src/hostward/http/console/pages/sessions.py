@@ -16,11 +16,11 @@ from hostward.commands.writing import Once, Submitted
 from hostward.domain.errors import Conflict, InvalidInput, Mistake, NotFound, PreconditionFailed
 from hostward.domain.sessions import BULK, DECLARED, TYPES, default_port
 from hostward.http.console.pages.entries import as_entered, as_shown, compared, entered_session
+from hostward.http.console.pages.locks import FREE, PANEL, let_go, lock_state
 from hostward.http.console.pages.outcomes import submitted, went
 from hostward.http.console.visits import Console, Visit, for_administrators
 from hostward.registry.group import Element
 
-PANEL: Final = "/sessions"
 PER_PAGE: Final = 50
 COLUMNS: Final = {"name": "Name", "type": "Type", "host": "Host", "": "Groups", "revision": "Revision"}
 LIST_PART: Final = "session-list"
@@ -149,6 +149,7 @@ async def save(visit: Visit) -> Response:
         return _stale(visit, sessions.read_session(visit.services, session_id), fields)
     except NotFound:
         return _stale(visit, None, fields)
+    await let_go(visit, session_id)
     if isinstance(done, Submitted):
         return submitted(visit, done)
     return went(visit, _back(visit), "Saved.", done.replicated)
@@ -170,12 +171,15 @@ async def _page(visit: Visit, view: View) -> sessions.Page:
 
 
 async def _form(visit: Visit, values: dict[str, Any], element: Element | None) -> Response:
+    lock = await lock_state(visit, element.id) if element else {"lock_state": FREE, "lock": None}
     return await visit.page(
         "session.html",
         panel=PANEL,
         declared=DECLARED,
         values={"name": ""} | values,
         element=element,
+        **lock,
+        opened=True,
         key=secrets.token_hex(8),
         usual_ports={t: (default_port(t, True), default_port(t, False)) for t in TYPES},
         as_entered=as_entered,

@@ -3,6 +3,7 @@ import "./dialogs.js";
 import "./forms.js";
 import "./lists.js";
 import "./live.js";
+import "./locks.js";
 import "./page.js";
 import "./sessions.js";
 import "./toasts.js";

@@ -11,6 +11,10 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
   const cause = detail.triggeringEvent; // none where a part refreshes by itself
   if (detail.verb === "get" && (!cause?.isTrusted || cause.type.startsWith("hw:")))
     detail.headers["X-Background"] = "1";
+  if (waiting && waiting.form === detail.elt) {
+    const { submitter } = waiting; // sent again, it is no longer the button that was pressed
+    if (submitter?.name) detail.parameters[submitter.name] = submitter.value;
+  }
   if (waiting && waiting.form === detail.elt && waiting.confirmed) {
     detail.parameters.confirm = "yes";
     if (waiting.plan) detail.parameters.plan = waiting.plan; // nothing else is done than what was shown
@@ -35,7 +39,7 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
   }
 });
 
-document.addEventListener("htmx:responseError", ({ detail }) => problem(detail.elt, detail.xhr));
+document.addEventListener("htmx:responseError", ({ detail }) => problem(detail.elt, detail.xhr, detail.requestConfig?.triggeringEvent?.submitter));
 document.addEventListener("htmx:sendError", ({ detail }) =>
   unanswered(detail, "The server doesn't answer.", "Nothing was changed, as far as this page knows. Try again when the server is back."));
 document.addEventListener("htmx:timeout", ({ detail }) =>
@@ -55,16 +59,16 @@ function busy(element, on) {
     else button.removeAttribute("aria-busy");
 }
 
-function problem(element, xhr) {
+function problem(element, xhr, pressed) {
   let found;
   try { found = JSON.parse(xhr.responseText); } catch { found = { detail: "The server's answer can't be read.", remedy: "Load the page again." }; }
   // "forged-form": the login was made anew in another window, so this page's token is an old one's.
   if ((xhr.status === 401 || found.code === "forged-form") && !element.matches("[data-login]")) {
     const kept = waiting?.form === element && waiting;
-    waiting = { form: element, confirmed: kept && kept.confirmed, plan: kept && kept.plan };
+    waiting = { form: element, confirmed: kept && kept.confirmed, plan: kept && kept.plan, submitter: (kept && kept.submitter) ?? pressed };
     return logInAgain();
   }
-  if (found.code === "confirmation-required") return confirm(element, found);
+  if (found.code === "confirmation-required") return confirm(element, found, (waiting?.form === element && waiting.submitter) || pressed);
   waiting = waiting?.form === element ? null : waiting;
   const region = document.getElementById("confirmation");
   if (region.open) region.close();
@@ -113,9 +117,9 @@ function say(element, title, text) {
   region(element)?.scrollIntoView({ block: "nearest" });
 }
 
-function confirm(form, found) {
+function confirm(form, found, submitter) {
   const dialog = open("confirmation");
-  waiting = { form, confirmed: false, plan: found.plan };
+  waiting = { form, confirmed: false, plan: found.plan, submitter };
   dialog.querySelector("[data-question]").textContent = found.detail;
   dialog.querySelector("[data-consequences]").replaceChildren(
     ...(found.consequences ?? []).map((text) => Object.assign(document.createElement("li"), { textContent: text })),

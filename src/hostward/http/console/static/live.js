@@ -13,6 +13,7 @@ function show(news) {
   heard = Date.now();
   away(false);
   if (news.name === "login-ended") return dispatchEvent(new CustomEvent("hw:login-ended"));
+  if (news.name === "locks") return dispatchEvent(new CustomEvent("hw:locks", { detail: JSON.parse(news.data) }));
   if (news.name !== "status" || news.data === last) return;
   last = news.data;
   const status = JSON.parse(news.data);
@@ -45,7 +46,7 @@ function tell(name, data) {
 function listen() {
   source?.close();
   source = new EventSource(`${base}/events`);
-  for (const name of ["status", "beat", "login-ended"]) source.addEventListener(name, ({ data }) => tell(name, data));
+  for (const name of ["status", "locks", "beat", "login-ended"]) source.addEventListener(name, ({ data }) => tell(name, data));
   source.addEventListener("login-ended", () => source.close());
 }
 
