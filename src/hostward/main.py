@@ -11,9 +11,9 @@ import ssl
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -23,12 +23,15 @@ from starlette.routing import Mount, Router
 
 from hostward import __version__
 from hostward.access.administrators import Administrators
+from hostward.access.auditing import open_auditor
 from hostward.access.tokens import Tokens
 from hostward.commands.services import Services
 from hostward.configuration import Configuration, load_configuration
+from hostward.domain.audit import Event
 from hostward.domain.errors import HostwardError, InvalidInput, RegistryError, Unavailable
 from hostward.domain.findings import Finding
 from hostward.domain.replication import Role
+from hostward.domain.settings import IDLE_TIMEOUT, replicated_value
 from hostward.http.app import create_app
 from hostward.http.peer.endpoint import peer_routes
 from hostward.logging import configure_logging
@@ -197,10 +200,11 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
     group = GroupRegistry.open(data_dir / "group.db", server_id=identity.server_id, sign=identity.sign, now=now)
     group.signer = signer_for(identity)
     stores, tls = certificate_stores(data_dir, server, identity), server_context(identity)
-    tokens = Tokens(server)
+    tokens = Tokens(server, console_lasts=console_lasts(group))
+    auditor = open_auditor(data_dir, server, identity, s.name or s.host_name, now, lambda: uuid.uuid4().hex)
     replication = GroupServer(
         data_dir=data_dir, configuration=configuration, identity=identity, group=group, server=server,
-        store=stores["mss"], now=now, version=__version__, new_id=lambda: uuid.uuid4().hex,
+        auditor=auditor, store=stores["mss"], now=now, version=__version__, new_id=lambda: uuid.uuid4().hex,
         reload_tls=lambda: reload(tls, identity),
         logins=tokens.ids,
     )  # fmt: skip
@@ -208,7 +212,7 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
         group=group, server=server, stores=stores, replication=replication.service,
         requests=replication.parts.requests, locks=replication.locks,
         welcoming=replication.welcoming, joining=replication.joining, rotation=replication.rotation,
-        administrators=Administrators(server), tokens=tokens, identity=identity,
+        administrators=Administrators(server), tokens=tokens, auditor=auditor, identity=identity,
         configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC),
     )  # fmt: skip
     _first_administrator(services, admin_password)
@@ -216,6 +220,7 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
     # The servers' own conversation comes first: it is the busiest, and needs nothing of the API's machinery.
     app = Router([peers, Mount("/", app=create_app(services))], redirect_slashes=False)
     listeners = _listeners(app, tls, sockets)
+    await auditor.record(Event("server-started", about={"version": __version__}))
     await replication.start()
     serving = [asyncio.create_task(u.serve(sockets=[sock])) for u, sock in listeners]
     log.info("ready", server=identity.server_id, version=__version__, data_dir=str(data_dir))
@@ -229,6 +234,7 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
             u.should_exit = True
         await asyncio.gather(*serving, return_exceptions=True)
         await replication.stop()
+        await auditor.close()
         group.close()
         server.close()
     return 0
@@ -291,6 +297,16 @@ def certificate_stores(data_dir: Path, server: ServerRegistry, identity: ServerI
         )
         for key in STORES
     }  # fmt: skip
+
+
+def console_lasts(group: GroupRegistry) -> Callable[[], timedelta]:
+    """How long a login to the console lasts without use, as it is set now."""
+
+    def lasts() -> timedelta:
+        with group.read() as reader:
+            return timedelta(minutes=int(replicated_value(reader, IDLE_TIMEOUT)))
+
+    return lasts
 
 
 def _addresses(configuration: Configuration) -> list[str]:

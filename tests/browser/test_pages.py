@@ -79,6 +79,10 @@ def test_no_page_breaks_a_rule_of_axe(north: Server, open_browser: Callable[...,
     page.goto(f"{address_of(north)}/settings/general")
     expect(page.get_by_role("textbox", name="Concurrency Lock Timeout")).to_have_value("30")
     wrong += look(page, "general settings")
+    page.goto(f"{address_of(north)}/reports/audit-log")
+    page.get_by_role("button", name="Verify").click()
+    expect(page.get_by_text("The logs are whole")).to_be_visible()
+    wrong += look(page, "Audit Log")
     page.goto(f"{address_of(north)}/settings/trusted-certificates/nothing")
     wrong += look(page, "not found")
     assert not wrong

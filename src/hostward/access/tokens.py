@@ -1,7 +1,7 @@
 """Bearer tokens: what a program or a browser shows instead of a password. 256 random bits, kept as their SHA-256 alone.
 
-A login's token lasts 12 hours from its last use, one of the console half an hour; one made for a program as many days
-as it was given. All are local to this server, as the administrators' accounts are.
+A login's token lasts 12 hours from its last use, one of the console half an hour unless it is set otherwise; one made
+for a program as many days as it was given. All are local to this server, as the administrators' accounts are.
 """
 
 from __future__ import annotations
@@ -48,10 +48,15 @@ class Token:
 
 class Tokens:
     """Checked in memory; kept in server.db. A use is written at most every 10 minutes a token, so that reading costs no
-    disk write; `clock` gives aware times."""
+    disk write; `clock` gives aware times, `console_lasts` how long a console's login lasts without use."""
 
-    def __init__(self, server: ServerRegistry, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._server, self._clock = server, clock
+    def __init__(
+        self,
+        server: ServerRegistry,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        console_lasts: Callable[[], timedelta] = lambda: LASTS[CONSOLE],
+    ) -> None:
+        self._server, self._clock, self._console_lasts = server, clock, console_lasts
         self._by_hash: dict[str, Token] = {h: _from_json(t) for h, t in (server.get(KEY) or {}).items()}
         self._kept_use = {h: t.last_used for h, t in self._by_hash.items()}
 
@@ -62,7 +67,7 @@ class Tokens:
             key=lambda item: item[1].last_used or item[1].created,
         )
         surplus = [h for h, _ in logins[: max(0, len(logins) - MAX_LOGINS + 1)]]
-        return self._issue(kind, user, "", LASTS[kind], without=surplus)
+        return self._issue(kind, user, "", self._lasts(kind), without=surplus)
 
     def create(self, user: str, name: str, days: int) -> tuple[str, Token]:
         """A token for a program. Raises Conflict where the name is taken or there are too many."""
@@ -87,11 +92,11 @@ class Tokens:
         hashed = _hash(secret)
         token = self._by_hash.get(hashed)
         now = self._clock()
-        if token is None or token.expires <= now:
+        if token is None or token.expires <= now or self._idle(token, now):
             raise Unauthenticated("The token isn't valid, or no longer.", remedy="Log in again.", code="token-invalid")
         if not used:
             return token
-        expires = now + LASTS[token.kind] if token.kind in LASTS else token.expires
+        expires = now + self._lasts(token.kind) if token.kind in LASTS else token.expires
         token = replace(token, last_used=now, expires=expires)
         self._by_hash[hashed] = token
         kept = self._kept_use.get(hashed)
@@ -120,6 +125,13 @@ class Tokens:
         ended = {h for h, t in self._by_hash.items() if t.kind in LASTS and t.user == user and t.id != but}
         self._save({h: t for h, t in self._by_hash.items() if h not in ended})
         return len(ended)
+
+    def _lasts(self, kind: str) -> timedelta:
+        return self._console_lasts() if kind == CONSOLE else LASTS[kind]
+
+    def _idle(self, token: Token, now: datetime) -> bool:
+        """Whether a login has been unused for too long by what counts now: that may have become less since."""
+        return token.kind in LASTS and (token.last_used or token.created) + self._lasts(token.kind) <= now
 
     def _issue(
         self, kind: str, user: str, name: str, lasts: timedelta, without: Iterable[str] = ()

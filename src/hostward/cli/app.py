@@ -9,6 +9,7 @@ import typer
 from hostward import __version__
 from hostward.cli import (
     accounts,
+    audit,
     backups,
     certificates,
     change_requests,
@@ -65,6 +66,7 @@ app.add_typer(certificates.app, name="certificate")
 app.add_typer(group.app, name="group")
 app.add_typer(jobs.app, name="job")
 app.add_typer(backups.app, name="backup")
+app.add_typer(audit.app, name="audit")
 app.add_typer(accounts.token_app, name="token")
 app.add_typer(servers.server_app, name="server")
 app.add_typer(demo.app, name="demo")

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import typer
 
 from hostward.cli.change_requests import submitted_words
+from hostward.cli.files import write_pieces
 from hostward.cli.options import Call, TakeOverOption, YesOption, client_command, over
 from hostward.cli.problems import MISTAKES_SHOWN, Refused
 from hostward.domain.errors import InvalidInput, NotFound
@@ -244,7 +245,7 @@ def export(
                 sys.stdout.buffer.write(piece)
             sys.stdout.flush()
         else:
-            _write(file, pieces)
+            write_pieces(file, pieces)
 
 
 def find_session(call: Call, reference: str) -> dict[str, Any]:
@@ -396,19 +397,3 @@ def _format_of(file: Path, content: bytes) -> Format:
     if file.suffix.lower() == ".json" or content[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"[", b"{")):
         return Format.json
     return Format.csv
-
-
-def _write(file: Path, pieces: Iterator[bytes]) -> None:
-    """Replace the file only when everything has arrived."""
-    partial = file.with_name(f".{file.name}.partial")
-    try:
-        with partial.open("wb") as out:
-            for piece in pieces:
-                out.write(piece)
-        partial.replace(file)
-    except OSError as error:
-        raise InvalidInput(
-            f"{file} can't be written: {error.strerror}.", remedy="Choose another place for it."
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)

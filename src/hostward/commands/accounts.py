@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-
-import structlog
+from typing import Final
 
 from hostward.access.tokens import LOGIN, Token
+from hostward.commands.auditing import recorded
 from hostward.commands.services import Actor, Services
-from hostward.domain.errors import Unauthenticated
 
-log = structlog.get_logger()
+UNKNOWN: Final = "(unknown)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +27,12 @@ class Issued:
 async def log_in(services: Services, user: str, password: str, address: str, kind: str = LOGIN) -> Issued:
     """`kind` says how long it lasts (access.tokens). Raises Unauthenticated or TooManyAttempts, which don't say whether
     there is such a user."""
-    try:
-        name = await services.administrators.log_in(user, password, address)
-    except Unauthenticated as error:
-        # A name nobody has may be a password typed into the wrong field, so it isn't written down.
-        known = user if services.administrators.exists(user) else "(unknown)"
-        log.warning("login-refused", user=known, address=address, code=error.code)
-        raise
-    issued = Issued(*services.tokens.log_in(name, kind))
-    log.info("logged-in", kind=kind, user=name, address=address, token=issued.token.id)
+    name = user.strip().casefold()[:64]
+    # A name nobody has may be a password typed into the wrong field, so it isn't written down.
+    known = name if services.administrators.exists(name) else UNKNOWN
+    async with recorded(services, Actor(known, "", address), "logged-in", kind=kind) as act:
+        issued = Issued(*services.tokens.log_in(await services.administrators.log_in(user, password, address), kind))
+        act.about["token"] = issued.token.id
     return issued
 
 
@@ -47,16 +43,17 @@ def authenticate(services: Services, secret: str, address: str, *, used: bool = 
     return Actor(token.user, token.id, address)
 
 
-def log_out(services: Services, actor: Actor) -> None:
+async def log_out(services: Services, actor: Actor) -> None:
     """The token that this request was made with is no longer valid, at once."""
-    services.tokens.revoke(actor.token_id)
-    log.info("logged-out", user=actor.user, address=actor.address, token=actor.token_id)
+    async with recorded(services, actor, "logged-out"):
+        services.tokens.revoke(actor.token_id)
 
 
-def log_out_everywhere(services: Services, actor: Actor) -> int:
+async def log_out_everywhere(services: Services, actor: Actor) -> int:
     """All logins of the actor's account end, this one too, at once; tokens for programs stay. How many there were."""
-    ended = services.tokens.revoke_logins(actor.user)
-    log.info("logged-out-everywhere", user=actor.user, address=actor.address, logins_ended=ended)
+    async with recorded(services, actor, "logged-out-everywhere") as act:
+        ended = services.tokens.revoke_logins(actor.user)
+        act.about["logins_ended"] = ended
     return ended
 
 
@@ -70,26 +67,29 @@ def list_tokens(services: Services) -> list[Token]:
     return services.tokens.list()
 
 
-def create_token(services: Services, actor: Actor, name: str, days: int) -> Issued:
+async def create_token(services: Services, actor: Actor, name: str, days: int) -> Issued:
     """For a program, in the actor's name. Raises Conflict."""
-    issued = Issued(*services.tokens.create(actor.user, name, days))
-    log.info("token-made", author=actor.user, token=issued.token.id, name=name, until=_day(issued.token.expires))
+    async with recorded(services, actor, "token-made", name=name) as act:
+        issued = Issued(*services.tokens.create(actor.user, name, days))
+        act.about |= {"made": issued.token.id, "until": _day(issued.token.expires)}
     return issued
 
 
-def delete_token(services: Services, actor: Actor, token_id: str) -> Token:
+async def delete_token(services: Services, actor: Actor, token_id: str) -> Token:
     """Raises NotFound."""
-    token = services.tokens.revoke(token_id)
-    log.info("token-deleted", author=actor.user, token=token.id, name=token.name)
+    async with recorded(services, actor, "token-deleted", deleted=token_id) as act:
+        token = services.tokens.revoke(token_id)
+        act.about |= {"name": token.name, "of": token.user}
     return token
 
 
 async def change_password(services: Services, actor: Actor, current: str, new: str) -> int:
     """The actor's own. All other logins of that account end; how many there were. Raises InvalidInput,
     TooManyAttempts."""
-    await services.administrators.change_password(actor.user, current, new, actor.address)
-    ended = services.tokens.revoke_logins(actor.user, but=actor.token_id)
-    log.info("password-changed", user=actor.user, address=actor.address, logins_ended=ended)
+    async with recorded(services, actor, "password-changed") as act:
+        await services.administrators.change_password(actor.user, current, new, actor.address)
+        ended = services.tokens.revoke_logins(actor.user, but=actor.token_id)
+        act.about["logins_ended"] = ended
     return ended
 
 

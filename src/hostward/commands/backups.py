@@ -16,8 +16,9 @@ from typing import Final
 
 import structlog
 
+from hostward.commands.auditing import recorded
 from hostward.commands.services import Actor, Services
-from hostward.commands.writing import commit
+from hostward.commands.writing import commit_act
 from hostward.domain.changes import Operation
 from hostward.domain.errors import ConfirmationRequired, NotFound
 from hostward.domain.replicated import Replicated
@@ -79,8 +80,9 @@ def list_backups(services: Services) -> list[Backup]:
 
 async def create_backup(services: Services, actor: Actor) -> Backup:
     """A complete, checked copy of the replicated configuration as it is now. Raises RegistryError."""
-    path = await _make(services, MADE_BY_HAND)
-    log.info("backup-made", author=actor.user, name=path.name, revision=services.group.position.revision)
+    async with recorded(services, actor, "backup-made") as act:
+        path = await _make(services, MADE_BY_HAND)
+        act.about["name"] = path.name
     return await asyncio.to_thread(_described, path)
 
 
@@ -90,25 +92,26 @@ async def restore_backup(services: Services, actor: Actor, name: str, *, confirm
 
     Raises NotFound, RegistryError where the backup is damaged, ConfirmationRequired with the consequences, Conflict on
     a Slave."""
-    services.replication.check_writable()
-    path = await asyncio.to_thread(_find, services, name)
-    content = await asyncio.to_thread(content_of_backup, path)
-    if not confirm:
-        raise ConfirmationRequired(
-            f"Restoring {name} replaces all sessions.",
-            remedy="Send the request again with “confirm”: true.",
-            consequences=await asyncio.to_thread(_consequences, services, content),
-        )
-    kept = await _make(services, BEFORE_RESTORING)
-    # What was altered outside Hostward still counts as what was committed: no change would touch it.
-    mended = await services.group.mend(content)
-    if mended:
-        log.warning("content-mended", author=actor.user, name=name, elements=mended)
+    async with recorded(services, actor, "backup-restored", backup=name) as act:
+        services.replication.check_writable()
+        path = await asyncio.to_thread(_find, services, name)
+        content = await asyncio.to_thread(content_of_backup, path)
+        if not confirm:
+            raise ConfirmationRequired(
+                f"Restoring {name} replaces all sessions.",
+                remedy="Send the request again with “confirm”: true.",
+                consequences=await asyncio.to_thread(_consequences, services, content),
+            )
+        kept = await _make(services, BEFORE_RESTORING)
+        # What was altered outside Hostward still counts as what was committed: no change would touch it.
+        mended = await services.group.mend(content)
+        if mended:
+            log.warning("content-mended", author=actor.user, name=name, elements=mended)
 
-    def decide(reader: Reader) -> Sequence[Operation]:
-        return operations_to_become(reader, content, RESTORED_KINDS)
+        def decide(reader: Reader) -> Sequence[Operation]:
+            return operations_to_become(reader, content, RESTORED_KINDS)
 
-    done = await commit(services, actor, "backup-restored", decide, all_servers=True, backup=name)
+        done = await commit_act(services, actor, act, decide, all_servers=True)
     return Restored(name, kept.name, done.committed.revision, done.replicated)
 
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
-
+from hostward.commands.auditing import recorded
 from hostward.commands.replication import confirm
 from hostward.commands.services import Actor, Services
 from hostward.domain.errors import Conflict, InvalidInput, NotFound, TrustError
@@ -30,8 +29,6 @@ _RENEWAL = (
     "that pinned the old one at login.",
 )
 
-log = structlog.get_logger()
-
 
 @dataclass(frozen=True, slots=True)
 class FoundCertificate:
@@ -51,39 +48,41 @@ def list_certificates(services: Services, store: str) -> Sequence[TrustedCertifi
     return _store(services, store).entries()
 
 
-def import_certificate(
+async def import_certificate(
     services: Services, actor: Actor, store: str, *, friendly_name: str, file_name: str | None, pem: str | None
 ) -> TrustedCertificate:
     """From the file of that name in <data_dir>/certificates, or from text: one of the two. Raises InvalidInput."""
-    found = _store(services, store)
-    if (file_name is None) == (pem is None):
-        raise InvalidInput(
-            "Name the file in the server's folder certificates, or give the certificate itself.",
-            remedy="Send either “file_name” or “pem”, not both.",
-        )
-    entry = found.import_file(file_name, friendly_name) if file_name else found.import_text(pem or "", friendly_name)
-    log.info(
-        "certificate-trusted", author=actor.user, store=store, name=entry.friendly_name, fingerprint=entry.fingerprint
-    )
+    async with recorded(services, actor, "certificate-trusted", store=store, name=friendly_name) as act:
+        found = _store(services, store)
+        if (file_name is None) == (pem is None):
+            raise InvalidInput(
+                "Name the file in the server's folder certificates, or give the certificate itself.",
+                remedy="Send either “file_name” or “pem”, not both.",
+            )
+        if file_name:
+            entry = found.import_file(file_name, friendly_name)
+        else:
+            entry = found.import_text(pem or "", friendly_name)
+        act.about |= {"name": entry.friendly_name, "fingerprint": entry.fingerprint}
     return entry
 
 
-def delete_certificate(
+async def delete_certificate(
     services: Services, actor: Actor, store: str, friendly_name: str, *, confirmed: bool = True
 ) -> None:
     """Trust it no longer. Raises NotFound, or Conflict for the server's own; ConfirmationRequired where it is asked
     for."""
-    found = _store(services, store)
-    confirm(
-        confirmed,
-        f"Deleting the certificate of {friendly_name} from {found.title}",
-        [
-            "Its server is no longer trusted: messages from it are refused, and nothing is sent to it.",
-            "It can be imported again.",
-        ],
-    )
-    found.delete(friendly_name)
-    log.info("certificate-deleted", author=actor.user, store=store, name=friendly_name)
+    async with recorded(services, actor, "certificate-deleted", store=store, name=friendly_name):
+        found = _store(services, store)
+        confirm(
+            confirmed,
+            f"Deleting the certificate of {friendly_name} from {found.title}",
+            [
+                "Its server is no longer trusted: messages from it are refused, and nothing is sent to it.",
+                "It can be imported again.",
+            ],
+        )
+        found.delete(friendly_name)
 
 
 async def fetch_certificate_at(services: Services, store: str, host: str, port: int) -> FoundCertificate:
@@ -117,7 +116,7 @@ async def import_fetched(
             remedy="Compare it with the one that `hostward certificate own` shows on that server.",
             code="fingerprint-differs",
         )
-    return import_certificate(services, actor, store, friendly_name=friendly_name, file_name=None, pem=found.pem)
+    return await import_certificate(services, actor, store, friendly_name=friendly_name, file_name=None, pem=found.pem)
 
 
 def _bare(mark: str) -> str:
@@ -127,39 +126,42 @@ def _bare(mark: str) -> str:
 async def renew_certificate(services: Services, actor: Actor, *, confirmed: bool) -> None:
     """A new key and a self-signed certificate. Raises ConfirmationRequired, Conflict, TrustError: then the old one
     stays."""
-    confirm(confirmed, _RENEWING, _RENEWAL)
-    await services.rotation.renew(actor.user)
+    async with recorded(services, actor, "certificate-renewed") as act:
+        confirm(confirmed, _RENEWING, _RENEWAL)
+        await services.rotation.renew(actor.user)
+        act.about["fingerprint"] = services.identity.fingerprint
 
 
 async def request_certificate(services: Services, actor: Actor) -> str:
     """A certificate signing request (PEM), for an authority. Raises InvalidInput."""
     s = services.configuration
     addresses = [a for a in (s.database.address,) if a]
-    try:
-        request = await asyncio.to_thread(
-            make_request, services.data_dir, services.identity.server_id, s.server.host_name, addresses
-        )
-    except OSError as error:
-        raise TrustError(
-            f"The new key can't be written: {error.strerror or error}.",
-            remedy="Check the free space and the permissions of the data directory.",
-            code="identity-unwritable",
-        ) from error
-    log.info("certificate-requested", author=actor.user)
-    return request
+    async with recorded(services, actor, "certificate-requested"):
+        try:
+            return await asyncio.to_thread(
+                make_request, services.data_dir, services.identity.server_id, s.server.host_name, addresses
+            )
+        except OSError as error:
+            raise TrustError(
+                f"The new key can't be written: {error.strerror or error}.",
+                remedy="Check the free space and the permissions of the data directory.",
+                code="identity-unwritable",
+            ) from error
 
 
 async def install_certificate(services: Services, actor: Actor, pem: str, *, confirmed: bool) -> None:
     """Put a certificate that an authority has issued in force, with its chain. Raises ConfirmationRequired,
     InvalidInput, Conflict, TrustError: then the old one stays."""
-    confirm(confirmed, _RENEWING, _RENEWAL)
-    key, certificate, chain = await asyncio.to_thread(
-        read_issued, services.data_dir, services.identity, pem, services.clock()
-    )
-    if fingerprint(certificate) == services.identity.fingerprint:
-        raise Conflict("That certificate is in force already.", remedy="Nothing needs to be done.")
-    await services.rotation.renew(actor.user, NewCertificate(key, certificate, chain))
-    await asyncio.to_thread(forget_request, services.data_dir)
+    async with recorded(services, actor, "certificate-installed") as act:
+        confirm(confirmed, _RENEWING, _RENEWAL)
+        key, certificate, chain = await asyncio.to_thread(
+            read_issued, services.data_dir, services.identity, pem, services.clock()
+        )
+        act.about["fingerprint"] = fingerprint(certificate)
+        if act.about["fingerprint"] == services.identity.fingerprint:
+            raise Conflict("That certificate is in force already.", remedy="Nothing needs to be done.")
+        await services.rotation.renew(actor.user, NewCertificate(key, certificate, chain))
+        await asyncio.to_thread(forget_request, services.data_dir)
 
 
 def _store(services: Services, store: str) -> CertificateStore:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-import structlog
-
+from hostward.commands.auditing import recorded
 from hostward.commands.reading import existing_session
 from hostward.commands.services import Actor, Services
 from hostward.domain.changes import Operation
@@ -26,8 +25,6 @@ MAX_NAMED: Final = 5
 _REMEDY: Final = (
     "Wait, or ask them; `hostward session locks` lists all. With take_over (--take-over) it is done in spite of it."
 )
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +58,10 @@ async def hold_lock(
     """Lock a session, or renew its lock. `page` tells several of one login apart: the lock ends with its last. Raises
     NotFound, SessionLocked, Unavailable, PeerError."""
     _check_exists(services, session_id)
-    lock = await services.locks.hold(session_id, actor.token_id, actor.user, page, take_over=take_over)
-    if not _own(services, actor, lock):
-        raise _refusal(services, [lock])
     if take_over:
-        log.info("lock-taken-over", author=actor.user, address=actor.address, session=session_id)
-    return _shown(services, actor, lock)
+        async with recorded(services, actor, "lock-taken-over", session=session_id):
+            return await _hold(services, actor, session_id, page, take_over=True)
+    return await _hold(services, actor, session_id, page, take_over=False)
 
 
 async def release_lock(services: Services, actor: Actor, session_id: str, *, page: str | None = None) -> None:
@@ -112,6 +107,13 @@ def tag_of(locks: Iterable[Lock]) -> str:
     """Names exactly these locks; empty for none."""
     names = sorted(f"{lock.session} {lock.holder.server} {lock.holder.login}" for lock in locks)
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16] if names else ""
+
+
+async def _hold(services: Services, actor: Actor, session_id: str, page: str, *, take_over: bool) -> SessionLock:
+    lock = await services.locks.hold(session_id, actor.token_id, actor.user, page, take_over=take_over)
+    if not _own(services, actor, lock):
+        raise _refusal(services, [lock])
+    return _shown(services, actor, lock)
 
 
 def _check_exists(services: Services, session_id: str) -> None:

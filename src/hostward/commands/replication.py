@@ -9,9 +9,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
+from hostward.commands.auditing import Act, recorded
 from hostward.commands.services import Actor, Services
 from hostward.domain.errors import ConfirmationRequired
 from hostward.domain.join_code import JoinCode
+from hostward.domain.replication import Target
+from hostward.replication.group.invites import Invite
 from hostward.replication.wanted import Wanted
 from hostward.trust.passphrase import Passphrase
 
@@ -40,46 +43,55 @@ def confirm(confirmed: bool, question: str, consequences: Sequence[str], plan: s
 
 async def apply(services: Services, actor: Actor, wanted: Wanted, *, confirmed: bool) -> dict[str, Any]:
     """Store the wanted role and settings; the job that brings them about. Raises InvalidInput, Conflict."""
-    if not confirmed:
-        confirm(False, "Settings update", await asyncio.to_thread(services.replication.consequences, wanted))
-    return services.replication.job(await services.replication.apply(wanted, actor.user))
+    settings = _shown(wanted)
+    async with recorded(services, actor, "replication-applied", **settings) as act:
+        if not confirmed:
+            confirm(False, "Settings update", await asyncio.to_thread(services.replication.consequences, wanted))
+        return _job(services, act, await services.replication.apply(wanted, actor.user))
 
 
 async def change_passphrase(
     services: Services, actor: Actor, new: Passphrase, *, confirmed: bool
 ) -> dict[str, Any] | None:
     """Of the running group; who hasn't confirmed it yet, or None. Raises Conflict, Unavailable."""
-    if not confirmed:
-        consequences = await asyncio.to_thread(services.replication.passphrase_consequences)
-        confirm(False, "Changing the passphrase of the group", consequences)
-    return await services.replication.change_passphrase(new, actor.user)
+    async with recorded(services, actor, "passphrase-changed"):
+        if not confirmed:
+            consequences = await asyncio.to_thread(services.replication.passphrase_consequences)
+            confirm(False, "Changing the passphrase of the group", consequences)
+        return await services.replication.change_passphrase(new, actor.user)
 
 
 async def remove_node(services: Services, actor: Actor, host_id: str, *, confirmed: bool) -> dict[str, Any]:
     """Details > Remove; the job. Raises NotFound, Conflict."""
-    confirm(confirmed, f"Removing {services.replication.name_of(host_id)} from the group", _REMOVAL)
-    return services.replication.job(await services.replication.remove_node(host_id, actor.user))
+    async with recorded(services, actor, "server-removed", host_id=host_id) as act:
+        confirm(confirmed, f"Removing {services.replication.name_of(host_id)} from the group", _REMOVAL)
+        return _job(services, act, await services.replication.remove_node(host_id, actor.user))
 
 
 async def switch_over(services: Services, actor: Actor, to: str, *, confirmed: bool) -> dict[str, Any]:
     """Hand over to that Slave; the job. Raises NotFound, Conflict, Unavailable."""
-    return services.replication.job(await services.replication.switch_over(to, actor.user, confirmed=confirmed))
+    async with recorded(services, actor, "switched-over", to=to) as act:
+        return _job(services, act, await services.replication.switch_over(to, actor.user, confirmed=confirmed))
 
 
 async def promote(services: Services, actor: Actor, *, insist: bool, confirmed: bool) -> dict[str, Any]:
     """Make this Slave the Master, the Master being dead; the job. Raises Conflict."""
-    return services.replication.job(await services.replication.promote(actor.user, insist=insist, confirmed=confirmed))
+    how = {"insist": "yes"} if insist else {}
+    async with recorded(services, actor, "promoted", **how) as act:
+        return _job(services, act, await services.replication.promote(actor.user, insist=insist, confirmed=confirmed))
 
 
 async def follow(services: Services, actor: Actor, server: str, *, confirmed: bool) -> dict[str, Any]:
     """Follow the server that says it is the Master now; the job. Raises NotFound, Conflict."""
-    return services.replication.job(await services.replication.follow(server, actor.user, confirmed=confirmed))
+    async with recorded(services, actor, "followed", followed=server) as act:
+        return _job(services, act, await services.replication.follow(server, actor.user, confirmed=confirmed))
 
 
 async def rebuild_database(services: Services, actor: Actor, *, confirmed: bool) -> dict[str, Any]:
     """Make this server's database node anew; the job. Raises Conflict."""
-    confirm(confirmed, "Making the database node anew", _REBUILDING)
-    return services.replication.job(services.replication.rebuild_database(actor.user))
+    async with recorded(services, actor, "database-rebuilt") as act:
+        confirm(confirmed, "Making the database node anew", _REBUILDING)
+        return _job(services, act, services.replication.rebuild_database(actor.user))
 
 
 async def join(
@@ -92,7 +104,43 @@ async def join(
     confirmed: bool,
 ) -> dict[str, Any]:
     """Become a Slave by a join code; the job. Raises PeerError, InvalidInput, Conflict."""
-    if not confirmed:
-        confirm(False, "Joining a group", services.joining.consequences(code))
-    job_id = await services.joining.join(code, actor.user, adapter=adapter, passphrase=passphrase)
+    async with recorded(services, actor, "joined", master=_address(code.master)) as act:
+        if not confirmed:
+            confirm(False, "Joining a group", services.joining.consequences(code))
+        job_id = await services.joining.join(code, actor.user, adapter=adapter, passphrase=passphrase)
+        return _job(services, act, job_id)
+
+
+async def invite(services: Services, actor: Actor, minutes: int) -> tuple[Invite, JoinCode]:
+    """A new join code, shown this once. Raises InvalidInput, Conflict."""
+    async with recorded(services, actor, "join-code-made", minutes=minutes) as act:
+        made, code = services.welcoming.invite(actor.user, minutes)
+        act.about["invite"] = made.id
+    return made, code
+
+
+async def revoke_invite(services: Services, actor: Actor, invite_id: str) -> None:
+    """The code no longer works. Raises NotFound."""
+    async with recorded(services, actor, "join-code-revoked", invite=invite_id):
+        services.welcoming.revoke(actor.user, invite_id)
+
+
+def _job(services: Services, act: Act, job_id: str) -> dict[str, Any]:
+    act.about["job"] = job_id
     return services.replication.job(job_id)
+
+
+def _shown(wanted: Wanted) -> dict[str, str]:
+    """What is applied, without the passphrase."""
+    shown = {"role": wanted.role.value, "adapter": wanted.adapter or "", "protocol": wanted.protocol or ""}
+    if wanted.master is not None:
+        shown["master"] = _address(wanted.master)
+    if wanted.slaves is not None:
+        shown["slaves"] = ", ".join(_address(s) for s in wanted.slaves)
+    if wanted.passphrase is not None:
+        shown["passphrase"] = "given"  # noqa: S105
+    return shown
+
+
+def _address(target: Target) -> str:
+    return f"{target.host}:{target.port}/{target.context}"

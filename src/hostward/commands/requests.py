@@ -7,15 +7,12 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 
-import structlog
-
+from hostward.commands.auditing import recorded
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Done, Submitted, finish
 from hostward.domain.errors import Conflict
 from hostward.domain.requests import State
 from hostward.replication.change_requests.requests import Detail, Edited, Shown
-
-log = structlog.get_logger()
 
 
 async def list_requests(services: Services, state: State | None) -> list[Shown]:
@@ -30,29 +27,30 @@ async def read_request(services: Services, request_id: str) -> Detail:
 
 async def implement_request(services: Services, actor: Actor, request_id: str, *, force: bool) -> Done:
     """As one change. Raises NotFound, Conflict (also on a Slave), RequestConflicts unless `force` overrides them."""
-    _check_master(services, request_id, "implemented")
-    committed = await services.requests.implement(request_id, actor.user, force=force)
-    return await finish(services, actor, "change-request-implemented", committed, request=request_id, force=force)
+    how = {"force": "yes"} if force else {}
+    async with recorded(services, actor, "change-request-implemented", change_request=request_id, **how) as act:
+        _check_master(services, request_id, "implemented")
+        return await finish(services, act, await services.requests.implement(request_id, actor.user, force=force))
 
 
 async def reject_request(services: Services, actor: Actor, request_id: str, reason: str) -> Done:
     """Raises NotFound, Conflict (also on a Slave)."""
-    _check_master(services, request_id, "rejected")
-    committed = await services.requests.reject(request_id, actor.user, reason)
-    return await finish(services, actor, "change-request-rejected", committed, request=request_id)
+    async with recorded(services, actor, "change-request-rejected", change_request=request_id) as act:
+        _check_master(services, request_id, "rejected")
+        return await finish(services, act, await services.requests.reject(request_id, actor.user, reason))
 
 
 async def withdraw_request(services: Services, actor: Actor, request_id: str) -> Done | Submitted:
     """Where it was made, or on the Master. Raises NotFound, Conflict."""
-    found = services.requests.get(request_id)
-    group = services.replication.submits_to()
-    if group is None and found.request.state is not State.ON_ITS_WAY:
-        services.replication.check_writable()
-        committed = await services.requests.withdraw(request_id, actor.user)
-        return await finish(services, actor, "change-request-withdrawn", committed, request=request_id)
-    request = await services.requests.take_back(request_id, actor.user, group)
-    log.info("change-request-withdrawn", author=actor.user, address=actor.address, request=request_id)
-    return Submitted(request)
+    async with recorded(services, actor, "change-request-withdrawn", change_request=request_id) as act:
+        found = services.requests.get(request_id)
+        group = services.replication.submits_to()
+        if group is None and found.request.state is not State.ON_ITS_WAY:
+            services.replication.check_writable()
+            return await finish(services, act, await services.requests.withdraw(request_id, actor.user))
+        request = await services.requests.take_back(request_id, actor.user, group)
+        act.submitted = request_id
+        return Submitted(request)
 
 
 async def edit_request(
@@ -60,17 +58,17 @@ async def edit_request(
 ) -> tuple[str, Done | Submitted]:
     """A new request in the place of this one, based on what is there now, with these elements (None: as they were); its
     id. Raises NotFound, Conflict, InvalidInput."""
-    services.requests.get(request_id)
     new_id = uuid.uuid4().hex
-    group = services.replication.submits_to()
-    if group is None:
-        services.replication.check_writable()
-        committed = await services.requests.deposit_edited(request_id, new_id, actor.user, edited)
-        done = await finish(services, actor, "change-request-edited", committed, request=new_id, replaces=request_id)
-        return new_id, done
-    request = await services.requests.submit_edited(request_id, new_id, actor.user, edited, group)
-    log.info("change-request-edited", author=actor.user, address=actor.address, request=new_id, replaces=request_id)
-    return new_id, Submitted(request)
+    async with recorded(services, actor, "change-request-edited", change_request=request_id, replaced_by=new_id) as act:
+        services.requests.get(request_id)
+        group = services.replication.submits_to()
+        if group is None:
+            services.replication.check_writable()
+            committed = await services.requests.deposit_edited(request_id, new_id, actor.user, edited)
+            return new_id, await finish(services, act, committed)
+        request = await services.requests.submit_edited(request_id, new_id, actor.user, edited, group)
+        act.submitted = new_id
+        return new_id, Submitted(request)
 
 
 def _check_master(services: Services, request_id: str, what: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hostward.access.administrators import Administrators
+from hostward.access.auditing import Auditor
 from hostward.access.tokens import Tokens
 from hostward.configuration import Configuration
 from hostward.domain.findings import Finding
@@ -209,6 +210,7 @@ class Services:
     rotation: Rotation
     administrators: Administrators
     tokens: Tokens
+    auditor: Auditor
     identity: ServerIdentity
     configuration: Configuration
     data_dir: Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Done, Submitted, write
@@ -14,17 +14,17 @@ from hostward.domain.errors import InvalidInput
 from hostward.domain.settings import (
     CONCURRENCY_LOCK_TIMEOUT,
     KIND,
+    OWN_PREFIX,
     SETTINGS,
     Scope,
     Setting,
     Value,
     body_of,
     declared,
+    own_value,
     replicated_value,
 )
 from hostward.registry.group import Reader
-
-PREFIX: Final = "setting:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,9 @@ async def set_settings(services: Services, actor: Actor, values: Mapping[str, An
     def decide(_: Reader) -> Sequence[Operation]:
         return [_operation(s, value) for s, value in checked.items() if s.scope is Scope.REPLICATED]
 
-    done = await write(services, actor, "settings-changed", decide, settings=sorted(values))
-    own = {PREFIX + s.name: value for s, value in checked.items() if s.scope is Scope.SERVER}
+    shown = ", ".join(f"{s.name}={s.default if value is None else value}" for s, value in checked.items())
+    done = await write(services, actor, "settings-changed", decide, settings=shown)
+    own = {OWN_PREFIX + s.name: value for s, value in checked.items() if s.scope is Scope.SERVER}
     await asyncio.to_thread(lambda: services.server.update(**own))
     return done
 
@@ -77,5 +78,4 @@ def _list(services: Services) -> list[SettingNow]:
 def _value(services: Services, reader: Reader, setting: Setting) -> Value:
     if setting.scope is Scope.REPLICATED:
         return replicated_value(reader, setting)
-    kept = services.server.get(PREFIX + setting.name)
-    return kept if setting.allows(kept) else setting.default
+    return own_value(services.server, setting)

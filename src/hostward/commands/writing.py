@@ -9,8 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import structlog
-
+from hostward.commands.auditing import Act, recorded
 from hostward.commands.locks import check_unlocked, locks_of_others
 from hostward.commands.services import Actor, Services
 from hostward.domain.changes import Operation, Position, canonical
@@ -19,8 +18,6 @@ from hostward.domain.replicated import Replicated
 from hostward.domain.requests import ChangeRequest
 from hostward.registry.group import Committed, Element, Reader
 from hostward.registry.group import Decide as Decide
-
-log = structlog.get_logger()
 
 ANY_ETAG = "*"
 T = TypeVar("T")
@@ -101,65 +98,52 @@ async def write(
     *,
     once: Once | None = None,
     all_servers: bool = False,
-    **logged: object,
+    **about: object,
 ) -> Done | Submitted:
     """Make a change: committed where this server writes the configuration, else kept as a request to the Master. Raises
     what `decide` raises, SessionLocked where somebody else edits a session that it writes, Unavailable where neither is
     possible now; then nothing was changed."""
     if once is not None and (known := services.requests.find(once.request_id)) is not None:
         return Submitted(known.request)  # this server was a Slave when the request first came
-    group = services.replication.submits_to()
-    locks = await locks_of_others(services, actor)
+    if actor.take_over.any or actor.take_over.tag:
+        about["take_over"] = "yes"
+    async with recorded(services, actor, act, **about) as doing:
+        group = services.replication.submits_to()
+        locks = await locks_of_others(services, actor)
 
-    def unlocked(reader: Reader) -> Sequence[Operation]:
-        operations = decide(reader)
-        check_unlocked(services, actor, operations, locks)
-        return operations
+        def unlocked(reader: Reader) -> Sequence[Operation]:
+            operations = decide(reader)
+            check_unlocked(services, actor, operations, locks)
+            return operations
 
-    if group is None:
-        return await commit(services, actor, act, unlocked, once=once, all_servers=all_servers, **logged)
-    request_id = once.request_id if once else uuid.uuid4().hex
-    request = await services.requests.submit(actor.user, unlocked, request_id, group)
-    if request is not None:
-        log.info(act, author=actor.user, token=actor.token_id, address=actor.address, request=request.id, **logged)
-        return Submitted(request)
-    revision = services.group.position.revision
-    return Done(Committed(revision, changed=False), await services.replication.acknowledged(revision))
+        if group is None:
+            return await commit_act(services, actor, doing, unlocked, once=once, all_servers=all_servers)
+        request_id = once.request_id if once else uuid.uuid4().hex
+        request = await services.requests.submit(actor.user, unlocked, request_id, group)
+        if request is not None:
+            doing.submitted = request.id
+            return Submitted(request)
+        revision = services.group.position.revision
+        return Done(Committed(revision, changed=False), await services.replication.acknowledged(revision))
 
 
-async def commit(
-    services: Services,
-    actor: Actor,
-    act: str,
-    decide: Decide,
-    *,
-    once: Once | None = None,
-    all_servers: bool = False,
-    **logged: object,
+async def commit_act(
+    services: Services, actor: Actor, doing: Act, decide: Decide, *, once: Once | None = None, all_servers: bool = False
 ) -> Done:
-    """Commit what `decide` answers, log it, and wait until one Slave has it (`all_servers`: every one that can be
-    reached). Raises what check_writable and decide raise; then nothing was changed. And Conflict "superseded", where
-    another server had become the Master before this one could tell."""
+    """Commit what `decide` answers, and wait until one Slave has it (`all_servers`: every one that can be reached).
+    Raises what check_writable and decide raise; then nothing was changed. And Conflict "superseded", where another
+    server had become the Master before this one could tell."""
     services.replication.check_writable()
     key = once.seed if once else None
     committed = await services.group.commit(actor.user, decide, idempotency_key=key)
-    return await finish(services, actor, act, committed, all_servers=all_servers, **logged)
+    return await finish(services, doing, committed, all_servers=all_servers)
 
 
-async def finish(
-    services: Services, actor: Actor, act: str, committed: Committed, *, all_servers: bool = False, **logged: object
-) -> Done:
-    """Log what was committed, and wait for who has it."""
-    log.info(
-        act,
-        author=actor.user,
-        token=actor.token_id,
-        address=actor.address,
-        revision=committed.revision,
-        changed=committed.changed,
-        repeated=committed.repeated,
-        **logged,
-    )
+async def finish(services: Services, doing: Act, committed: Committed, *, all_servers: bool = False) -> Done:
+    """Say what was committed, and wait for who has it."""
+    doing.revision = committed.revision
+    doing.about |= {} if committed.changed else {"changed": "nothing"}
+    doing.about |= {"repeated": "yes"} if committed.repeated else {}
     replicated = await services.replication.acknowledged(committed.revision, all_servers=all_servers)
     await services.replication.check_stands(committed.revision, committed.hash)
     return Done(committed, replicated)

@@ -95,6 +95,8 @@ CODES: Mapping[str, tuple[Severity, str]] = {
     "yaml-refused": (_W, "cassandra.yaml was changed by hand in a way that isn't used."),
     "yaml-unreadable": (_W, "cassandra.yaml was no YAML after a change by hand, and was set aside."),
     "healed": (_N, "The server mended something by itself."),
+    "audit-log-broken": (_E, "An audit log was altered or cut, or isn't the one that was there before."),
+    "audit-not-written": (_E, "The audit log can't be written."),
     "alone": (_N, "The Master has no Slave: nothing is replicated."),
 }
 

@@ -110,7 +110,28 @@ FORCED_PROMOTION: Final = Setting(
     ),
     security=True,
 )
-
+IDLE_TIMEOUT: Final = Setting(
+    "console-idle-timeout",
+    "Console idle timeout",
+    "How long a login to the Administrative Console lasts without use. What a page does by itself is no use.",
+    whole=Whole(30, 5, 720, "minutes"),
+    security=True,
+    general=True,
+)
+AUDIT_DAYS: Final = Setting(
+    "audit-days",
+    "Keep entries for",
+    "How long entries of the audit log are kept on this server, those that other servers have sent too.",
+    whole=Whole(365, 1, 3650, "days"),
+    scope=Scope.SERVER,
+)
+AUDIT_SIZE: Final = Setting(
+    "audit-size",
+    "Keep at most",
+    "How much of each server's audit log is kept on this server; the oldest entries go first.",
+    whole=Whole(200, 10, 10_000, "MB"),
+    scope=Scope.SERVER,
+)
 CONCURRENCY_LOCK_TIMEOUT: Final = Setting(
     "concurrency-lock-timeout",
     "Concurrency Lock Timeout",
@@ -120,8 +141,24 @@ CONCURRENCY_LOCK_TIMEOUT: Final = Setting(
 )
 
 SETTINGS: Final[Mapping[str, Setting]] = {
-    s.name: s for s in (CHANGE_REQUESTS, FORCED_PROMOTION, CONCURRENCY_LOCK_TIMEOUT)
+    s.name: s
+    for s in (CHANGE_REQUESTS, FORCED_PROMOTION, CONCURRENCY_LOCK_TIMEOUT, IDLE_TIMEOUT, AUDIT_DAYS, AUDIT_SIZE)
 }
+OWN_PREFIX: Final = "setting:"
+"""What a setting of this server alone is called in server.db, with its name."""
+
+
+class Values(Protocol):
+    """What is needed of server.db."""
+
+    def get(self, name: str, /) -> Any | None: ...
+
+
+def own_value(values: Values, setting: Setting) -> Value:
+    """The value of a setting of this server alone; its default where it was never set, or to what this version doesn't
+    know."""
+    value = values.get(OWN_PREFIX + setting.name)
+    return value if setting.allows(value) else setting.default
 
 
 class _Element(Protocol):

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from hostward import __version__
 from hostward.commands.services import Services
 from hostward.http.api import (
+    audit,
     certificates,
     change_requests,
     doctor,
@@ -70,6 +71,7 @@ def create_app(services: Services) -> FastAPI:
         group.router,
         server.router,
         server.health_router,
+        audit.router,
     ):
         app.include_router(router, prefix=base)
     app.router.routes.extend(console_routes(services))

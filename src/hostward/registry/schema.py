@@ -1,4 +1,4 @@
-"""The tables of the two registry files, and how a file is opened."""
+"""The tables of the registry files and of the audit log, and how a file is opened."""
 
 from __future__ import annotations
 
@@ -44,6 +44,20 @@ CREATE TABLE IF NOT EXISTS touched (kind TEXT NOT NULL, id TEXT NOT NULL, revisi
 
 SERVER_TABLES = """
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+AUDIT_TABLES = """
+CREATE TABLE chain (
+  id INTEGER PRIMARY KEY, server TEXT NOT NULL, server_name TEXT NOT NULL, chain TEXT NOT NULL, after INTEGER NOT NULL,
+  after_hash BLOB NOT NULL, trouble TEXT NOT NULL, seal BLOB NOT NULL
+);
+CREATE INDEX chain_server ON chain (server, id);
+CREATE TABLE entry (
+  place INTEGER PRIMARY KEY, chain INTEGER NOT NULL REFERENCES chain, number INTEGER NOT NULL, at TEXT NOT NULL,
+  user TEXT NOT NULL, act TEXT NOT NULL, outcome TEXT NOT NULL, body BLOB NOT NULL, hash BLOB NOT NULL,
+  UNIQUE (chain, number)
+);
+CREATE INDEX entry_at ON entry (at, place);
 """
 
 

@@ -15,6 +15,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from hostward.access.auditing import Auditor
 from hostward.configuration import Configuration
 from hostward.domain.changes import Position
 from hostward.domain.errors import PeerError
@@ -22,6 +23,7 @@ from hostward.domain.replication import Role
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
 from hostward.replication.acts.server import ServerActs
+from hostward.replication.audit_copies import AuditCopies
 from hostward.replication.change_requests.carrier import Carrier
 from hostward.replication.change_requests.outbox import Outbox
 from hostward.replication.change_requests.requests import Requests
@@ -76,6 +78,7 @@ class GroupServer:
         identity: ServerIdentity,
         group: GroupRegistry,
         server: ServerRegistry,
+        auditor: Auditor,
         store: CertificateStore,
         now: Callable[[], str],
         version: str,
@@ -108,6 +111,7 @@ class GroupServer:
             content=ContentWatch(group, self._heal, self._wake, now),
             fence=Fence(time.monotonic),
             outbox=outbox,
+            auditor=auditor,
             requests=Requests(group, outbox, identity.server_id, s.name or s.host_name, now),
             now=now,
             version=version,
@@ -169,6 +173,8 @@ class GroupServer:
             "passphrase": self._passphrases.run,
             "trusting": Trusting(p).run,
             "rotation": self.rotation.run,
+            "audit": p.auditor.run,
+            "audit-copies": AuditCopies(p).run,
         }
         self._tasks = [asyncio.create_task(keep_running(loop), name=name) for name, loop in loops.items()]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hostward.access.auditing import Auditor
 from hostward.configuration import Configuration
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
@@ -76,6 +77,7 @@ class Parts:
     acknowledgements: Acknowledgements
     content: ContentWatch
     outbox: Outbox
+    auditor: Auditor
     fence: Fence
     requests: Requests
     now: Callable[[], str]

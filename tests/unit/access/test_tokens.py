@@ -65,6 +65,19 @@ def test_a_login_of_the_console_ends_half_an_hour_after_a_person_used_it(tokens:
         tokens.authenticate(secret)
 
 
+def test_how_long_a_login_of_the_console_lasts_may_change_while_it_does(registry: ServerRegistry, clock: Clock) -> None:
+    lasts = [timedelta(minutes=60)]
+    tokens = Tokens(registry, clock, lambda: lasts[-1])
+    console, _ = tokens.log_in("admin", CONSOLE)
+    program, _ = tokens.log_in("admin")
+    clock.now += timedelta(minutes=40)
+    assert tokens.authenticate(console, used=False).kind == CONSOLE
+    lasts.append(timedelta(minutes=30))
+    with pytest.raises(Unauthenticated):
+        tokens.authenticate(console)
+    assert tokens.authenticate(program).user == "admin"
+
+
 def test_all_logins_of_a_user_end_at_once_and_nothing_else(tokens: Tokens) -> None:
     ended = [tokens.log_in("admin")[0], tokens.log_in("admin", CONSOLE)[0]]
     kept = [tokens.log_in("other")[0], tokens.create("admin", "job", 30)[0]]

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hostward import main
 from hostward.access.administrators import Administrators, ensure_first_administrator
+from hostward.access.auditing import open_auditor
 from hostward.access.tokens import Tokens
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Submitted
@@ -282,10 +284,11 @@ def open_server(
         sign=identity.sign,
         now=now,
     )
+    auditor = open_auditor(data_dir, server, identity, "server.example.com", main.now, lambda: "log of a test")
     try:
         administrators = Administrators(server)
         ensure_first_administrator(administrators, PASSWORD)
-        tokens = Tokens(server)
+        tokens = Tokens(server, console_lasts=main.console_lasts(group))
         replication, no_group = StandaloneReplication(group, identity), NoGroup()
         outbox = Outbox(server, group, identity.server_id, "server.example.com")
         requests = Requests(group, outbox, identity.server_id, "server.example.com", now)
@@ -312,6 +315,7 @@ def open_server(
                 rotation=NeverRenewed(),
                 administrators=administrators,
                 tokens=tokens,
+                auditor=auditor,
                 identity=identity,
                 configuration=configuration,
                 data_dir=data_dir,
@@ -320,5 +324,6 @@ def open_server(
             replication,
         )
     finally:
+        auditor.log.close()
         group.close()
         server.close()

@@ -13,10 +13,11 @@ from typing import Any
 
 import uvicorn
 
+from hostward.access.auditing import open_auditor
 from hostward.configuration import load_configuration
 from hostward.domain.replication import Target
 from hostward.http.peer.endpoint import peer_routes
-from hostward.main import certificate_stores, make_data_dir
+from hostward.main import certificate_stores, make_data_dir, now
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
 from hostward.replication.group.members import Member
@@ -81,9 +82,11 @@ async def served(directory: Path, name: str, server_id: str = "") -> AsyncIterat
         identity = load_or_create(data_dir, HOST, [HOST], datetime.now(UTC))
         registry = ServerRegistry.open(data_dir / "server.db")
         group = GroupRegistry.open(data_dir / "group.db", server_id=identity.server_id, sign=identity.sign, now=_now)
+        auditor = open_auditor(data_dir, registry, identity, name, now, lambda: "log of a test")
         server = GroupServer(
             data_dir=data_dir, configuration=load_configuration(None, environment, lambda: HOST), identity=identity,
-            group=group, server=registry, store=certificate_stores(data_dir, registry, identity)["mss"], now=_now,
+            group=group, server=registry, auditor=auditor,
+            store=certificate_stores(data_dir, registry, identity)["mss"], now=_now,
             version="0.1.0", new_id=lambda: "0" * 32, reload_tls=lambda: None, logins=lambda: (),
         )  # fmt: skip
         server.parts.state.update(protocol="http")
@@ -96,6 +99,7 @@ async def served(directory: Path, name: str, server_id: str = "") -> AsyncIterat
             await server.stop()
             listening.should_exit = True
             await task
+            auditor.log.close()
             group.close()
             registry.close()
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostward.domain.audit import Trouble
 from hostward.domain.findings import CODES, Finding, Severity, in_order
 from hostward.domain.replication import Role
 from hostward.replication.doctor.examination import Disk, Other, Paper, Picture, Problem, examine
@@ -62,6 +63,11 @@ TROUBLES: list[tuple[str, dict[str, Any]]] = [
     ("yaml-refused", {"yaml_refused": {"listen_address": "choose the adapter instead"}}),
     ("yaml-unreadable", {"yaml_set_aside": "cassandra.yaml.unreadable-1", "yaml_problem": "a tab"}),
     ("healed", {"healed": "The files were removed.", "healed_ago_s": 60.0}),
+    (
+        "audit-log-broken",
+        {"audit_troubles": [Trouble("id-south", "south", "cut", 4, "The entries 4 to 5 are missing.")]},
+    ),
+    ("audit-not-written", {"audit_problem": "The disk is full."}),
     ("alone", {"others": [], "nodes": [row("north")]}),
 ]
 OFFLINE = {

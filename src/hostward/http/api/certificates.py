@@ -60,7 +60,7 @@ async def list_certificates(store: str, who: Who, services: With) -> Response:
     responses=answers(shapes.Certificate, "It is trusted", 201),
 )
 async def import_certificate(store: str, given: CertificateIn, who: Who, services: With) -> Response:
-    entry = certificates.import_certificate(
+    entry = await certificates.import_certificate(
         services, who, store, friendly_name=given.friendly_name, file_name=given.file_name, pem=given.pem
     )
     return Json(_shown(entry), 201)
@@ -92,7 +92,7 @@ async def fetch_certificate(store: str, given: FetchIn, who: Who, services: With
     "/{store}/{friendly_name}", summary="No longer trust a certificate", status_code=204, response_class=Response
 )
 async def delete_certificate(store: str, friendly_name: str, who: Who, services: With) -> Response:
-    certificates.delete_certificate(services, who, store, friendly_name)
+    await certificates.delete_certificate(services, who, store, friendly_name)
     return Response(status_code=204)
 
 

@@ -44,7 +44,7 @@ class JoinIn(Strict):
 )
 async def invite(who: Who, services: With, given: InviteIn | None = None) -> Response:
     """On the Master. It lets one new server become a Slave, once, for at most 30 minutes."""
-    made, code = services.welcoming.invite(who.user, (given or InviteIn()).minutes)
+    made, code = await replication.invite(services, who, (given or InviteIn()).minutes)
     return Json({"id": made.id, "code": code.text(), "role": made.role, "expires_at": _at(made.expires_s)}, 201)
 
 
@@ -55,7 +55,7 @@ async def list_invites(who: Who, services: With) -> Response:
 
 @router.delete("/invites/{invite_id}", summary="Revoke a join code", status_code=204, response_class=Response)
 async def revoke_invite(invite_id: str, who: Who, services: With) -> Response:
-    services.welcoming.revoke(who.user, invite_id)
+    await replication.revoke_invite(services, who, invite_id)
     return Response(status_code=204)
 
 

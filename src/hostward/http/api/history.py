@@ -11,7 +11,7 @@ from starlette.responses import Response
 from hostward.commands import history, restoring
 from hostward.commands.writing import Done, Submitted
 from hostward.domain.history import elements_of, records_of
-from hostward.http.api import shapes
+from hostward.http.api import history_shapes
 from hostward.http.api.change_requests import submitted
 from hostward.http.api.shapes import answers, or_submitted
 from hostward.http.requests import Json, PlannedIn, Strict, Who, With, Writer, administrators_router
@@ -41,7 +41,7 @@ class RestoreAllIn(PlannedIn):
     revision: int = Field(ge=0, le=MAX_REVISION)
 
 
-@router.get("/changes", summary="List changes", responses=answers(shapes.ChangesListed, "Newest first"))
+@router.get("/changes", summary="List changes", responses=answers(history_shapes.ChangesListed, "Newest first"))
 async def list_changes(query: Annotated[ChangesQuery, Query()], who: Who, services: With) -> Response:
     """The newest 50,000 changes are kept; `history` says how far back they reach."""
     return Json(changes_page(await history.list_changes(services, **query.model_dump())))
@@ -50,7 +50,7 @@ async def list_changes(query: Annotated[ChangesQuery, Query()], who: Who, servic
 @router.get(
     "/changes/{revision}",
     summary="Read a change",
-    responses=answers(shapes.ChangeShown, "With what it did to each session and setting"),
+    responses=answers(history_shapes.ChangeShown, "With what it did to each session and setting"),
 )
 async def read_change(revision: Revision, who: Who, services: With) -> Response:
     return Json(change_shown(await history.read_change(services, revision)))
@@ -59,7 +59,9 @@ async def read_change(revision: Revision, who: Who, services: With) -> Response:
 @router.post(
     "/changes/{revision}/undo",
     summary="Undo a change",
-    responses=or_submitted(shapes.TurnedBack, "Its effects on sessions and settings are reversed, as one new change"),
+    responses=or_submitted(
+        history_shapes.TurnedBack, "Its effects on sessions and settings are reversed, as one new change"
+    ),
 )
 async def undo_change(revision: Revision, who: Writer, services: With, given: PlannedIn | None = None) -> Response:
     """Without `confirm`, nothing changes: 409 with the consequences, later changes of the same elements among them."""
@@ -71,7 +73,7 @@ async def undo_change(revision: Revision, who: Writer, services: With, given: Pl
 @router.post(
     "/restore",
     summary="Restore all sessions and settings to a revision",
-    responses=or_submitted(shapes.TurnedBack, "They are as they were after it, by one new change"),
+    responses=or_submitted(history_shapes.TurnedBack, "They are as they were after it, by one new change"),
 )
 async def restore_all(given: RestoreAllIn, who: Writer, services: With) -> Response:
     """Without `confirm`, nothing changes: 409 with the consequences. Members, trust, passphrases and change requests

@@ -48,7 +48,7 @@ async def log_in(given: LoginIn, request: Request, services: With) -> Response:
 @router.post("/logout", summary="Log out", status_code=204, response_class=Response)
 async def log_out(who: Who, services: With) -> Response:
     """The token that the request is made with is no longer valid, at once."""
-    accounts.log_out(services, who)
+    await accounts.log_out(services, who)
     return Response(status_code=204)
 
 
@@ -67,7 +67,7 @@ async def change_password(given: PasswordIn, who: Who, services: With) -> Respon
 @router.delete("/me/logins", summary="Log out everywhere", responses=answers(shapes.LoginsEnded, "They are ended"))
 async def log_out_everywhere(who: Who, services: With) -> Response:
     """All logins of the user end, in browsers and command lines, this one too; tokens for programs stay."""
-    return Json({"logins_ended": accounts.log_out_everywhere(services, who)})
+    return Json({"logins_ended": await accounts.log_out_everywhere(services, who)})
 
 
 @router.get("/tokens", summary="List tokens", responses=answers(shapes.Tokens, "All valid ones, newest first"))
@@ -82,14 +82,14 @@ async def list_tokens(who: Who, services: With) -> Response:
     responses=answers(shapes.TokenMade, "The token; it is shown this once", 201),
 )
 async def create_token(given: TokenIn, who: Who, services: With) -> Response:
-    issued = accounts.create_token(services, who, given.name, given.days)
+    issued = await accounts.create_token(services, who, given.name, given.days)
     return Json({"token": issued.secret, **_shown(issued.token)}, 201)
 
 
 @router.delete("/tokens/{token_id}", summary="Delete a token", status_code=204, response_class=Response)
 async def delete_token(token_id: str, who: Who, services: With) -> Response:
     """It is no longer valid, at once."""
-    accounts.delete_token(services, who, token_id)
+    await accounts.delete_token(services, who, token_id)
     return Response(status_code=204)
 
 

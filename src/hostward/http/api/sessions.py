@@ -19,7 +19,7 @@ from hostward.domain.errors import InvalidInput
 from hostward.domain.inventory import Format
 from hostward.domain.locks import TakeOver
 from hostward.domain.sessions import FIELDS, SessionType
-from hostward.http.api import shapes
+from hostward.http.api import history_shapes, shapes
 from hostward.http.api.change_requests import submitted
 from hostward.http.api.history import MAX_REVISION, HistoryQuery, session_past
 from hostward.http.api.shapes import answers, or_submitted
@@ -264,7 +264,7 @@ class RestoreIn(Strict):
 @router.get(
     "/{session_id}/history",
     summary="A session's history",
-    responses=answers(shapes.SessionPast, "Its changes, the newest first; also of one that was deleted"),
+    responses=answers(history_shapes.SessionPast, "Its changes, the newest first; also of one that was deleted"),
 )
 async def read_session_history(
     session_id: str, query: Annotated[HistoryQuery, Query()], who: Who, services: With

@@ -71,11 +71,11 @@ def login_routes(console: Console) -> list[Route]:
         return answer
 
     async def log_out(visit: Visit) -> Response:
-        accounts.log_out(visit.services, visit.actor)
+        await accounts.log_out(visit.services, visit.actor)
         return _logged_out(console)
 
     async def log_out_everywhere(visit: Visit) -> Response:
-        accounts.log_out_everywhere(visit.services, visit.actor)
+        await accounts.log_out_everywhere(visit.services, visit.actor)
         return _logged_out(console)
 
     base = console.base

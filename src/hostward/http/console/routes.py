@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from hostward.commands.services import Services
 from hostward.http.console.events import Broadcaster, stream
 from hostward.http.console.logins import login_routes
+from hostward.http.console.pages.audit import audit_routes
 from hostward.http.console.pages.certificates import certificate_routes
 from hostward.http.console.pages.history import history_routes
 from hostward.http.console.pages.inventories import inventory_routes
@@ -56,4 +57,5 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *certificate_routes(console),
         *request_routes(console),
         *history_routes(console),
+        *audit_routes(console),
     ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from hostward.domain.audit import Trouble
 from hostward.domain.findings import Act, Finding, in_order
 from hostward.domain.replication import Role
 from hostward.replication.ring.health import ALL_PERCENT
@@ -92,6 +93,8 @@ class Picture:
     healed: str
     healed_ago_s: float | None
     version: str
+    audit_troubles: Sequence[Trouble] = ()
+    audit_problem: str = ""
 
 
 def examine(picture: Picture) -> list[Finding]:
@@ -233,6 +236,15 @@ def _by_hand(p: Picture) -> Iterator[Finding]:
         yield Finding("healed", p.name, p.healed, remedy)
 
 
+def _audit(p: Picture) -> Iterator[Finding]:
+    for trouble in p.audit_troubles:
+        cause = f"The audit log of {trouble.server_name}: {trouble.text}"
+        remedy = "Find out who has had access to that server's files. What is left of the log is kept as it is."
+        yield Finding("audit-log-broken", trouble.server_name, cause, remedy)
+    if p.audit_problem:
+        yield Finding("audit-not-written", p.name, p.audit_problem, "Free some room; what is done goes on unrecorded.")
+
+
 CHECKS: tuple[Callable[[Picture], Iterator[Finding]], ...] = (
-    _state, _content, _nodes, _others, _trust, _machine, _by_hand,
+    _state, _content, _nodes, _others, _trust, _machine, _by_hand, _audit,
 )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from hostward.domain.errors import RegistryError
 from hostward.domain.replication import Role
 from hostward.replication.coordinator import Coordinator
 from hostward.replication.doctor.examination import Disk, Other, Paper, Picture, Problem
@@ -18,6 +19,7 @@ from hostward.replication.parts import Parts
 from hostward.trust.certificates import TrustedCertificate
 from hostward.trust.identity import fingerprint
 
+MAX_AUDIT_TROUBLES = 20
 _DAY_S = 86_400.0
 
 
@@ -39,6 +41,10 @@ class Eyes:
         others = [self._other(m, trusted) for m in p.others()] if in_group else []
         unjoined = [r.id for r in table if r.server_id not in everyone] if state.role is Role.MASTER else []
         conf = p.data_dir / "database" / "conf" / "cassandra.yaml"
+        try:
+            troubles, unread = (await p.auditor.verified_lately()).troubles, ""
+        except RegistryError as error:
+            troubles, unread = [], error.message
         return Picture(
             name=p.describe_self().name,
             role=state.role,
@@ -63,6 +69,8 @@ class Eyes:
             healed=state.healed,
             healed_ago_s=_ago_s(p.now(), state.healed_at),
             version=p.version,
+            audit_troubles=troubles[:MAX_AUDIT_TROUBLES],
+            audit_problem=p.auditor.problem or unread,
         )
 
     def _problem(self) -> Problem | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hostward.access.auditing import FILE, KEY
 from hostward.configuration import Configuration
 from hostward.database.diagnosis import diagnose
 from hostward.database.install import default_runtime_dir
@@ -18,11 +19,13 @@ from hostward.database.yaml import look_for_edits
 from hostward.domain.errors import DatabaseError, HostwardError
 from hostward.domain.findings import Finding, in_order
 from hostward.domain.replication import Role
+from hostward.registry.audit_reading import verify_file
 from hostward.registry.schema import check_integrity, explained, open_reader
+from hostward.registry.server import read_value
 from hostward.replication.doctor.examination import DISK_FREE_MIN_BYTES
 from hostward.replication.ring.adapters import list_adapters
 from hostward.replication.state import State, read_state
-from hostward.trust.identity import DIRECTORY, NEXT_DIRECTORY, parse_certificate, read_pair
+from hostward.trust.identity import DIRECTORY, NEXT_DIRECTORY, parse_certificate, read_pair, server_id_of
 
 MAX_LOG_BYTES = 1 << 20
 _STARTED = "Configuration location: "
@@ -40,6 +43,7 @@ def examine_files(data_dir: Path, configuration: Configuration) -> list[Finding]
     found += _identity(data_dir)
     for name in ("group.db", "server.db"):
         found += _registry(data_dir / name)
+    found += _audit(data_dir)
     found += _disk(data_dir)
     if not any(f.code == "registry-damaged" and f.subject.endswith("server.db") for f in found):
         state = _state(data_dir)
@@ -103,6 +107,29 @@ def _registry(path: Path) -> Iterator[Finding]:
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except HostwardError as error:
         yield Finding("registry-damaged", str(path), error.message, error.remedy)
+
+
+def _audit(data_dir: Path) -> Iterator[Finding]:
+    path = data_dir / FILE
+    with contextlib.suppress(HostwardError):  # what is wrong with those files is another finding
+        certificate = read_pair(data_dir).certificate_pem
+        known = read_value(data_dir / "server.db", KEY) or ()
+        if not path.exists():
+            if known:
+                remedy = "Bring it back from a copy of the data directory; else a new one begins at the next start."
+                cause = f"{path.name} is missing; it had {known[1]} entries."
+                yield Finding("audit-log-broken", str(path), cause, remedy)
+            return
+        try:
+            troubles = verify_file(path, server_id_of(certificate), [certificate], known).troubles
+        except HostwardError as error:
+            remedy = "The server starts with a new one, and keeps this file beside it."
+            yield Finding("audit-log-broken", str(path), error.message, remedy)
+            return
+        for trouble in troubles:
+            remedy = "Find out who has had access to this server's files. What is left of the log is kept as it is."
+            cause = f"The audit log of {trouble.server_name}: {trouble.text}"
+            yield Finding("audit-log-broken", trouble.server_name, cause, remedy)
 
 
 def _disk(data_dir: Path) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ import structlog
 from hostward.domain.changes import GENESIS_HASH, Epoch, Position, pack, unpack
 from hostward.domain.errors import HostwardError, PeerError
 from hostward.domain.replication import Role
+from hostward.replication.audit_copies import answer_audit
 from hostward.replication.changelog.acknowledgements import MAX_BATCH_BYTES, MAX_BATCH_CHANGES
 from hostward.replication.changelog.snapshots import sign_snapshot
 from hostward.replication.group.described import check_described
@@ -71,6 +72,7 @@ class Conversation:
             "passphrase": self._passphrase,
             "submit": submit,
             "lock": lock,
+            "audit": self._audit,
             RENEWED: self._renewed,
         }
 
@@ -286,6 +288,14 @@ class Conversation:
     async def _passphrase(self, sender: str, message: Message) -> Message:
         await self._passphrases.receive(sender, message.data)
         return Message("ok")
+
+    async def _audit(self, sender: str, message: Message) -> Message:
+        """The Master keeps a copy of every server's audit log, a Slave one of its Master's: for nobody else."""
+        self._require_member(sender)
+        state = self._p.state.now
+        if state.role is not Role.MASTER and sender != state.master_id:
+            raise PeerError("A Slave gives its audit log to its Master alone.", code="role")
+        return await asyncio.to_thread(answer_audit, self._p.auditor, message)
 
     async def _renewed(self, sender: str, message: Message) -> Message:
         await self._rotation.told(sender, message.data["statements"])

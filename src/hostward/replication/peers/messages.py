@@ -16,6 +16,7 @@ submit     a change request of mine, or its withdrawal          Slave to Master
 lock       my login edits this session, or no longer; who else?  Slave to Master
 removed    you, who are named, are no longer in it                        Master to Slave
 passphrase the group's new passphrase                            Master to Slave
+audit      give me what I lack of your audit log                Master to Slave, Slave to Master
 renewed    I will have this certificate, by these statements     any trusted server
 
 Between members each message is of their group; WITHOUT_GROUP are those that a server may send before it belongs to it.

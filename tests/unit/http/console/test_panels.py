@@ -62,7 +62,7 @@ async def test_each_page_shows_role_and_database_status(browser: Browser, role: 
         assert f'data-live="role">{role.capitalize()}<' in page
         assert SHOWN[role].get("database_status", "Up") in page
         assert "Configure Settings" in page
-        for absent in ("Manage Packages", "Run Reports", "Metering"):
+        for absent in ("Manage Packages", "Metering"):
             assert absent not in page  # what isn't built isn't offered
 
 
@@ -280,7 +280,14 @@ async def test_unknown_pages_and_stores_are_said_so(browser: Browser) -> None:
 @pytest.mark.feature("R22")
 async def test_general_settings_are_a_form_made_of_their_declaration(browser: Browser) -> None:
     page = await browser.page("/settings/general")
-    for text in ("General Settings", "Concurrency Lock Timeout", "Replicated", 'value="30"', "From 1 to 1440 minutes"):
+    for text in (
+        "General Settings",
+        "Concurrency Lock Timeout",
+        "Console idle timeout",
+        "Replicated",
+        'value="30"',
+        "From 1 to 1440 minutes",
+    ):
         assert text in page
     refused = await browser.post("/settings/general", **{"concurrency-lock-timeout": "0"})
     assert refused.json()["mistakes"][0]["field"] == "concurrency-lock-timeout"

@@ -62,7 +62,7 @@ async def import_certificate(visit: Visit) -> Response:
         raise wrong_field("file_name", "No file name is given.", "Enter the name of a file in the folder certificates.")
     if not by_file and not pem:
         raise wrong_field("pem", "No certificate is given.", "Paste it, from -----BEGIN to END CERTIFICATE-----.")
-    certificates.import_certificate(
+    await certificates.import_certificate(
         visit.services,
         visit.actor,
         store,
@@ -75,7 +75,7 @@ async def import_certificate(visit: Visit) -> Response:
 
 async def delete(visit: Visit) -> Response:
     store = visit.request.path_params["store"]
-    certificates.delete_certificate(
+    await certificates.delete_certificate(
         visit.services, visit.actor, store, visit.text("friendly_name"), confirmed=visit.confirmed
     )
     return visit.go(f"{PANEL}/{store}")

@@ -101,13 +101,13 @@ async def invite(visit: Visit) -> Response:
     minutes = visit.text("minutes")
     if not minutes.isdigit():
         raise wrong_field("minutes", "That is no number of minutes.", "Write a number from 1 to 30.")
-    made, code = visit.services.welcoming.invite(visit.actor.user, int(minutes))
+    made, code = await replication.invite(visit.services, visit.actor, int(minutes))
     items = [shown_invite(i) for i in visit.services.welcoming.invites()]
     return visit.part("parts/join_codes.html", invites=items, made=code.text(), made_id=made.id)
 
 
 async def withdraw_invite(visit: Visit) -> Response:
-    visit.services.welcoming.revoke(visit.actor.user, visit.request.path_params["invite_id"])
+    await replication.revoke_invite(visit.services, visit.actor, visit.request.path_params["invite_id"])
     return await list_invites(visit)
 
 

@@ -1,7 +1,8 @@
-"""General Settings: a form that fills itself from the settings' declaration."""
+"""General Settings: a form that fills itself from the settings' declaration, as any other page's settings do."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -29,11 +30,16 @@ async def show(visit: Visit) -> Response:
 
 
 async def apply(visit: Visit) -> Response:
-    given = {s.setting.name: visit.text(s.setting.name) for s in await _general(visit) if s.setting.name in visit.form}
+    return await apply_those(visit, PANEL, [s.setting.name for s in await _general(visit)])
+
+
+async def apply_those(visit: Visit, panel: str, names: Collection[str]) -> Response:
+    """Apply those of the named settings that the form of a panel has."""
+    given = {name: visit.text(name) for name in names if name in visit.form}
     done = await settings.set_settings(visit.services, visit.actor, given)
     if isinstance(done, Submitted):
         return submitted(visit, done)
-    return went(visit, PANEL, "Settings applied.", done.replicated)
+    return went(visit, panel, "Settings applied.", done.replicated)
 
 
 async def _general(visit: Visit) -> list[settings.SettingNow]:

@@ -16,6 +16,7 @@ function times(root) {
   }
 }
 times(document);
+for (const field of document.querySelectorAll("[data-zone-offset]")) field.value = new Date().getTimezoneOffset();
 document.body.addEventListener("htmx:load", ({ detail }) => times(detail.elt));
 setInterval(() => times(document), 1000);
 
