@@ -1,11 +1,16 @@
 // The Concurrency Lock of the session that is edited: held while its form is open and somebody works in it.
 import { open } from "./dialogs.js";
 
+// Loaded anew after a take over, it is the same page for the lock, which stays held meanwhile.
+const KEPT = "hostward-lock-page";
 const place = document.querySelector("[data-lock]");
 if (place) {
   const { lock: url, session, minutes } = place.dataset;
   const fields = document.querySelector("[data-lockable]");
-  const page = document.querySelector("#session-form [name=page]").value;
+  const own = document.querySelector("#session-form [name=page]");
+  own.value = sessionStorage.getItem(KEPT) || own.value;
+  sessionStorage.removeItem(KEPT);
+  const page = own.value;
   const renewEveryMs = Math.min(60, (minutes * 60) / 4) * 1000;
   let state = place.dataset.state;
   let used = false; // since it was renewed last
@@ -45,7 +50,12 @@ if (place) {
     if (event.target.closest("[data-take-over]")) {
       document.getElementById("take-over-dialog").close();
       await ask("/take-over");
-      if (fields.disabled) location.reload();
+      if (!fields.disabled) return;
+      if (state === "held") {
+        sessionStorage.setItem(KEPT, page);
+        state = "left";
+      }
+      location.reload();
     }
   });
 
