@@ -6,21 +6,29 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.support.api import Refused
 from tests.support.history import History, assert_kept
 from tests.support.inventory import rows
 from tests.support.light import LightGroup
-from tests.support.server import Server
+from tests.support.masters import (
+    ENDS_WITHIN_S,
+    assert_kept_with_requests,
+    cut_off,
+    follow,
+    goes_on,
+    halted_alone,
+    promote,
+    reconnect,
+    refused_by,
+    restore,
+    write,
+)
 from tests.support.waiting import always, eventually
 
 from hostward.replication.goals import Goal
 
 pytestmark = pytest.mark.cluster
-
-ENDS_WITHIN_S = 90.0
 
 
 @pytest.fixture
@@ -39,52 +47,6 @@ def _formed(group: LightGroup) -> Iterator[LightGroup]:
         yield group
     finally:
         group.destroy()
-
-
-def write(server: Server, history: History, name: str) -> dict[str, object]:
-    """One session, noted; the answer's `replicated`."""
-    noted = history.begin({})
-    answer = server.api.post("sessions", history.mark(noted, {**rows(1)[0], "name": name}))
-    history.acknowledge(noted, answer)
-    found: dict[str, object] = answer["replicated"]
-    return found
-
-
-def refused_by(at: Server, path: str, **body: object) -> Refused:
-    with pytest.raises(Refused) as refused:
-        at.api.post(path, body)
-    return refused.value
-
-
-def promote(server: Server) -> None:
-    server.api.post("replication/promote", {"confirm": True})
-    eventually(lambda: server.api.health("master")[0] == 200, within_s=ENDS_WITHIN_S)
-
-
-def follow(server: Server, claimant: Server) -> dict[str, Any]:
-    """As soon as it has heard the claim, which it then answers."""
-
-    def heard() -> dict[str, Any]:
-        claim = server.api.status()["claim"]
-        assert claim is not None, "no claim was heard"
-        assert claim["server_name"] == claimant.name
-        return dict(claim)
-
-    claim = eventually(heard, within_s=ENDS_WITHIN_S)
-    server.api.post("replication/follow", {"server": claimant.name, "confirm": True})
-    return claim
-
-
-def cut_off(group: LightGroup) -> None:
-    for server in group.servers:
-        assert server.gate is not None
-        server.gate.shut()
-
-
-def reconnect(*servers: Server) -> None:
-    for server in servers:
-        assert server.gate is not None
-        server.gate.open()
 
 
 @pytest.mark.feature("R27")
@@ -113,20 +75,6 @@ def test_a_group_of_two_whose_master_died(pair: LightGroup) -> None:
     write(new, history, "confirmed again")
     pair.wait_equal()
     assert_kept_with_requests(pair, history, 1)
-
-
-def assert_kept_with_requests(group: LightGroup, history: History, count: int) -> None:
-    """So many writes were set aside, each as a change request that all servers know."""
-
-    def carried() -> bool:
-        found = [r for r in group.master.api.get("change-requests")["items"] if r["set_aside"]]
-        return len(found) == count
-
-    eventually(carried, within_s=ENDS_WITHIN_S)
-    group.wait_equal()
-    before = len(history.acknowledged)
-    assert_kept(history, group.servers)
-    assert before - len(history.acknowledged) == count
 
 
 @pytest.mark.feature("R27")
@@ -232,19 +180,6 @@ def test_the_furthest_slaves_changes_are_taken_or_become_requests(three: LightGr
     assert [s["name"] for s in far.api.export()] == ["taken from the furthest"]
 
 
-def halted_alone(server: Server) -> None:
-    """It gets nothing any more."""
-    assert server.gate is not None
-    server.gate.shut()
-    server.sigstop()
-
-
-def goes_on(server: Server) -> None:
-    assert server.gate is not None
-    server.sigcont()
-    server.gate.open()
-
-
 @pytest.mark.feature("R27")
 def test_a_master_restored_from_an_old_backup_of_its_files(pair: LightGroup, tmp_path: Path) -> None:
     """It takes what its Slave has, of its own epoch and of later ones; and no change is lost that it had accepted."""
@@ -269,11 +204,3 @@ def test_a_master_restored_from_an_old_backup_of_its_files(pair: LightGroup, tmp
     pair.wait_led_by(slave)
     assert_kept(history, pair.servers)
     assert slave.api.get("change-requests")["items"] == []
-
-
-def restore(server: Server, backup: Path) -> None:
-    if server.running:
-        server.kill()
-    shutil.rmtree(server.data_dir)
-    shutil.copytree(backup, server.data_dir)
-    server.start()
