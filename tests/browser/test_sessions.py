@@ -80,6 +80,8 @@ def test_two_administrators_edit_one_session_and_nothing_is_lost(north: Server, 
     first.get_by_role("link", name="Both 000", exact=True).click()
     expect(entry(first, "Host")).to_be_editable()
     eventually(lambda: north.api.get("sessions/locks")["items"], within_s=15.0)
+    # A page in which nothing was typed yet would be loaded anew where its lock is taken over, to be read only.
+    entry(first, "Host").fill("mine.example.com")
     second.get_by_role("link", name="Both 000", exact=True).click()
     second.get_by_role("button", name="Take over").click()
     second.get_by_role("dialog", name="Take over?").get_by_role("button", name="Take over").click()
@@ -87,7 +89,6 @@ def test_two_administrators_edit_one_session_and_nothing_is_lost(north: Server, 
     entry(second, "Port").fill("2323")
     save(second)
     expect(second.locator(".hw-toast")).to_have_text("Saved.")
-    entry(first, "Host").fill("mine.example.com")
     entry(first, "Comment").fill("my comment")
     save(first)
     both = first.get_by_role("region", name="Both versions")
