@@ -33,6 +33,17 @@ HALTED_FOR_S = 60.0
 LED_WITHIN_S = 180.0
 
 
+@pytest.fixture(scope="module")
+def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Group]:
+    """One of its own: another server leads it after each test."""
+    group = Group(tmp_path_factory.mktemp("led"), gated=True)
+    try:
+        group.form()
+        yield group
+    finally:
+        group.destroy()
+
+
 @pytest.fixture
 def led(group: Group) -> Iterator[Group]:
     """The group, with each promotion's outcome settled before the history is looked at."""
@@ -75,10 +86,10 @@ def test_a_master_and_its_node_halted_for_a_minute_while_a_slave_is_promoted(his
     follow(third, new)
     eventually(lambda: write(new, history, "of the new Master")["confirmed"], within_s=LED_WITHIN_S)
     goes_on_for(new, history, HALTED_FOR_S)
+    old.signal_jvm(signal.SIGCONT)  # else the server would end its node, as one that hangs
     old.sigcont()
     refused = refused_by(old, "sessions", **rows(1, prefix="Too late")[0])
     assert refused.status in (409, 503), refused
-    old.signal_jvm(signal.SIGCONT)
     led_by(led, new)
     assert {set_aside(s) - before for s in led.servers} == {1}
 
