@@ -65,6 +65,8 @@ class Auditor:
         self.log, self._server, self._identity = audit_log, server, identity
         self._now, self._clock_s = now, clock_s
         self._repeats: dict[tuple[str, ...], _Repeats] = {}
+        self._waiting: list[tuple[Event, asyncio.Future[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
         self._lost = 0
         self._verified: tuple[float, Verified] | None = None
         self.problem = ""
@@ -147,16 +149,30 @@ class Auditor:
         return await self.verify()
 
     async def _add(self, event: Event) -> None:
-        try:
-            if self._lost:
-                lost = Event(NOT_WRITTEN, about={"entries": str(self._lost), "why": self.problem})
-                await asyncio.to_thread(self.log.add, lost)
+        written = asyncio.get_running_loop().create_future()
+        self._waiting.append((event, written))
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write())
+        await asyncio.shield(written)
+
+    async def _write(self) -> None:
+        """Write what waits, all that came meanwhile as one transaction, until nothing does."""
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            events = [event for event, _ in batch]
+            lost = [Event(NOT_WRITTEN, about={"entries": str(self._lost), "why": self.problem})] if self._lost else []
+            try:
+                await asyncio.to_thread(self.log.add, *lost, *events)
                 self._lost, self.problem = 0, ""
-            await asyncio.to_thread(self.log.add, event)
-        except RegistryError as error:
-            self._lost += 1
-            self.problem = error.message
-            log.error("audit-not-written", act=event.act, user=event.user, address=event.address, reason=error.message)
+            except RegistryError as error:
+                self._lost += len(events)
+                self.problem = error.message
+                for e in events:
+                    log.error("audit-not-written", act=e.act, user=e.user, address=e.address, reason=error.message)
+            for _, written in batch:
+                if not written.done():
+                    written.set_result(None)
+        self._writing = None
 
     def _kept(self) -> tuple[int, int]:
         """How many days and megabytes are kept, as it is set now."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from hostward.domain.audit import BEGUN, GENESIS, PRUNED, Entry, Event, clipped, hash_of
-from hostward.domain.errors import PeerError, RegistryError
+from hostward.domain.errors import PeerError
 from hostward.registry.schema import AUDIT_TABLES, explained, open_writer
 
 T = TypeVar("T")
@@ -57,13 +57,6 @@ class Piece:
 
 
 @dataclass(slots=True)
-class _Waiting:
-    event: Event
-    done: bool = False
-    error: RegistryError | None = None
-
-
-@dataclass(slots=True)
 class _Log:
     """A row of `chain`, with its end."""
 
@@ -75,19 +68,13 @@ class _Log:
     hash: bytes
 
 
-@dataclass(slots=True)
-class _Queue:
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    waiting: list[_Waiting] = field(default_factory=list)
-
-
 class AuditLog:
     """The file's one writer. Any thread; each call returns once what it wrote is fsynced. `now` gives a moment as
     entries have it."""
 
     def __init__(self, path: Path, server: str, name: str, now: Callable[[], str], new_id: Callable[[], str]) -> None:
         self.path, self.server, self._name, self._now = path, server, name, now
-        self._lock, self._queue = threading.Lock(), _Queue()
+        self._lock = threading.Lock()
         self._db = open_writer(path, AUDIT_TABLES)
         found = self._db.execute("SELECT id FROM chain WHERE server = ? ORDER BY id LIMIT 1", (server,)).fetchone()
         self.is_new = found is None
@@ -117,26 +104,11 @@ class AuditLog:
         """A new log's first entry."""
         self.add(Event(BEGUN, about=about))
 
-    def add(self, event: Event) -> None:
-        """Put an event at the end of this server's own log. What is added at the same time shares one transaction.
-        Raises RegistryError; then it isn't there."""
-        mine = _Waiting(event)
-        with self._queue.lock:
-            self._queue.waiting.append(mine)
+    def add(self, *events: Event) -> None:
+        """Put events at the end of this server's own log, in one transaction. Raises RegistryError; then none of them is
+        there."""
         with self._lock:
-            if not mine.done:
-                with self._queue.lock:
-                    batch, self._queue.waiting = self._queue.waiting, []
-                try:
-                    self._transact(lambda: self._append([w.event for w in batch]))
-                except RegistryError as error:
-                    for waiting in batch:
-                        waiting.done, waiting.error = True, error
-                    raise
-                for waiting in batch:
-                    waiting.done = True
-        if mine.error is not None:
-            raise mine.error
+            self._transact(lambda: self._append(events))
 
     def check_end(self, known: Head) -> None:
         """Compare with where this log stood when it was last remembered outside the file. Where that isn't in it any
