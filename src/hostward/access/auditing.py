@@ -161,17 +161,22 @@ class Auditor:
             batch, self._waiting = self._waiting, []
             events = [event for event, _ in batch]
             lost = [Event(NOT_WRITTEN, about={"entries": str(self._lost), "why": self.problem})] if self._lost else []
-            try:
-                await asyncio.to_thread(self.log.add, *lost, *events)
+            # Whatever it ends with, those who wait are told: nobody's change may hang on the audit log.
+            (error,) = await asyncio.gather(asyncio.to_thread(self.log.add, *lost, *events), return_exceptions=True)
+            if error is None:
                 self._lost, self.problem = 0, ""
-            except RegistryError as error:
+            elif isinstance(error, RegistryError):
                 self._lost += len(events)
                 self.problem = error.message
                 for e in events:
                     log.error("audit-not-written", act=e.act, user=e.user, address=e.address, reason=error.message)
             for _, written in batch:
-                if not written.done():
+                if written.done():
+                    continue
+                if error is None or isinstance(error, RegistryError):
                     written.set_result(None)
+                else:
+                    written.set_exception(error)
         self._writing = None
 
     def _kept(self) -> tuple[int, int]:

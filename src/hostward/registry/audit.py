@@ -105,8 +105,8 @@ class AuditLog:
         self.add(Event(BEGUN, about=about))
 
     def add(self, *events: Event) -> None:
-        """Put events at the end of this server's own log, in one transaction. Raises RegistryError; then none of them is
-        there."""
+        """Put events at the end of this server's own log, in one transaction. Raises RegistryError; then none of them
+        is there."""
         with self._lock:
             self._transact(lambda: self._append(events))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tests.unit.commands.servers import ACTOR, open_server
 
 from hostward.commands import auditing
 from hostward.commands.auditing import recorded
-from hostward.domain.audit import ACTS, Filter, text_of
+from hostward.domain.audit import ACTS, Event, Filter, text_of
 from hostward.domain.errors import Conflict
 
 pytestmark = pytest.mark.feature("R24")
@@ -54,3 +55,31 @@ async def test_an_act_without_words_stops_nobody(tmp_path: Path) -> None:
         page = await auditing.list_entries(services, Filter(act="painted-green"), before="", count=9)
         assert [k.entry.event.outcome for k in page.items] == ["refused", "done"]
         assert text_of("painted-green") == "painted-green"
+
+
+@pytest.mark.anyio
+async def test_what_comes_together_is_written_together_and_a_fault_leaves_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_server(tmp_path) as (services, _):
+        add, together = services.auditor.log.add, list[int]()
+
+        def counted(*events: Event) -> None:
+            together.append(len(events))
+            add(*events)
+
+        def faulty(*_: Event) -> None:
+            raise ZeroDivisionError
+
+        marks = [Event("session-created", about={"id": str(n)}) for n in range(40)]
+        monkeypatch.setattr(services.auditor.log, "add", counted)
+        await asyncio.gather(*map(services.auditor.record, marks))
+        assert sum(together) == 40
+        assert len(together) <= 3
+        page = await auditing.list_entries(services, Filter(act="session-created"), before="", count=50)
+        assert [k.entry.event for k in reversed(page.items)] == marks
+        monkeypatch.setattr(services.auditor.log, "add", faulty)
+        ends = await asyncio.gather(*map(services.auditor.record, marks), return_exceptions=True)
+        assert {type(end) for end in ends} == {ZeroDivisionError}
+        monkeypatch.setattr(services.auditor.log, "add", counted)
+        await asyncio.wait_for(services.auditor.record(marks[0]), 10)
