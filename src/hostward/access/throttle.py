@@ -1,15 +1,18 @@
 """A brake on guessing passwords: after a few wrong ones, each further try has to wait longer.
 
 Counted are a user at an address, an address whichever the user, and a user whichever the address. The last is what
-stops guesses spread over many addresses; its delay stays short, so that nobody can lock an administrator out by
-guessing. What is counted is forgotten a while after the last wrong guess, and when the server restarts.
+stops guesses spread over many addresses; it doesn't hold for an address at which that user has logged in before, so
+that guessing elsewhere locks no administrator out of the place where they work. One machine has all the addresses of an
+IPv6 network (/64), which therefore counts as one. What is counted is forgotten a while after the last wrong guess, and
+when the server restarts.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from math import ceil
 from typing import Final
 
@@ -18,6 +21,7 @@ from hostward.domain.errors import Unauthenticated
 CODE: Final = "too-many-attempts"
 FORGOTTEN_AFTER_S: Final = 3600.0
 MAX_COUNTED: Final = 10_000
+MAX_KNOWN: Final = 1_000
 
 _Key = tuple[str, str, str]
 
@@ -54,18 +58,22 @@ class _Count:
 
 
 class Throttle:
-    """`clock_s` is monotonic. Bounded: the counts unused for longest are forgotten first."""
+    """`clock_s` is monotonic. Bounded: the smallest counts are forgotten first, of these the one unused for longest; so
+    a flood of made-up names and addresses wipes out no guesser's count."""
 
     def __init__(self, clock_s: Callable[[], float]) -> None:
         self._clock_s = clock_s
         self._counts: OrderedDict[_Key, _Count] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        """Who has logged in where, the longest ago first."""
 
     def attempt(self, user: str, address: str) -> None:
         """Before a password is looked at; it counts as wrong until `succeeded`, so that tries made at the same time
         can't get past. Raises TooManyAttempts; then it isn't counted."""
         now = self._clock_s()
+        keys = self._keys(user, address)
         waits = [0.0]
-        for key in _keys(user, address):
+        for key in keys:
             count = self._counts.get(key)
             if count is not None and now - count.last_s > FORGOTTEN_AFTER_S:
                 del self._counts[key]
@@ -73,25 +81,43 @@ class Throttle:
                 waits.append(count.last_s + LIMITS[key[0]].delay_s(count.failures) - now)
         if max(waits) > 0:
             raise TooManyAttempts(max(waits))
-        for key in _keys(user, address):
+        for key in keys:
             count = self._counts.setdefault(key, _Count(0, now))
             count.failures, count.last_s = count.failures + 1, now
             self._counts.move_to_end(key)
         while len(self._counts) > MAX_COUNTED:
-            self._counts.popitem(last=False)
+            others = list(self._counts)[: -len(keys)]
+            del self._counts[min(others, key=lambda k: self._counts[k].failures)]
 
     def succeeded(self, user: str, address: str) -> None:
         """The password was right: what was counted for this user at this address is forgotten, and this attempt no
         longer counts for the address or the user."""
-        for key in _keys(user, address):
+        for key in self._keys(user, address):
             count = self._counts.get(key)
             if count is not None and key[0] != "pair" and count.failures > 1:
                 count.failures -= 1
             else:
                 self._counts.pop(key, None)
+        pair = user, _place(address)
+        self._known[pair] = None
+        self._known.move_to_end(pair)
+        if len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
+
+    def _keys(self, user: str, address: str) -> list[_Key]:
+        place = _place(address)
+        keys = [("pair", user, place), ("address", "", place)]
+        return keys if (user, place) in self._known else [*keys, ("user", user, "")]
 
 
-def _keys(user: str, address: str) -> Iterator[_Key]:
-    yield "pair", user, address
-    yield "address", "", address
-    yield "user", user, ""
+def _place(address: str) -> str:
+    """The address, or the IPv6 network that it is in."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(IPv6Network((int(found), 64), strict=False))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from hostward.access.throttle import FORGOTTEN_AFTER_S, LIMITS, MAX_COUNTED, Limit, Throttle, TooManyAttempts
@@ -100,7 +102,50 @@ def test_programs_that_log_in_rightly_all_day_never_wait(throttle: Throttle) -> 
         throttle.succeeded("admin", "192.0.2.1")
 
 
-def test_its_memory_is_bounded(throttle: Throttle) -> None:
+def test_a_flood_of_made_up_names_and_addresses_is_bounded_and_wipes_out_no_guessers_count(throttle: Throttle) -> None:
+    for _ in range(FREE):
+        throttle.attempt("admin", "192.0.2.1")
     for n in range(MAX_COUNTED):
-        throttle.attempt(f"user{n}", f"2001:db8::{n:x}")
+        throttle.attempt(f"user{n}", f"2001:db8:{n:x}::1")
     assert len(throttle._counts) <= MAX_COUNTED
+    with pytest.raises(TooManyAttempts):
+        throttle.attempt("admin", "192.0.2.1")
+    # And whoever begins to guess while it is full of larger counts is counted too.
+    for _ in range(FREE):
+        throttle.attempt("other", "192.0.2.9")
+        throttle.attempt(f"filler{_}", f"2001:db8:0:{_:x}::1")
+    with pytest.raises(TooManyAttempts):
+        throttle.attempt("other", "192.0.2.9")
+
+
+def test_all_addresses_of_an_ipv6_network_count_as_one(throttle: Throttle) -> None:
+    for n in range(FREE):
+        throttle.attempt("admin", f"2001:db8::{n:x}")
+    with pytest.raises(TooManyAttempts):
+        throttle.attempt("admin", "2001:db8::ffff")
+    throttle.attempt("admin", "2001:db8:0:1::1")
+    for _ in range(FREE):
+        throttle.attempt("admin", "::ffff:192.0.2.1")
+    with pytest.raises(TooManyAttempts):
+        throttle.attempt("admin", "192.0.2.1")
+
+
+def test_guessing_from_everywhere_keeps_nobody_out_of_where_they_have_logged_in(
+    throttle: Throttle, clock: Clock
+) -> None:
+    throttle.attempt("admin", "192.0.2.1")
+    throttle.succeeded("admin", "192.0.2.1")
+    for n in range(500):
+        with contextlib.suppress(TooManyAttempts):
+            throttle.attempt("admin", f"198.51.{n // 250}.{n % 250}")
+        clock.now_s += 10
+        throttle.attempt("admin", "192.0.2.1")
+        throttle.succeeded("admin", "192.0.2.1")
+    # Elsewhere it still slows down, and there too for who guesses there.
+    throttle.attempt("admin", "203.0.113.1")
+    with pytest.raises(TooManyAttempts):
+        throttle.attempt("admin", "203.0.113.2")
+    for _ in range(FREE):
+        throttle.attempt("admin", "192.0.2.1")
+    with pytest.raises(TooManyAttempts):
+        throttle.attempt("admin", "192.0.2.1")
