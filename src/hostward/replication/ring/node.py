@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import orjson
 import structlog
 
 from hostward.configuration import Configuration
@@ -29,8 +28,8 @@ from hostward.replication.goals import Marker, Process
 from hostward.replication.group.members import cluster_name
 from hostward.replication.ring.failures import Cure, Failures
 from hostward.replication.ring.fence import RingNode
+from hostward.replication.ring.marker_file import MarkerFile
 
-MARKER = "hostward.json"
 REMOVE_TIMEOUT_S = 60.0
 RING_DELAYS_MS = (2_000, 4_000, 8_000, 16_000, 30_000)
 """At the first start, and after each that failed: on a slow link or a busy machine 2 s are too short to meet others."""
@@ -69,6 +68,8 @@ class Node:
     def __init__(self, data_dir: Path, configuration: Configuration, server_id: str) -> None:
         self._configuration = configuration.database
         self._dir, self._log_dir = data_dir / "database", data_dir / "logs"
+        self._storage = self._dir / "storage"
+        self._marker_file = MarkerFile(self._storage)
         self._server_id = server_id
         self._identity: NodeIdentity | None = None
         self._runtime: Runtime | None = None
@@ -157,31 +158,14 @@ class Node:
 
     def marker(self) -> Marker | None:
         """What the data directory belongs to; None where there is none, or its data is gone."""
-        value = self._read_marker()
-        try:
-            return Marker(str(value["group"]), int(value["generation"]))
-        except (KeyError, TypeError, ValueError):
-            return None
+        return self._marker_file.read()
 
     @property
     def has_joined(self) -> bool:
         """Whether the node with this data has ever been ready. Until then it may only start without data and with the
         others as seeds: with itself among them, it would form a ring of its own as soon as none of the others answers,
         or go on with the part of the data that it got."""
-        return bool(self._read_marker().get("joined"))
-
-    def _read_marker(self) -> dict[str, Any]:
-        try:
-            value = orjson.loads((self._storage / MARKER).read_bytes())
-        except (OSError, orjson.JSONDecodeError):
-            return {}
-        return value if isinstance(value, dict) else {}
-
-    def _write_marker(self, marker: Marker, *, joined: bool) -> None:
-        value = {"group": marker.group_id, "generation": marker.generation, "joined": joined}
-        new = self._storage / f"{MARKER}.new"
-        new.write_bytes(orjson.dumps(value))
-        new.replace(self._storage / MARKER)
+        return self._marker_file.has_joined
 
     def store(self) -> LogStore | None:
         """The log store, while the node is ready and its keyspace open."""
@@ -272,7 +256,7 @@ class Node:
         patience_ms = RING_DELAYS_MS[min(self._failures.count, len(RING_DELAYS_MS) - 1)]
         settings = replace(self._settings(marker, address, seeds), ring_delay_ms=patience_ms)
         self._storage.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._write_marker(marker, joined=self.has_joined and self.marker() == marker)
+        self._marker_file.write(marker, joined=self.has_joined and self.marker() == marker)
         self._stopping, self._was_ready, self.host_id = False, False, ""
         self._node = NodeProcess(settings, self._runtime, on_exit=self._exited)
         self._failures.started()
@@ -301,7 +285,7 @@ class Node:
                 self._was_ready, self._heard_at = True, time.monotonic()
                 self._failures.well()
                 if not self.has_joined:
-                    self._write_marker(marker, joined=True)
+                    self._marker_file.write(marker, joined=True)
         return self.process is Process.READY
 
     async def watch(self) -> None:
@@ -437,10 +421,6 @@ class Node:
         assert self.process is Process.NONE
         await wipe(self._settings(Marker("", 0), "127.0.0.1", ()))
         self.host_id, self.replication_factor = "", 0
-
-    @property
-    def _storage(self) -> Path:
-        return self._dir / "storage"
 
     def _settings(self, marker: Marker, address: str, seeds: Sequence[str]) -> NodeSettings:
         c = self._configuration
