@@ -84,6 +84,7 @@ def enter(page: Page) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("navigation", name="Administrative Console")).to_be_attached()
+    page.wait_for_load_state()  # its scripts listen for keys from then on
 
 
 def loaded_bytes(page: Page, url: str, shown: Locator) -> float:
