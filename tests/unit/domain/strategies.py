@@ -9,11 +9,26 @@ from hostward.domain.sessions import CODE_PAGES, MODELS, TYPES, name_key, valida
 
 _LETTERS = st.characters(exclude_categories=["C", "Z"], exclude_characters="/\\;.")
 _WORDS = st.text(_LETTERS | st.sampled_from(" '=+-@,\""), min_size=1, max_size=30).filter(lambda t: t == t.strip())
-_HOSTS = st.sampled_from(["h", "tso1.dublin.example.com", "192.0.2.7", "2001:db8::1", "a-b.1x"])
+_HOSTS = st.sampled_from(["h", "tso1.dublin.example.com", "192.0.2.7", "2001:db8::1", "a-b.1x", "L", "y"])
 _LUS = st.just("") | st.from_regex(r"[A-Z@#$][A-Z0-9@#$]{0,7}", fullmatch=True)
 _COMMENTS = st.text(
-    st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\t\n\r'=+-@,;\""), max_size=60
-) | st.sampled_from(["=1+1", "'=1+1", "''=1+1", "'", "\r\n", "<script>alert(1)</script>", "+49 30 1", "＝1"])
+    st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\t\n\r'=+-@,;\"\\"), max_size=60
+) | st.sampled_from(
+    [
+        "x\\",
+        '@name "x"',
+        "\u2028\n",
+        "x" * 1000,
+        "=1+1",
+        "'=1+1",
+        "''=1+1",
+        "'",
+        "\r\n",
+        "<script>alert(1)</script>",
+        "+49 30 1",
+        "＝1",
+    ]
+)
 
 
 @st.composite
