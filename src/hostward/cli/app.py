@@ -18,6 +18,7 @@ from hostward.cli import (
     group,
     history,
     jobs,
+    launching,
     locks,
     passphrase,
     replication,
@@ -76,3 +77,4 @@ servers.register(app)
 doctor.register(app)
 history.register(app)
 locks.register(sessions.app)
+launching.register(sessions.app)

@@ -19,6 +19,7 @@ from hostward.http.api import (
     doctor,
     group,
     history,
+    launching,
     locks,
     logins,
     replication,
@@ -61,6 +62,7 @@ def create_app(services: Services) -> FastAPI:
         logins.router,
         locks.router,  # sessions/locks looks like a session
         sessions.router,
+        launching.router,
         change_requests.router,
         history.router,
         settings.router,

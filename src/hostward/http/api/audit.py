@@ -22,6 +22,7 @@ from hostward.domain.errors import InvalidInput, Mistake, NotFound
 from hostward.domain.suggestions import did_you_mean, shown
 from hostward.http.api import audit_shapes
 from hostward.http.api.shapes import answers
+from hostward.http.downloads import attachment
 from hostward.http.requests import Json, Strict, Who, With, administrators_router
 from hostward.registry.audit_reading import Verified
 
@@ -129,8 +130,8 @@ def export_of(services: Services, wanted: Filter, format: ExportFormat) -> Respo
     """A file, written piece by piece."""
     found = auditing.export_entries(services, wanted)
     pieces = _csv(found) if format is ExportFormat.CSV else _json_lines(found)
-    name = f'attachment; filename="audit.{format.value}"'
-    return StreamingResponse(pieces, media_type=MEDIA[format], headers={"Content-Disposition": name})
+    headers = dict(attachment(f"audit.{format.value}"))
+    return StreamingResponse(pieces, media_type=MEDIA[format], headers=headers)
 
 
 def shown_entry(kept: Kept) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from hostward.http.api import history_shapes, shapes
 from hostward.http.api.change_requests import submitted
 from hostward.http.api.history import MAX_REVISION, HistoryQuery, session_past
 from hostward.http.api.shapes import answers, or_submitted
+from hostward.http.downloads import attachment
 from hostward.http.guard import MAX_IMPORT_BYTES
 from hostward.http.requests import (
     IdempotencyKey,
@@ -289,8 +290,8 @@ async def restore_session(
 async def exported(services: Services, format: Format) -> Response:
     """All sessions as a file."""
     pieces = await inventory.export_sessions(services, format)
-    name = f'attachment; filename="sessions.{format.value}"'
-    return StreamingResponse(pieces, media_type=_MEDIA[format], headers={"Content-Disposition": name})
+    headers = dict(attachment(f"sessions.{format.value}"))
+    return StreamingResponse(pieces, media_type=_MEDIA[format], headers=headers)
 
 
 def shown(element: Element) -> dict[str, Any]:

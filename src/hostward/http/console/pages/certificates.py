@@ -10,6 +10,7 @@ from starlette.routing import Route
 from hostward.commands import certificates
 from hostward.domain.errors import NotFound
 from hostward.http.console.visits import HEADERS, Console, Visit, for_administrators, wrong_field
+from hostward.http.downloads import attachment
 from hostward.trust.certificates import STORES, certificate_warnings
 
 PANEL: Final = "/settings/trusted-certificates"
@@ -93,5 +94,5 @@ async def download(visit: Visit) -> Response:
         raise NotFound("This server has no certificate.", remedy="Restart it.")
     s = visit.services.configuration.server
     name = "".join(c for c in s.name or s.host_name if c.isascii() and (c.isalnum() or c in "-.")) or "server"
-    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{name}.cer"'}
+    headers = {**HEADERS, **attachment(f"{name}.cer")}
     return Response(own.pem, headers=headers, media_type="application/x-x509-ca-cert")
