@@ -307,3 +307,30 @@ async def test_on_a_slave_what_is_saved_is_submitted(browser: Browser) -> None:
         assert re.fullmatch(r"/mss/change-requests/[0-9a-f]{32}", answer.headers["hx-redirect"])
     (now,) = await sessions(browser)
     assert now["host"] == "a.example.com"
+
+
+async def test_a_sessions_page_gives_the_file_for_each_program_that_opens_it(browser: Browser) -> None:
+    session = await session_of(browser, type="VT", host="a.example.com", port=992, tls=True)
+    path = f"{PANEL}/{session['id']}"
+    page = await browser.page(path)
+    assert "Launch file" in page
+    assert f'href="/mss{path}/launch/putty" download' in page
+    assert "telnet has no TLS" in page
+    assert f"{path}/launch/telnet" not in page
+    assert "Launch file" not in await browser.page(f"{PANEL}/new")
+    file = await browser.http.get(f"{path}/launch/putty")
+    assert file.headers["content-disposition"].startswith('attachment; filename="one.reg"')
+    assert '"HostName"="a.example.com"' in file.content.decode("utf-16")
+    assert (await browser.http.get(f"{path}/launch/word")).status_code == 404
+    assert (await browser.http.get(f"{path}/launch/x3270")).status_code == 422
+    assert (await browser.http.get(f"{PANEL}/nothing/launch/putty")).status_code == 404
+
+
+async def test_hostile_names_are_inert_in_the_menu_of_launch_files(browser: Browser) -> None:
+    session = await session_of(browser, name="x'; <script>alert(1)<:script> $(id)", type="SSH")
+    page = await browser.page(f"{PANEL}/{session['id']}")
+    assert "<script>alert" not in page
+    file = await browser.http.get(f"{PANEL}/{session['id']}/launch/openssh")
+    assert file.headers["content-disposition"].startswith(
+        'attachment; filename="x-script-alert-1-script-id.ssh_config"'
+    )

@@ -12,13 +12,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hostward.commands import sessions
+from hostward.commands.launching import launch_file_of, launch_offers
 from hostward.commands.writing import Once, Submitted
 from hostward.domain.errors import Conflict, InvalidInput, Mistake, NotFound, PreconditionFailed
+from hostward.domain.launching import Program
 from hostward.domain.sessions import BULK, DECLARED, TYPES, default_port
 from hostward.http.console.pages.entries import as_entered, as_shown, compared, entered_session
 from hostward.http.console.pages.locks import FREE, PANEL, let_go, lock_state
 from hostward.http.console.pages.outcomes import submitted, went
-from hostward.http.console.visits import Console, Visit, for_administrators
+from hostward.http.console.visits import HEADERS, Console, Visit, for_administrators
+from hostward.http.downloads import launch_answer
 from hostward.registry.group import Element
 
 PER_PAGE: Final = 50
@@ -41,6 +44,7 @@ def session_routes(console: Console) -> list[Route]:
         route("/{session_id}", show_one, "GET"),
         route("/{session_id}", save),
         route("/{session_id}/delete", delete),
+        route("/{session_id}/launch/{program}", launch, "GET"),
     ]
 
 
@@ -164,6 +168,16 @@ async def delete(visit: Visit) -> Response:
     return went(visit, _back(visit), "Deleted.", done.replicated)
 
 
+async def launch(visit: Visit) -> Response:
+    """The file with which a program opens the session."""
+    given = visit.request.path_params
+    if given["program"] not in list(Program):
+        raise NotFound("There is no such program.", remedy="Choose one of the session's own menu.")
+    answer = launch_answer(launch_file_of(visit.services, given["session_id"], Program(given["program"])))
+    answer.headers.update(HEADERS)
+    return answer
+
+
 async def _page(visit: Visit, view: View) -> sessions.Page:
     return await sessions.search_sessions(
         visit.services, view.q or None, type=view.type or None, page=view.page, per_page=PER_PAGE, sort=view.sort
@@ -180,6 +194,7 @@ async def _form(visit: Visit, values: dict[str, Any], element: Element | None) -
         element=element,
         **lock,
         opened=True,
+        launching=launch_offers(visit.services, element.id) if element else (),
         key=secrets.token_hex(8),
         usual_ports={t: (default_port(t, True), default_port(t, False)) for t in TYPES},
         as_entered=as_entered,
