@@ -24,8 +24,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 from pydantic_core import PydanticCustomError
 
 from hostward.domain.errors import InvalidInput, Mistake
-from hostward.domain.sessions import Wrong, check_host
+from hostward.domain.sessions import check_host
 from hostward.domain.suggestions import did_you_mean, shown
+from hostward.domain.texts import Wrong
 
 ENVIRONMENT_PREFIX: Final = "HOSTWARD_"
 MAX_FILE_BYTES: Final = 1 << 20

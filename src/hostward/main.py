@@ -25,6 +25,7 @@ from hostward import __version__
 from hostward.access.administrators import Administrators
 from hostward.access.auditing import open_auditor
 from hostward.access.tokens import Tokens
+from hostward.access.users import Users
 from hostward.commands.services import Services
 from hostward.configuration import Configuration, load_configuration
 from hostward.domain.audit import Event
@@ -200,6 +201,7 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
     group = GroupRegistry.open(data_dir / "group.db", server_id=identity.server_id, sign=identity.sign, now=now)
     group.signer = signer_for(identity)
     stores, tls = certificate_stores(data_dir, server, identity), server_context(identity)
+    users = Users(group)
     tokens = Tokens(server, console_lasts=console_lasts(group))
     auditor = open_auditor(data_dir, server, identity, s.name or s.host_name, now, lambda: uuid.uuid4().hex)
     replication = GroupServer(
@@ -212,8 +214,8 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
         group=group, server=server, stores=stores, replication=replication.service,
         requests=replication.parts.requests, locks=replication.locks,
         welcoming=replication.welcoming, joining=replication.joining, rotation=replication.rotation,
-        administrators=Administrators(server), tokens=tokens, auditor=auditor, identity=identity,
-        configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC),
+        administrators=Administrators(server, others=users.hash_of), users=users, tokens=tokens, auditor=auditor,
+        identity=identity, configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC),
     )  # fmt: skip
     _first_administrator(services, admin_password)
     peers = Mount(f"/{s.context}/peer", app=replication.peer_app(peer_routes))

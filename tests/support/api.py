@@ -35,7 +35,8 @@ class Api:
     """One administrator at one server; safe to use from many threads. It logs in on first need, and again where its
     login has ended. `certificate` is the server's own file; it may become another one."""
 
-    def __init__(self, url: str, certificate: Path) -> None:
+    def __init__(self, url: str, certificate: Path, user: str = USER, password: str = PASSWORD) -> None:
+        self._user, self._password = user, password
         self.url = url
         self._certificate = certificate
         self._client: httpx.Client | None = None
@@ -137,7 +138,7 @@ class Api:
     def _log_in(self, ended: str) -> str:
         with self._lock:
             if self._token == ended:
-                answer = self._open_locked().post("login", json={"user": USER, "password": PASSWORD})
+                answer = self._open_locked().post("login", json={"user": self._user, "password": self._password})
                 self._token = str(_checked(answer).json()["token"])
             return self._token
 

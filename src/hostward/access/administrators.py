@@ -30,10 +30,16 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}").fullmatch
 
 class Administrators:
     """Accounts by their name, in lower case. Coroutines belong to one event loop; hashing runs in threads, two at a
-    time, so that logging in never holds up anything else. `clock_s` is monotonic."""
+    time, so that logging in never holds up anything else. `clock_s` is monotonic. `others` gives the hash of the
+    password of a user who has no account here: one of the group."""
 
-    def __init__(self, server: ServerRegistry, clock_s: Callable[[], float] = time.monotonic) -> None:
-        self._server = server
+    def __init__(
+        self,
+        server: ServerRegistry,
+        clock_s: Callable[[], float] = time.monotonic,
+        others: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
+        self._server, self._others = server, others
         self._throttle = Throttle(clock_s)
         self._hashing = asyncio.Semaphore(_AT_ONCE)
         self._waiting = 0
@@ -47,14 +53,16 @@ class Administrators:
         return user in self._accounts()
 
     async def log_in(self, user: str, password: str, address: str) -> str:
-        """The account's name, if the password is right. `address` is where the request comes from.
+        """The name, in lower case, of the account or user, if the password is right. `address` is where the request
+        comes from.
 
         Raises Unauthenticated, which doesn't say whether there is such a user, TooManyAttempts, or Unavailable while
         more passwords are being checked than this server can."""
         name = user.strip().casefold()[:64]
         self._throttle.attempt(name, address)
         account = self._accounts().get(name)
-        if not await self._in_thread(passwords.matches, password, account["password"] if account else None):
+        hashed = account["password"] if account else self._others(name)
+        if not await self._in_thread(passwords.matches, password, hashed):
             raise Unauthenticated(
                 "The user name or the password is wrong.",
                 remedy="Check both; upper and lower case matter in the password.",
@@ -65,6 +73,11 @@ class Administrators:
 
     async def change_password(self, user: str, current: str, new: str, address: str) -> None:
         """Raises InvalidInput where the new password can't be one, or the present one is wrong; TooManyAttempts."""
+        await self._set(user, await self.check_change(user, current, new, address))
+
+    async def check_change(self, user: str, current: str, new: str, address: str) -> str:
+        """The new password as it is hashed, where `current` is the present one of the account or user. Raises as
+        change_password."""
         checked = passwords.check_new(new, user)
         try:
             await self.log_in(user, current, address)
@@ -76,7 +89,12 @@ class Administrators:
             remedy = "Give the password that this login was made with."
             mistake = Mistake("current", problem, remedy)
             raise InvalidInput(problem, remedy=remedy, code="wrong-password", mistakes=[mistake]) from error
-        await self._set(user, checked)
+        return checked
+
+    async def hashed(self, checked: str) -> str:
+        """The hash of a password that is checked. Raises Unavailable."""
+        found: str = await self._in_thread(passwords.hash_password, checked)
+        return found
 
     async def add(self, user: str, password: str) -> None:
         """A further account. Raises InvalidInput or Conflict."""
@@ -99,8 +117,7 @@ class Administrators:
         self._keep(FIRST, passwords.hash_password(passwords.check_new(password, FIRST, "password")))
 
     async def _set(self, name: str, checked_password: str) -> None:
-        hashed = await self._in_thread(passwords.hash_password, checked_password)
-        self._keep(name, hashed)
+        self._keep(name, await self.hashed(checked_password))
 
     def _keep(self, name: str, hashed: str) -> None:
         entry = {"password": hashed, "changed_at": datetime.now(UTC).isoformat(timespec="seconds")}

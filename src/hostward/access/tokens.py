@@ -35,7 +35,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token without its secret. Times are aware UTC; `last_used` is None for never."""
+    """A token without its secret. Times are aware UTC; `last_used` is None for never. `account` is the id of a user of
+    the group, with the `generation` of the user's logins; empty for an administrator's account of this server."""
 
     id: str
     kind: str
@@ -44,6 +45,8 @@ class Token:
     created: datetime
     expires: datetime
     last_used: datetime | None
+    account: str = ""
+    generation: int = 0
 
 
 class Tokens:
@@ -60,16 +63,16 @@ class Tokens:
         self._by_hash: dict[str, Token] = {h: _from_json(t) for h, t in (server.get(KEY) or {}).items()}
         self._kept_use = {h: t.last_used for h, t in self._by_hash.items()}
 
-    def log_in(self, user: str, kind: str = LOGIN) -> tuple[str, Token]:
+    def log_in(self, user: str, kind: str = LOGIN, account: str = "", generation: int = 0) -> tuple[str, Token]:
         """A new login's token. The user's login unused for longest gives way where there are too many."""
         logins = sorted(
-            ((h, t) for h, t in self._by_hash.items() if t.kind in LASTS and t.user == user),
+            ((h, t) for h, t in self._by_hash.items() if t.kind in LASTS and _is_of(t, user, account)),
             key=lambda item: item[1].last_used or item[1].created,
         )
         surplus = [h for h, _ in logins[: max(0, len(logins) - MAX_LOGINS + 1)]]
-        return self._issue(kind, user, "", self._lasts(kind), without=surplus)
+        return self._issue(kind, user, "", self._lasts(kind), account, generation, without=surplus)
 
-    def create(self, user: str, name: str, days: int) -> tuple[str, Token]:
+    def create(self, user: str, name: str, days: int, account: str = "", generation: int = 0) -> tuple[str, Token]:
         """A token for a program. Raises Conflict where the name is taken or there are too many."""
         programs = [t for t in self._valid().values() if t.kind == PROGRAM]
         if any(t.name == name and t.user == user for t in programs):
@@ -84,7 +87,7 @@ class Tokens:
                 remedy="Delete those that are no longer used.",
                 code="too-many-tokens",
             )
-        return self._issue(PROGRAM, user, name, timedelta(days=min(days, MAX_DAYS)))
+        return self._issue(PROGRAM, user, name, timedelta(days=min(days, MAX_DAYS)), account, generation)
 
     def authenticate(self, secret: str, *, used: bool = True) -> Token:
         """Whose token this is. It counts as used now, unless no person stands behind the request (`used`). Raises
@@ -120,9 +123,14 @@ class Tokens:
                 return token
         raise NotFound("There is no such token.", remedy="`GET tokens` lists those that there are.")
 
-    def revoke_logins(self, user: str, *, but: str = "") -> int:
+    def keep(self, token_id: str, generation: int) -> None:
+        """This login goes on in another generation of its user's logins, whose beginning ends the others."""
+        of = {h: replace(t, generation=generation) for h, t in self._by_hash.items() if t.id == token_id}
+        self._save({**self._by_hash, **of})
+
+    def revoke_logins(self, user: str, *, account: str = "", but: str = "") -> int:
         """End all of a user's logins except the token with that id. How many there were."""
-        ended = {h for h, t in self._by_hash.items() if t.kind in LASTS and t.user == user and t.id != but}
+        ended = {h for h, t in self._by_hash.items() if t.kind in LASTS and _is_of(t, user, account) and t.id != but}
         self._save({h: t for h, t in self._by_hash.items() if h not in ended})
         return len(ended)
 
@@ -134,11 +142,18 @@ class Tokens:
         return token.kind in LASTS and (token.last_used or token.created) + self._lasts(token.kind) <= now
 
     def _issue(
-        self, kind: str, user: str, name: str, lasts: timedelta, without: Iterable[str] = ()
+        self,
+        kind: str,
+        user: str,
+        name: str,
+        lasts: timedelta,
+        account: str,
+        generation: int,
+        without: Iterable[str] = (),
     ) -> tuple[str, Token]:
         secret = PREFIX + secrets.token_urlsafe(32)
         now = self._clock()
-        token = Token(secrets.token_hex(8), kind, user, name, now, now + lasts, None)
+        token = Token(secrets.token_hex(8), kind, user, name, now, now + lasts, None, account, generation)
         left_out = set(without)
         kept = {h: t for h, t in self._valid().items() if h not in left_out}
         self._save({**kept, _hash(secret): token}, must=kind == PROGRAM)
@@ -161,12 +176,17 @@ class Tokens:
         self._kept_use = {h: t.last_used for h, t in tokens.items()}
 
 
+def _is_of(token: Token, user: str, account: str) -> bool:
+    """A user of the group is known by the id, an account of this server by its name."""
+    return token.account == account and (bool(account) or token.user == user)
+
+
 def _hash(secret: str) -> str:
     # No salt and no slow hash: the secret is random, so there is nothing to guess.
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
-def _to_json(token: Token) -> dict[str, str | None]:
+def _to_json(token: Token) -> dict[str, str | int | None]:
     return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(token).items()}
 
 

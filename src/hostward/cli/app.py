@@ -21,6 +21,7 @@ from hostward.cli import (
     launching,
     locks,
     passphrase,
+    people,
     replication,
     servers,
     sessions,
@@ -61,6 +62,8 @@ def common(
 
 app.add_typer(sessions.app, name="session")
 app.add_typer(change_requests.app, name="request")
+app.add_typer(people.user_app, name="user")
+app.add_typer(people.group_app, name="user-group")
 app.add_typer(settings.app, name="settings")
 app.add_typer(replication.app, name="replication")
 app.add_typer(certificates.app, name="certificate")

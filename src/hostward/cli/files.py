@@ -1,7 +1,8 @@
-"""Files that commands write."""
+"""Files that commands read and write."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,3 +23,18 @@ def write_pieces(file: Path, pieces: Iterator[bytes]) -> None:
         ) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def read_limited(file: Path, max_bytes: int) -> bytes:
+    """All of a file; - is standard input. Raises InvalidInput where it can't be read or is larger."""
+    try:
+        if str(file) == "-":
+            content = sys.stdin.buffer.read(max_bytes + 1)
+        else:
+            with file.open("rb") as opened:
+                content = opened.read(max_bytes + 1)
+    except OSError as error:
+        raise InvalidInput(f"{file} can't be read: {error.strerror}.", remedy="Check its permissions.") from error
+    if len(content) > max_bytes:
+        raise InvalidInput(f"{file} is larger than {max_bytes >> 20} MiB.", remedy="Split it into several files.")
+    return content

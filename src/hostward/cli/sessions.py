@@ -13,10 +13,10 @@ from urllib.parse import quote
 import typer
 
 from hostward.cli.change_requests import submitted_words
-from hostward.cli.files import write_pieces
+from hostward.cli.files import read_limited, write_pieces
 from hostward.cli.options import Call, TakeOverOption, YesOption, client_command, over
 from hostward.cli.problems import MISTAKES_SHOWN, Refused
-from hostward.domain.errors import InvalidInput, NotFound
+from hostward.domain.errors import NotFound
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -216,7 +216,7 @@ def import_sessions(
 
     Sessions are matched by name: new ones are added, different ones updated. A file with mistakes is refused as a
     whole, with a list of them, unless --skip-invalid is given."""
-    content = _read(file)
+    content = read_limited(file, MAX_IMPORT_BYTES)
     kind = format_ or _format_of(file, content)
     content_type = "application/json" if kind is Format.json else "text/csv"
     params = {"skip_invalid": skip_invalid, "dry_run": dry_run, "format": kind.value, "take_over": take_over}
@@ -372,22 +372,6 @@ def _import_words(answer: Mapping[str, Any], *, dry_run: bool) -> Iterator[Rende
         yield mistakes_table(mistakes[:MISTAKES_SHOWN])
         if len(mistakes) > MISTAKES_SHOWN:
             yield f"… and {len(mistakes) - MISTAKES_SHOWN:,} more; --json lists them all."
-
-
-def _read(file: Path) -> bytes:
-    try:
-        if str(file) == "-":
-            content = sys.stdin.buffer.read(MAX_IMPORT_BYTES + 1)
-        else:
-            with file.open("rb") as opened:
-                content = opened.read(MAX_IMPORT_BYTES + 1)
-    except OSError as error:
-        raise InvalidInput(f"{file} can't be read: {error.strerror}.", remedy="Check its permissions.") from error
-    if len(content) > MAX_IMPORT_BYTES:
-        raise InvalidInput(
-            f"{file} is larger than {MAX_IMPORT_BYTES >> 20} MiB.", remedy="Split it into several files."
-        )
-    return content
 
 
 def _format_of(file: Path, content: bytes) -> Format:

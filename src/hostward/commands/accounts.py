@@ -7,8 +7,13 @@ from datetime import datetime
 from typing import Final
 
 from hostward.access.tokens import LOGIN, Token
+from hostward.commands import people
 from hostward.commands.auditing import recorded
 from hostward.commands.services import Actor, Services
+from hostward.commands.writing import Submitted
+from hostward.domain.errors import Forbidden, Unauthenticated
+from hostward.domain.people import Role
+from hostward.domain.permissions import ALLOWED, Permission, check_allowed
 
 UNKNOWN: Final = "(unknown)"
 
@@ -29,9 +34,18 @@ async def log_in(services: Services, user: str, password: str, address: str, kin
     there is such a user."""
     name = user.strip().casefold()[:64]
     # A name nobody has may be a password typed into the wrong field, so it isn't written down.
-    known = name if services.administrators.exists(name) else UNKNOWN
+    known = name if services.administrators.exists(name) or services.users.named(name) else UNKNOWN
     async with recorded(services, Actor(known, "", address), "logged-in", kind=kind) as act:
-        issued = Issued(*services.tokens.log_in(await services.administrators.log_in(user, password, address), kind))
+        found = await services.administrators.log_in(user, password, address)
+        of_group = None if services.administrators.exists(found) else services.users.named(found)
+        if of_group is None:
+            issued = Issued(*services.tokens.log_in(found, kind))
+        elif of_group.disabled:
+            raise Unauthenticated(
+                "This user is disabled.", remedy="Ask an administrator to enable it again.", code="user-disabled"
+            )
+        else:
+            issued = Issued(*services.tokens.log_in(of_group.name, kind, of_group.id, of_group.generation))
         act.about["token"] = issued.token.id
     return issued
 
@@ -40,7 +54,16 @@ def authenticate(services: Services, secret: str, address: str, *, used: bool = 
     """Who this token stands for; it counts as used unless no person stands behind the request. Quick; raises
     Unauthenticated."""
     token = services.tokens.authenticate(secret, used=used)
-    return Actor(token.user, token.id, address)
+    if not token.account:
+        return Actor(token.user, token.id, address)
+    user = services.users.get(token.account)
+    if user is None or user.disabled or user.generation != token.generation:
+        raise Unauthenticated(
+            "This login has ended: an administrator ended it, or the user's password was changed.",
+            remedy="Log in again.",
+            code="token-invalid",
+        )
+    return Actor(user.name, token.id, address, role=user.role, account=user.id)
 
 
 async def log_out(services: Services, actor: Actor) -> None:
@@ -50,10 +73,13 @@ async def log_out(services: Services, actor: Actor) -> None:
 
 
 async def log_out_everywhere(services: Services, actor: Actor) -> int:
-    """All logins of the actor's account end, this one too, at once; tokens for programs stay. How many there were."""
+    """All logins of the actor's account end, this one too, at once; tokens for programs of an administrator of this
+    server stay. A user of the group is logged out of all its servers, by a change. How many there were on this one."""
     async with recorded(services, actor, "logged-out-everywhere") as act:
-        ended = services.tokens.revoke_logins(actor.user)
+        ended = services.tokens.revoke_logins(actor.user, account=actor.account)
         act.about["logins_ended"] = ended
+    if actor.account:
+        await people.end_logins(services, actor, actor.account)
     return ended
 
 
@@ -62,35 +88,63 @@ def token_of(services: Services, actor: Actor) -> Token:
     return next(t for t in services.tokens.list() if t.id == actor.token_id)
 
 
-def list_tokens(services: Services) -> list[Token]:
-    """All valid ones, newest first: every administrator may see and delete each."""
-    return services.tokens.list()
+def list_tokens(services: Services, actor: Actor) -> list[Token]:
+    """The valid ones that the actor may see, newest first: administrators see and delete every one, others their
+    own."""
+    return [t for t in services.tokens.list() if _may_see(actor, t)]
 
 
 async def create_token(services: Services, actor: Actor, name: str, days: int) -> Issued:
     """For a program, in the actor's name. Raises Conflict."""
     async with recorded(services, actor, "token-made", name=name) as act:
-        issued = Issued(*services.tokens.create(actor.user, name, days))
+        issued = Issued(*services.tokens.create(actor.user, name, days, actor.account, _generation(services, actor)))
         act.about |= {"made": issued.token.id, "until": _day(issued.token.expires)}
     return issued
 
 
 async def delete_token(services: Services, actor: Actor, token_id: str) -> Token:
-    """Raises NotFound."""
+    """Raises NotFound, Forbidden."""
     async with recorded(services, actor, "token-deleted", deleted=token_id) as act:
+        if any(t.id == token_id and not _may_see(actor, t) for t in services.tokens.list()):
+            raise Forbidden("This token is somebody else's.", remedy="Ask an administrator.", code="role")
         token = services.tokens.revoke(token_id)
         act.about |= {"name": token.name, "of": token.user}
     return token
 
 
-async def change_password(services: Services, actor: Actor, current: str, new: str) -> int:
-    """The actor's own. All other logins of that account end; how many there were. Raises InvalidInput,
-    TooManyAttempts."""
+async def change_password(services: Services, actor: Actor, current: str, new: str) -> int | Submitted:
+    """The actor's own. All other logins of that account end, those of a user of the group on every server; how many
+    there were on this one. Raises InvalidInput, TooManyAttempts, and what a change of the configuration raises."""
+    if actor.account:
+        checked = await services.administrators.check_change(actor.user, current, new, actor.address)
+        done = await people.set_password(services, actor, actor.account, checked)
+        if isinstance(done, Submitted):
+            return done
+        services.tokens.keep(actor.token_id, _generation(services, actor))
+        return services.tokens.revoke_logins(actor.user, account=actor.account, but=actor.token_id)
     async with recorded(services, actor, "password-changed") as act:
         await services.administrators.change_password(actor.user, current, new, actor.address)
         ended = services.tokens.revoke_logins(actor.user, but=actor.token_id)
         act.about["logins_ended"] = ended
     return ended
+
+
+async def check_permitted(services: Services, actor: Actor, needed: Permission, what: str) -> None:
+    """Return where the actor's role allows it; else it is recorded that `what` was tried. Raises Forbidden."""
+    if needed in ALLOWED[actor.role]:
+        return
+    async with recorded(services, actor, "not-allowed", what=what):
+        check_allowed(actor.role, needed)
+
+
+def _may_see(actor: Actor, token: Token) -> bool:
+    own = token.account == actor.account and (bool(actor.account) or token.user == actor.user)
+    return own or actor.role is Role.ADMINISTRATOR
+
+
+def _generation(services: Services, actor: Actor) -> int:
+    user = services.users.get(actor.account) if actor.account else None
+    return user.generation if user else 0
 
 
 def _day(moment: datetime) -> str:

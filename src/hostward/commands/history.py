@@ -12,7 +12,7 @@ import orjson
 from hostward.commands.services import Services
 from hostward.domain.changes import Body, element_hash
 from hostward.domain.errors import NotFound
-from hostward.domain.history import TURNED_BACK, elements_of, summary_of_counts
+from hostward.domain.history import SHOWN, elements_of, summary_of_counts
 from hostward.domain.requests import KIND as REQUEST
 from hostward.domain.requests import Difference, Touched, differences, summary_of
 from hostward.domain.sessions import KIND as SESSION
@@ -225,7 +225,7 @@ def _summary(past: Past, change: PastChange) -> str:
 
 def _element_change(past: Past, kind: str, id_: str, revision: int) -> ElementChange:
     touched = _touched(past, kind, id_, revision)
-    found = differences(touched, None) if kind in TURNED_BACK else []
+    found = differences(touched, None) if kind in SHOWN else []
     return ElementChange(touched, found, past.next_touched(kind, id_, revision))
 
 

@@ -86,7 +86,7 @@ async def undo_change(
             consequences=[
                 *_consequences(found),
                 *_changed_later(reader, operations, revision),
-                *([f"{left:,} further elements stay: this version doesn't know them."] if left else []),
+                *([f"{left:,} further elements stay as they are, users and groups among them."] if left else []),
                 _UNDOABLE,
             ],
             plan=found.tag,

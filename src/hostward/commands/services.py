@@ -11,10 +11,12 @@ from typing import Any, Protocol
 from hostward.access.administrators import Administrators
 from hostward.access.auditing import Auditor
 from hostward.access.tokens import Tokens
+from hostward.access.users import Users
 from hostward.configuration import Configuration
 from hostward.domain.findings import Finding
 from hostward.domain.join_code import JoinCode
 from hostward.domain.locks import NOTHING, Lock, TakeOver
+from hostward.domain.people import Role
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Target
 from hostward.registry.group import GroupRegistry
@@ -209,6 +211,7 @@ class Services:
     joining: Joining
     rotation: Rotation
     administrators: Administrators
+    users: Users
     tokens: Tokens
     auditor: Auditor
     identity: ServerIdentity
@@ -219,10 +222,12 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: the account, the token it was shown with, and the address that the request came from; and in spite of
-    whose locks."""
+    """Who acts: the account, the token it was shown with, and the address that the request came from; in spite of whose
+    locks; and what it may do. `account` is the id of a user of the group, empty for an account of this server."""
 
     user: str
     token_id: str
     address: str
     take_over: TakeOver = NOTHING
+    role: Role = Role.ADMINISTRATOR
+    account: str = ""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from hostward.domain import sessions, settings
+from hostward.domain.people import PASSWORD_KIND
 from hostward.domain.requests import CONTENT_KIND, KIND, KINDS, counted, rules_of
 
 Counts = Mapping[str, tuple[int, int, int]]
@@ -22,11 +24,16 @@ NEVER_TURNED_BACK: Final[Mapping[str, str]] = {
     "passphrase": "passphrase change",
     KIND: "change request",
     CONTENT_KIND: "change request",
+    PASSWORD_KIND: "password",
 }
-"""Replication's own records, and what each is called. What is in them is never shown, nor kept a second time."""
+"""Replication's own records and passwords, and what each is called. What is in them is never shown, nor kept a second
+time; whoever turns something back must not bring back an old password."""
 
-TURNED_BACK: Final = tuple(KINDS)
-"""The kinds that undo and restore write."""
+SHOWN: Final = tuple(kind for kind in KINDS if kind not in NEVER_TURNED_BACK)
+"""The kinds whose fields a history shows."""
+TURNED_BACK: Final = (sessions.KIND, settings.KIND)
+"""The kinds that undo and restore write. Not users and groups: who turns back an earlier change of the configuration
+must not let somebody in again by that."""
 
 _VERBS: Final = ("Create", "Change", "Delete")
 

@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import Final
 
 from hostward.domain.errors import InvalidInput, Mistake
-from hostward.domain.sessions import Wrong, check_host
+from hostward.domain.sessions import check_host
 from hostward.domain.suggestions import shown
+from hostward.domain.texts import Wrong
 
 MAX_CONTEXT: Final = 64
 DEFAULT_CONTEXT: Final = "mss"

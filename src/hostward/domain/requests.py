@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import orjson
 
-from hostward.domain import sessions, settings
+from hostward.domain import people, sessions, settings
 from hostward.domain.changes import Body, Delete, Operation, Put, canonical, element_hash
 from hostward.domain.errors import HostwardError, InvalidInput
 from hostward.domain.suggestions import shown
@@ -59,12 +59,13 @@ class Class(StrEnum):
 @dataclass(frozen=True, slots=True)
 class KindRules:
     """What a kind of element means for requests. `check` answers the body as it is stored, or raises InvalidInput;
-    `refers_to` names the elements (kind, id) that must be there."""
+    `refers_to` names the elements (kind, id) that must be there. What is in a `hidden` one is shown to nobody."""
 
     noun: str
     class_of: Callable[[str], Class]
     check: Callable[[Body], Body] = lambda body: body
     refers_to: Callable[[Body], Iterable[tuple[str, str]]] = lambda _: ()
+    hidden: bool = False
 
 
 def _setting_class(name: str) -> Class:
@@ -72,9 +73,20 @@ def _setting_class(name: str) -> Class:
     return Class.CONFIGURATION if found is not None and not found.security else Class.SECURITY
 
 
+def _security(_: str) -> Class:
+    return Class.SECURITY
+
+
+def _groups(body: Body) -> Iterable[tuple[str, str]]:
+    return [(people.GROUP_KIND, id_) for id_ in body["groups"]]
+
+
 KINDS: Final[Mapping[str, KindRules]] = {
     sessions.KIND: KindRules("session", lambda _: Class.CONFIGURATION, sessions.validate_fields),
     settings.KIND: KindRules("setting", _setting_class),
+    people.USER_KIND: KindRules("user", _security, people.check_user, _groups),
+    people.GROUP_KIND: KindRules("user group", _security, people.check_group, _groups),
+    people.PASSWORD_KIND: KindRules("password", _security, people.check_password, hidden=True),
 }
 """A kind that isn't here counts as security."""
 
@@ -263,6 +275,8 @@ def _fields(touched: Touched, now: Now | None) -> Iterator[tuple[str, Any, Any, 
     base = touched.base if touched.base is not None or touched.base_hash is not None or now is None else now.body
     present = now.body if now else None
     wanted = touched.wanted
+    if rules_of(touched.kind).hidden:
+        return
     for field in dict.fromkeys([*(wanted or ()), *(base or ()), *(present or ())]):
         row = tuple(body.get(field) if body is not None else None for body in (base, present, wanted))
         if row[0] != row[2] or (now is not None and row[1] != row[0]):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,13 +19,13 @@ from typing import Any, Final
 from hostward.domain.changes import Body
 from hostward.domain.errors import InvalidInput, Mistake
 from hostward.domain.suggestions import did_you_mean, listed, shown
+from hostward.domain.texts import UNSEEN, Wrong, check_comment, name_key, not_text, wrong_text
 
 KIND: Final = "session"
 MAX_NAME: Final = 128
 MAX_HOST: Final = 253
 MAX_LU: Final = 32
 MAX_GROUPS: Final = 100
-MAX_COMMENT: Final = 1_000
 
 
 class SessionType(StrEnum):
@@ -142,11 +141,6 @@ def session_from_body(body: Mapping[str, Any], id: str = "") -> Session:
     return Session(id=id, **(values | {"type": SessionType(body["type"]), "groups": tuple(body["groups"])}))
 
 
-def name_key(name: str) -> str:
-    """Names are the same if their keys are: upper or lower case, and how an accent is composed, make no difference."""
-    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
-
-
 def default_port(type_: str, tls: bool) -> int:
     """The usual port: 22 for SSH, else 992 with TLS and 23 without."""
     return 22 if type_ == SessionType.SSH else 992 if tls else 23
@@ -199,14 +193,6 @@ def check_fields(given: Mapping[str, Any]) -> Body | tuple[Mistake, ...]:
     return tuple(Mistake(field, w.problem, w.remedy) for field, w in wrong.items())
 
 
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """What is wrong with a field's value, and what would be right."""
-
-    problem: str
-    remedy: str
-
-
 def _wrong_keys(given: Mapping[str, Any]) -> tuple[Mistake, ...]:
     unknown = [
         Mistake(str(key)[:MAX_NAME], f"There is no field {shown(key)}.", f"{did_you_mean(str(key), FIELDS)}Remove it.")
@@ -223,16 +209,8 @@ def _wrong_keys(given: Mapping[str, Any]) -> tuple[Mistake, ...]:
     return (*missing, *unknown)
 
 
-# No control or line-breaking character, none that turns the direction of text or can't be seen, no half of a pair:
-# names and groups are shown in lists, chosen by people, and become file names.
-_UNSEEN = (
-    "\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff"
-    "\ud800-\udfff"
-)
-_NAME = re.compile(rf"(?!\.\.|\.\Z)(?!\s)[^/\\{_UNSEEN}]{{1,{MAX_NAME}}}(?<!\s)").fullmatch
-_GROUP = re.compile(rf"(?!\s)[^;{_UNSEEN}]{{1,{MAX_NAME}}}(?<!\s)").fullmatch
-_UNSEEN_ANYWHERE = re.compile(f"[{_UNSEEN}]").search
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]").search
+_NAME = re.compile(rf"(?!\.\.|\.\Z)(?!\s)[^/\\{UNSEEN}]{{1,{MAX_NAME}}}(?<!\s)").fullmatch
+_GROUP = re.compile(rf"(?!\s)[^;{UNSEEN}]{{1,{MAX_NAME}}}(?<!\s)").fullmatch
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}").fullmatch
 _LU = re.compile(rf"[A-Za-z0-9@#$][A-Za-z0-9@#$_.-]{{0,{MAX_LU - 1}}}").fullmatch
@@ -242,7 +220,7 @@ _CACHED = 1 << 14
 
 def check_host(value: object) -> str | Wrong:
     """A host name (RFC 1123) or an IPv4 or IPv6 address, without brackets, port or zone."""
-    return _host(value) if type(value) is str else _not_text(value)
+    return _host(value) if type(value) is str else not_text(value)
 
 
 @lru_cache(_CACHED)
@@ -281,13 +259,9 @@ def _wrong_host(text: str) -> Wrong:
     return Wrong(f"{shown(text)} is neither a host name nor an IP address.", right)
 
 
-def _not_text(value: object) -> Wrong:
-    return Wrong(f"{shown(value)} isn't text.", "Write it as text, in quotation marks.")
-
-
 def _name(value: object) -> str | Wrong:
     if type(value) is not str:
-        return _not_text(value)
+        return not_text(value)
     return value if _NAME(value) else _wrong_name(value)
 
 
@@ -302,18 +276,7 @@ def _wrong_name(text: str) -> Wrong:
             f"{shown(text)} looks like a path; names become file names.",
             f"Don't use / or \\, nor .. at its beginning: write {shown(plain)}, for example.",
         )
-    return _wrong_text(text)
-
-
-def _wrong_text(text: str) -> Wrong:
-    """Of a name or a group's name."""
-    if found := _UNSEEN_ANYWHERE(text):
-        plain = re.sub(f"[{_UNSEEN}]+", " ", text).strip()
-        return Wrong(
-            f"{shown(text)} has a line break or another character that can't be seen (U+{ord(found[0]):04X}).",
-            f"Remove it: write {shown(plain)}." if plain else "Remove it.",
-        )
-    return Wrong(f"{shown(text)} begins or ends with a blank.", f"Write {shown(text.strip())}.")
+    return wrong_text(text)
 
 
 def _type(value: object) -> str | Wrong:
@@ -359,7 +322,7 @@ def _tls(value: object) -> bool | Wrong:
 
 def _lu(value: object) -> str | Wrong:
     if type(value) is not str:
-        return _not_text(value)
+        return not_text(value)
     if not value or _LU(value):
         return value
     problem = "has blanks" if any(c.isspace() for c in value) else "isn't an LU or device name"
@@ -371,7 +334,7 @@ def _lu(value: object) -> str | Wrong:
 
 def _model(value: object) -> str | Wrong:
     """Which models there are depends on the type."""
-    return value if type(value) is str else _not_text(value)
+    return value if type(value) is str else not_text(value)
 
 
 def _code_page(value: object) -> str | Wrong:
@@ -407,20 +370,10 @@ def _group_names(names: tuple[str, ...]) -> tuple[str, ...] | Wrong:
         if len(name) > MAX_NAME:
             return Wrong(f"The group {shown(name)} has {len(name)} characters.", f"Use at most {MAX_NAME}.")
         if not _GROUP(name):
-            return _wrong_text(name)
+            return wrong_text(name)
     if len({name_key(name) for name in names}) < len(names):
         return Wrong("A group is named twice.", "Name each group once.")
     return names
-
-
-def _comment(value: object) -> str | Wrong:
-    if type(value) is not str:
-        return _not_text(value)
-    if len(value) > MAX_COMMENT:
-        return Wrong(f"The comment has {len(value)} characters.", f"Use at most {MAX_COMMENT}.")
-    if found := _CONTROL(value):
-        return Wrong(f"The comment has a control character (U+{ord(found[0]):04X}).", "Remove it.")
-    return value
 
 
 @lru_cache(_CACHED)
@@ -454,5 +407,5 @@ _CHECKS: Final[tuple[tuple[str, Callable[[object], Any]], ...]] = (
     ("model", _model),
     ("code_page", _code_page),
     ("groups", _groups),
-    ("comment", _comment),
+    ("comment", check_comment),
 )

@@ -22,6 +22,7 @@ from hostward.http.api import (
     launching,
     locks,
     logins,
+    people,
     replication,
     server,
     sessions,
@@ -60,11 +61,15 @@ def create_app(services: Services) -> FastAPI:
     for router in (
         logins.open_router,
         logins.router,
+        logins.token_router,
         locks.router,  # sessions/locks looks like a session
         sessions.router,
         launching.router,
         change_requests.router,
         history.router,
+        people.router,
+        people.help_router,
+        people.group_router,
         settings.router,
         replication.router,
         certificates.router,
@@ -80,7 +85,9 @@ def create_app(services: Services) -> FastAPI:
     app.add_route("/", _to_context(context), include_in_schema=False)
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]
     app.add_middleware(
-        Guard, peer_path=f"/{context}/peer/", import_paths=(f"{base}/sessions/import", f"/{context}/sessions/import")
+        Guard,
+        peer_path=f"/{context}/peer/",
+        import_paths=(f"{base}/sessions/import", f"{base}/users/import", f"/{context}/sessions/import"),
     )
     return app
 

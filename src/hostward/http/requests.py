@@ -15,12 +15,15 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hostward.commands.accounts import authenticate
+from hostward.commands.accounts import authenticate, check_permitted
 from hostward.commands.services import Actor, Services
 from hostward.domain.errors import InvalidInput, Unauthenticated
 from hostward.domain.locks import TakeOver
+from hostward.domain.permissions import Permission
+from hostward.http.guard import MAX_IMPORT_BYTES
 
 MAX_SECRET: Final = 1024
+READING: Final = ("GET", "HEAD")
 
 
 class Strict(BaseModel):
@@ -73,13 +76,21 @@ class OpenRoute(APIRoute):
 
 
 class LoginRoute(APIRoute):
-    """A route for administrators: the token is looked at before anything else of the request is, its body above all."""
+    """A route that needs a login, and a role that allows it: both are looked at before anything else of the request is,
+    its body above all."""
+
+    reads = Permission.READ
+    writes = Permission.EVERYTHING
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
-            request.state.actor = authenticate(request.app.state.services, _secret_of(request), address_of(request))
+            services: Services = request.app.state.services
+            actor = authenticate(services, _secret_of(request), address_of(request))
+            needed = self.reads if request.method in READING else self.writes
+            await check_permitted(services, actor, needed, f"{request.method} {request.url.path}")
+            request.state.actor = actor
             return await handle(JsonRequest(request.scope, request.receive))
 
         return handler
@@ -88,10 +99,13 @@ class LoginRoute(APIRoute):
 _bearer = HTTPBearer(auto_error=False, description="From POST login, or POST tokens.")
 
 
-def administrators_router(tag: str, prefix: str = "") -> APIRouter:
-    """Routes that all need a login."""
-    # LoginRoute is what refuses; the dependency is what tells the API's description of it.
-    return APIRouter(prefix=prefix, tags=[tag], route_class=LoginRoute, dependencies=[Depends(_bearer)])
+def administrators_router(
+    tag: str, prefix: str = "", *, reads: Permission = Permission.READ, writes: Permission = Permission.EVERYTHING
+) -> APIRouter:
+    """Routes that all need a login, with a role that allows `reads` (GET) or `writes`."""
+    # The route is what refuses; the dependency is what tells the API's description of it.
+    route = type("LoginRoute", (LoginRoute,), {"reads": reads, "writes": writes})
+    return APIRouter(prefix=prefix, tags=[tag], route_class=route, dependencies=[Depends(_bearer)])
 
 
 def address_of(request: Request) -> str:
@@ -108,6 +122,17 @@ def _secret_of(request: Request) -> str:
             code="login-needed",
         )
     return secret.strip()
+
+
+async def uploaded(request: Request) -> bytes:
+    """A file that is sent: the body, or the form's part `file`. Raises InvalidInput."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return await request.body()
+    async with request.form(max_files=1, max_fields=4, max_part_size=MAX_IMPORT_BYTES) as form:
+        part = form.get("file")
+        if part is None or isinstance(part, str):
+            raise InvalidInput("The form has no file.", remedy="Send the file as the form's part “file”.")
+        return await part.read()
 
 
 async def _services(request: Request) -> Services:

@@ -40,6 +40,7 @@ from hostward.registry.content import (
     elements_in,
     pack_elements,
 )
+from hostward.registry.derived import derive_unknown
 from hostward.registry.past import forget, forget_broken, remember
 from hostward.registry.reading import Element, Reader
 from hostward.registry.schema import GROUP_TABLES, LATER_GROUP_TABLES, explain, open_reader, open_writer
@@ -93,6 +94,7 @@ class GroupRegistry:
         if not self._reader.meta():
             self._begin_history()
         self._head = Head.of(self._reader.meta())
+        derive_unknown(self._db)
         forget_broken(self._db, self._head.position.revision)
         self._position, self._group_id = self._head.position, self._head.group_id
         self._data_version = self._read_data_version()

@@ -14,7 +14,8 @@ import structlog
 from hostward.domain.changes import Change, Epoch, Position, change_from_parts
 from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import RegistryError
-from hostward.registry import sessions
+from hostward.registry.derived import sessions
+from hostward.registry.derived.people import People
 from hostward.registry.past import Past
 
 Changes = list[Change]
@@ -126,6 +127,11 @@ class Reader:
         row = self._db.execute("SELECT header, signature FROM change WHERE revision = ?", (at.revision,)).fetchone()
         header, signature = row or (meta.get("last_header", b""), meta.get("last_signature", b""))
         return (header, signature) if hashlib.sha256(header).digest() == at.hash else None
+
+    @property
+    def people(self) -> People:
+        """Users and groups, and who belongs to what."""
+        return People(self._db)
 
     @property
     def past(self) -> Past:

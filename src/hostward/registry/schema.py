@@ -30,6 +30,19 @@ CREATE UNIQUE INDEX session_name_key ON session_row (name_key);
 """
 
 LATER_GROUP_TABLES = """
+CREATE TABLE IF NOT EXISTS session_group (id TEXT NOT NULL, group_key TEXT NOT NULL,
+  PRIMARY KEY (group_key, id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS session_group_id ON session_group (id);
+CREATE TABLE IF NOT EXISTS user_row (id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL UNIQUE,
+  full_name TEXT NOT NULL, role TEXT NOT NULL, disabled INTEGER NOT NULL, text TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS group_row (id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL UNIQUE,
+  text TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS member_of (id TEXT NOT NULL, group_id TEXT NOT NULL,
+  PRIMARY KEY (group_id, id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS member_of_id ON member_of (id);
+CREATE TABLE IF NOT EXISTS nested_in (id TEXT NOT NULL, group_id TEXT NOT NULL,
+  PRIMARY KEY (group_id, id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS nested_in_id ON nested_in (id);
 CREATE TABLE IF NOT EXISTS epoch (number INTEGER NOT NULL, server TEXT NOT NULL, record BLOB NOT NULL,
   PRIMARY KEY (number, server)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS past (revision INTEGER PRIMARY KEY, author TEXT NOT NULL, time TEXT NOT NULL,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import orjson
 
 from hostward.domain.changes import Epoch, Operation, Position, Put, canonical, digest_add, element_hash
-from hostward.registry import sessions
 from hostward.registry.content import ElementRow
+from hostward.registry.derived import clear_rows, delete_rows, put_rows
 from hostward.registry.past import forget_all
 
 
@@ -49,7 +49,7 @@ class Effect:
 
 def write_operations(db: sqlite3.Connection, operations: Sequence[Operation], digest: bytes, revision: int) -> Effect:
     """Carry out the operations as `revision`. An element named twice gets the last of its operations. Raises Conflict
-    for sessions that would share a name."""
+    for elements of a kind that would share a name."""
     last = {(op.kind, op.id): op for op in operations}
     effective: list[Operation] = []
     puts: list[ElementRow] = []
@@ -77,8 +77,8 @@ def write_operations(db: sqlite3.Connection, operations: Sequence[Operation], di
     puts.sort(key=lambda row: row[:2])  # in the order of the file: ids are random, and an import is large
     db.executemany("DELETE FROM element WHERE kind = ? AND id = ?", gone)
     db.executemany("INSERT OR REPLACE INTO element VALUES (?, ?, ?, ?, ?)", puts)
-    sessions.delete_rows(db, (id_ for kind, id_ in gone if kind == sessions.KIND))
-    sessions.put_rows(db, ((row[1], row[2], row[4]) for row in puts if row[0] == sessions.KIND))
+    delete_rows(db, gone)
+    put_rows(db, puts)
     return Effect(effective, before, digest_add(digest, added, removed))
 
 
@@ -109,19 +109,20 @@ def check_canonical(operations: Iterable[Operation]) -> None:
 
 def put_content(db: sqlite3.Connection, elements: Sequence[ElementRow]) -> None:
     """All content replaced by these elements; the changes before it are forgotten."""
-    for table in ("element", "change", "session_row", "answered"):
+    for table in ("element", "change", "answered"):
         db.execute(f"DELETE FROM {table}")  # noqa: S608
+    clear_rows(db)
     forget_all(db)
     db.executemany("INSERT INTO element VALUES (?, ?, ?, ?, ?)", elements)
-    sessions.put_rows(db, ((row[1], row[2], row[4]) for row in elements if row[0] == sessions.KIND))
+    put_rows(db, elements)
 
 
 def mend_rows(db: sqlite3.Connection, kept: Iterable[ElementRow]) -> int:
     """Bring back what was committed from these elements, where a body was altered outside Hostward since, and derive
-    the sessions' rows anew; how many bodies. Neither digest nor revisions change."""
+    the derived rows anew; how many bodies. Neither digest nor revisions change."""
     committed = {(row[0], row[1], row[3]): row[2] for row in kept}
     mended: list[ElementRow] = []
-    derived: list[tuple[str, bytes, int]] = []
+    whole_rows: list[ElementRow] = []
     # The casts give bytes whatever somebody wrote there.
     for kind, id_, body, hash_, revision in db.execute(
         "SELECT kind, id, CAST(body AS BLOB), CAST(hash AS BLOB), revision FROM element"
@@ -131,9 +132,8 @@ def mend_rows(db: sqlite3.Connection, kept: Iterable[ElementRow]) -> int:
             continue
         if whole != body:
             mended.append((kind, id_, whole, hash_, revision))
-        if kind == sessions.KIND:
-            derived.append((id_, whole, revision))
+        whole_rows.append((kind, id_, whole, hash_, revision))
     db.executemany("INSERT OR REPLACE INTO element VALUES (?, ?, ?, ?, ?)", mended)
-    db.execute("DELETE FROM session_row")
-    sessions.put_rows(db, derived)
+    clear_rows(db)
+    put_rows(db, whole_rows)
     return len(mended)

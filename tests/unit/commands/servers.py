@@ -14,6 +14,7 @@ from hostward import main
 from hostward.access.administrators import Administrators, ensure_first_administrator
 from hostward.access.auditing import open_auditor
 from hostward.access.tokens import Tokens
+from hostward.access.users import Users
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Submitted
 from hostward.configuration import Configuration, load_configuration
@@ -286,7 +287,8 @@ def open_server(
     )
     auditor = open_auditor(data_dir, server, identity, "server.example.com", main.now, lambda: "log of a test")
     try:
-        administrators = Administrators(server)
+        users = Users(group)
+        administrators = Administrators(server, others=users.hash_of)
         ensure_first_administrator(administrators, PASSWORD)
         tokens = Tokens(server, console_lasts=main.console_lasts(group))
         replication, no_group = StandaloneReplication(group, identity), NoGroup()
@@ -314,6 +316,7 @@ def open_server(
                 joining=no_group,
                 rotation=NeverRenewed(),
                 administrators=administrators,
+                users=users,
                 tokens=tokens,
                 auditor=auditor,
                 identity=identity,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from hostward.domain.changes import Body
-from hostward.domain.sessions import CODE_PAGES, MODELS, TYPES, name_key, validate_fields
+from hostward.domain.sessions import CODE_PAGES, MODELS, TYPES, validate_fields
+from hostward.domain.texts import name_key
 
 _LETTERS = st.characters(exclude_categories=["C", "Z"], exclude_characters="/\\;.")
 _WORDS = st.text(_LETTERS | st.sampled_from(" '=+-@,\""), min_size=1, max_size=30).filter(lambda t: t == t.strip())

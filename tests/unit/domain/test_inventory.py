@@ -26,7 +26,8 @@ from hostward.domain.inventory import (
     reading,
 )
 from hostward.domain.inventory.formulas import guard, unguard
-from hostward.domain.sessions import FIELDS, KIND, check_fields, name_key
+from hostward.domain.sessions import FIELDS, KIND, check_fields
+from hostward.domain.texts import name_key
 
 pytestmark = pytest.mark.feature("R26")
 

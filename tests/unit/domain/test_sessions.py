@@ -10,14 +10,8 @@ from tests.unit.domain.strategies import bodies
 
 from hostward.domain.changes import Body
 from hostward.domain.errors import InvalidInput
-from hostward.domain.sessions import (
-    FIELDS,
-    SessionType,
-    check_fields,
-    name_key,
-    session_from_body,
-    validate_fields,
-)
+from hostward.domain.sessions import FIELDS, SessionType, check_fields, session_from_body, validate_fields
+from hostward.domain.texts import name_key
 
 pytestmark = pytest.mark.feature("R26")
 

@@ -15,6 +15,7 @@ from tests.unit.registry.test_histories import CHANGES, small
 
 from hostward.domain.changes import Change, Delete, Operation, Put, canonical
 from hostward.domain.history import NEVER_TURNED_BACK, summary_of_counts
+from hostward.domain.people import PASSWORD_KIND
 from hostward.registry.group import GroupRegistry
 from hostward.registry.past import PART_ELEMENTS, PastChange
 from hostward.replication.change_requests.depositing import FORBIDDEN_KINDS
@@ -147,4 +148,4 @@ def kept_after(registry: GroupRegistry, revision: int) -> list[Change]:
 
 
 def test_what_is_never_turned_back_is_what_no_request_may_touch() -> None:
-    assert set(NEVER_TURNED_BACK) == set(FORBIDDEN_KINDS)
+    assert set(NEVER_TURNED_BACK) == {*FORBIDDEN_KINDS, PASSWORD_KIND}

@@ -311,7 +311,7 @@ async def test_what_a_server_says_of_its_request_is_not_believed(pair: Pair) -> 
     await pair.master.requests.receive(lie.to_json(), pack(user), sender="b", sender_name="server b")
     found = pair.master.requests.get(lie.id).request
     assert (found.state, found.class_) == (State.WAITING, Class.SECURITY)
-    assert (found.summary, found.origin_name) == ("Create element “root”", "server b")
+    assert (found.summary, found.origin_name) == ("Create user “root”", "server b")
     one = [Touched("session", "9", "", None, {"name": "x"})]
     member = [Touched("member", "b", "", None, {})]
     own = [Touched(KIND, lie.id, None, None, replace(lie, state=State.IMPLEMENTED).to_json())]

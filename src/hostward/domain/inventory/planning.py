@@ -11,7 +11,8 @@ import orjson
 
 from hostward.domain.changes import Body, Put, canonical
 from hostward.domain.inventory.reading import ParsedInventory
-from hostward.domain.sessions import FIELDS, KIND, name_key
+from hostward.domain.sessions import FIELDS, KIND
+from hostward.domain.texts import name_key
 
 MAX_SHOWN: Final = 100
 

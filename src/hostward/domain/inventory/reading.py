@@ -16,8 +16,9 @@ from hostward.domain.changes import Body
 from hostward.domain.errors import InvalidInput, Mistake
 from hostward.domain.inventory.formulas import unguard
 from hostward.domain.inventory.text import decode
-from hostward.domain.sessions import FIELDS, check_fields, name_key
+from hostward.domain.sessions import FIELDS, check_fields
 from hostward.domain.suggestions import did_you_mean, listed, shown
+from hostward.domain.texts import name_key
 
 MAX_BYTES: Final = 256 << 20
 MAX_ROWS: Final = 500_000

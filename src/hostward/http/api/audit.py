@@ -19,6 +19,7 @@ from hostward.commands.auditing import MAX_PAGE
 from hostward.commands.services import Services
 from hostward.domain.audit import ACTS, COLUMNS, OUTCOMES, Filter, Kept, cells, flat, text_of
 from hostward.domain.errors import InvalidInput, Mistake, NotFound
+from hostward.domain.permissions import Permission
 from hostward.domain.suggestions import did_you_mean, shown
 from hostward.http.api import audit_shapes
 from hostward.http.api.shapes import answers
@@ -26,7 +27,7 @@ from hostward.http.downloads import attachment
 from hostward.http.requests import Json, Strict, Who, With, administrators_router
 from hostward.registry.audit_reading import Verified
 
-router = administrators_router("Audit Log", "/audit")
+router = administrators_router("Audit Log", "/audit", reads=Permission.AUDIT, writes=Permission.AUDIT)
 
 PIECE_CHARACTERS: Final = 1 << 16
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from hostward.commands import requests
 from hostward.commands.services import Services
 from hostward.commands.writing import Done, Submitted
-from hostward.domain.requests import MAX_REASON, State
+from hostward.domain.requests import MAX_REASON, State, rules_of
 from hostward.http.api import shapes
 from hostward.http.api.shapes import answers, or_submitted
 from hostward.http.requests import Json, Strict, Who, With, administrators_router
@@ -136,7 +136,7 @@ def detailed(detail: Detail) -> dict[str, Any]:
             "kind": e.touched.kind,
             "id": e.touched.id,
             "label": e.touched.label,
-            "wanted": e.touched.wanted,
+            "wanted": {} if e.touched.wanted is not None and rules_of(e.touched.kind).hidden else e.touched.wanted,
             "fields": [{"field": d.field, "base": d.base, "now": d.now, "wanted": d.wanted} for d in e.differences],
         }
         for e in detail.changes

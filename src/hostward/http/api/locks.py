@@ -8,11 +8,12 @@ from pydantic import Field
 from starlette.responses import Response
 
 from hostward.commands import locks
+from hostward.domain.permissions import Permission
 from hostward.http.api.logins import moment
 from hostward.http.api.shapes import answers
 from hostward.http.requests import Json, Shown, Strict, Who, With, administrators_router
 
-router = administrators_router("Sessions", "/sessions")
+router = administrators_router("Sessions", "/sessions", writes=Permission.SESSIONS)
 
 
 class LockShown(Shown):

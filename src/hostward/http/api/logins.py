@@ -12,12 +12,16 @@ from starlette.responses import Response
 
 from hostward.access.tokens import MAX_DAYS, Token
 from hostward.commands import accounts
+from hostward.commands.writing import Submitted
+from hostward.domain.permissions import Permission
 from hostward.http.api import shapes
-from hostward.http.api.shapes import answers
+from hostward.http.api.change_requests import submitted
+from hostward.http.api.shapes import answers, or_submitted
 from hostward.http.requests import Json, OpenRoute, Secret, Strict, Text, Who, With, address_of, administrators_router
 
 open_router = APIRouter(tags=["Login"], route_class=OpenRoute)
-router = administrators_router("Login")
+router = administrators_router("Login", reads=Permission.OWN, writes=Permission.OWN)
+token_router = administrators_router("Login", reads=Permission.READ, writes=Permission.READ)
 
 TokenName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
 
@@ -54,14 +58,16 @@ async def log_out(who: Who, services: With) -> Response:
 
 @router.get("/me", summary="Who is logged in", responses=answers(shapes.Me, "The user and the token used"))
 async def me(who: Who, services: With) -> Response:
-    return Json({"user": who.user, "token": _shown(accounts.token_of(services, who))})
+    return Json({"user": who.user, "role": who.role.value, "token": _shown(accounts.token_of(services, who))})
 
 
-@router.put("/me/password", summary="Change your own password", responses=answers(shapes.LoginsEnded, "It is changed"))
+@router.put(
+    "/me/password", summary="Change your own password", responses=or_submitted(shapes.LoginsEnded, "It is changed")
+)
 async def change_password(given: PasswordIn, who: Who, services: With) -> Response:
     """All other logins of the user end."""
     ended = await accounts.change_password(services, who, given.current, given.new)
-    return Json({"logins_ended": ended})
+    return submitted(ended) if isinstance(ended, Submitted) else Json({"logins_ended": ended})
 
 
 @router.delete("/me/logins", summary="Log out everywhere", responses=answers(shapes.LoginsEnded, "They are ended"))
@@ -70,12 +76,12 @@ async def log_out_everywhere(who: Who, services: With) -> Response:
     return Json({"logins_ended": await accounts.log_out_everywhere(services, who)})
 
 
-@router.get("/tokens", summary="List tokens", responses=answers(shapes.Tokens, "All valid ones, newest first"))
+@token_router.get("/tokens", summary="List tokens", responses=answers(shapes.Tokens, "All valid ones, newest first"))
 async def list_tokens(who: Who, services: With) -> Response:
-    return Json({"items": [_shown(t) for t in accounts.list_tokens(services)]})
+    return Json({"items": [_shown(t) for t in accounts.list_tokens(services, who)]})
 
 
-@router.post(
+@token_router.post(
     "/tokens",
     summary="Make a token for a program",
     status_code=201,
@@ -86,7 +92,7 @@ async def create_token(given: TokenIn, who: Who, services: With) -> Response:
     return Json({"token": issued.secret, **_shown(issued.token)}, 201)
 
 
-@router.delete("/tokens/{token_id}", summary="Delete a token", status_code=204, response_class=Response)
+@token_router.delete("/tokens/{token_id}", summary="Delete a token", status_code=204, response_class=Response)
 async def delete_token(token_id: str, who: Who, services: With) -> Response:
     """It is no longer valid, at once."""
     await accounts.delete_token(services, who, token_id)

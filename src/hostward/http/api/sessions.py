@@ -18,13 +18,13 @@ from hostward.commands.writing import Once, Submitted
 from hostward.domain.errors import InvalidInput
 from hostward.domain.inventory import Format
 from hostward.domain.locks import TakeOver
+from hostward.domain.permissions import Permission
 from hostward.domain.sessions import FIELDS, SessionType
 from hostward.http.api import history_shapes, shapes
 from hostward.http.api.change_requests import submitted
 from hostward.http.api.history import MAX_REVISION, HistoryQuery, session_past
 from hostward.http.api.shapes import answers, or_submitted
 from hostward.http.downloads import attachment
-from hostward.http.guard import MAX_IMPORT_BYTES
 from hostward.http.requests import (
     IdempotencyKey,
     IfMatch,
@@ -36,10 +36,11 @@ from hostward.http.requests import (
     Writer,
     administrators_router,
     etag_header,
+    uploaded,
 )
 from hostward.registry.group import Element
 
-router = administrators_router("Sessions", "/sessions")
+router = administrators_router("Sessions", "/sessions", writes=Permission.SESSIONS)
 
 # The session's own rules look at the fields, because they know what would be right; the models only describe them.
 SessionIn = Annotated[dict[str, Any], WithJsonSchema(shapes.flat(shapes.SessionFields)), Body()]
@@ -151,7 +152,7 @@ async def import_sessions(
     most 64 MiB. Sessions are matched by name. A file with mistakes is refused as a whole, with all of them, unless
     skip_invalid. When this answers, every Slave that can be reached has the sessions. On a Slave the file becomes one
     change request."""
-    data = await _file(request)
+    data = await uploaded(request)
     done = await inventory.import_sessions(
         services,
         replace(who, take_over=TakeOver(any=query.take_over)),
@@ -313,14 +314,3 @@ def _changed(done: selections.Changed | Submitted) -> Response:
         return submitted(done)
     replicated = done.replicated.to_json()
     return Json({"sessions": done.sessions, "revision": done.revision, "replicated": replicated})
-
-
-async def _file(request: Request) -> bytes:
-    """The body, or the form's part `file`. Raises InvalidInput."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        return await request.body()
-    async with request.form(max_files=1, max_fields=4, max_part_size=MAX_IMPORT_BYTES) as form:
-        part = form.get("file")
-        if part is None or isinstance(part, str):
-            raise InvalidInput("The form has no file.", remedy="Send the file as the form's part “file”.")
-        return await part.read()

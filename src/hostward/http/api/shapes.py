@@ -163,7 +163,7 @@ class ElementShown(Shown):
     id: str
     label: str
     wanted: dict[str, Any] | None
-    """As it would be; null where it would be deleted."""
+    """As it would be; null where it would be deleted, empty where it is secret."""
     fields: list[FieldShown]
     """Those that the request would change, or that others have changed since."""
 

@@ -16,16 +16,17 @@ from hostward.access.throttle import TooManyAttempts
 from hostward.access.tokens import CONSOLE
 from hostward.commands import accounts
 from hostward.domain.errors import HostwardError, InvalidInput, Unauthenticated
+from hostward.domain.permissions import Permission
 from hostward.http.console.visits import (
     HEADERS,
     Console,
     Visit,
     authenticated,
     check_origin,
-    for_administrators,
     forgery_token,
     form_of,
     html,
+    panel_routes,
     to_https,
 )
 from hostward.http.problems import status_of
@@ -78,12 +79,12 @@ def login_routes(console: Console) -> list[Route]:
         await accounts.log_out_everywhere(visit.services, visit.actor)
         return _logged_out(console)
 
-    base = console.base
+    base, own = console.base, panel_routes(console, "", writes=Permission.OWN)
     return [
         Route(f"{base}/login", show, methods=["GET"]),
         Route(f"{base}/login", log_in, methods=["POST"]),
-        Route(f"{base}/logout", for_administrators(console, log_out), methods=["POST"]),
-        Route(f"{base}/logout-everywhere", for_administrators(console, log_out_everywhere), methods=["POST"]),
+        own("/logout", log_out),
+        own("/logout-everywhere", log_out_everywhere),
     ]
 
 

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from hostward.commands.services import Services
+from hostward.domain.permissions import Permission, check_allowed
 from hostward.http.console.events import Broadcaster, stream
 from hostward.http.console.logins import login_routes
 from hostward.http.console.pages.audit import audit_routes
@@ -36,6 +37,7 @@ def console_routes(services: Services) -> list[BaseRoute]:
 
     async def events(request: Request) -> Response:
         actor, secret = authenticated(console, request)
+        check_allowed(actor.role, Permission.READ)
         return stream(services, console.broadcaster, secret, actor)
 
     async def static(request: Request) -> Response:

@@ -17,8 +17,9 @@ from urllib.parse import quote, urlsplit
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
 
-from hostward.commands.accounts import authenticate
+from hostward.commands.accounts import authenticate, check_permitted
 from hostward.commands.services import Actor, Services
 from hostward.domain.errors import (
     ConfirmationRequired,
@@ -30,10 +31,11 @@ from hostward.domain.errors import (
     Unauthenticated,
 )
 from hostward.domain.locks import TakeOver
+from hostward.domain.permissions import Permission
 from hostward.http.console.events import Broadcaster, picture
 from hostward.http.console.rendering import Pages
 from hostward.http.problems import status_of
-from hostward.http.requests import MAX_SECRET, address_of
+from hostward.http.requests import MAX_SECRET, READING, address_of
 
 FORGERY_FIELD: Final = "csrf"
 FORGERY_HEADER: Final = "x-csrf"
@@ -124,8 +126,15 @@ Handler = Callable[[Visit], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def for_administrators(console: Console, handle: Handler) -> Endpoint:
-    """The endpoint of a page. What goes wrong becomes a problem for the page's JavaScript, or a page of its own."""
+def for_administrators(
+    console: Console,
+    handle: Handler,
+    *,
+    reads: Permission = Permission.READ,
+    writes: Permission = Permission.EVERYTHING,
+) -> Endpoint:
+    """The endpoint of a page, for whose role allows it. What goes wrong becomes a problem for the page's JavaScript, or
+    a page of its own."""
 
     async def endpoint(request: Request) -> Response:
         elsewhere = to_https(console.services, request)
@@ -133,6 +142,8 @@ def for_administrators(console: Console, handle: Handler) -> Endpoint:
             return elsewhere
         try:
             visit = await _visit(console, request)
+            needed = reads if request.method in READING else writes
+            await check_permitted(visit.services, visit.actor, needed, f"{request.method} {request.url.path}")
             try:
                 return await handle(visit)
             except SessionLocked as error:
@@ -152,6 +163,23 @@ def for_administrators(console: Console, handle: Handler) -> Endpoint:
             await request.close()  # a file that came with a form
 
     return endpoint
+
+
+def panel_routes(
+    console: Console,
+    panel: str,
+    *,
+    reads: Permission = Permission.READ,
+    writes: Permission = Permission.EVERYTHING,
+) -> Callable[..., Route]:
+    """Makes the routes of a panel, each for whose role allows it: `route(path, handler, method="POST")`, the path below
+    the panel's."""
+
+    def route(path: str, handler: Handler, method: str = "POST") -> Route:
+        endpoint = for_administrators(console, handler, reads=reads, writes=writes)
+        return Route(f"{console.base}{panel}{path}", endpoint, methods=[method])
+
+    return route
 
 
 def html(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> HTMLResponse:
@@ -241,7 +269,7 @@ def wrong_field(field: str, problem: str, remedy: str) -> InvalidInput:
 
 
 async def _visit(console: Console, request: Request) -> Visit:
-    writing = request.method not in ("GET", "HEAD")
+    writing = request.method not in READING
     if writing:
         check_origin(request)
     actor, secret = authenticated(console, request)

@@ -31,8 +31,8 @@ from hostward.domain.requests import (
     unpack,
 )
 from hostward.domain.sessions import KIND as SESSION
-from hostward.domain.sessions import name_key
 from hostward.domain.suggestions import shown
+from hostward.domain.texts import name_key
 from hostward.registry.group import Reader
 from hostward.replication.change_requests.outbox import content_body, content_of
 from hostward.replication.group.members import MEMBERSHIP_KINDS

@@ -368,7 +368,8 @@ def edited_touched(reader: Reader, old: Sequence[Touched], edited: Sequence[Edit
                 f"The request has no {rules_of(e.kind).noun} with the id {e.id[:40]}.",
                 remedy="Only what it touches already can be edited; make another change for anything else.",
             )
-        body = rules_of(e.kind).check(e.wanted) if e.wanted is not None else None
+        given = known[e.kind, e.id].wanted if rules_of(e.kind).hidden and e.wanted is not None else e.wanted
+        body = rules_of(e.kind).check(given) if given is not None else None
         operations.append(Touched(e.kind, e.id, None, None, body).operation)
     touched = touched_of(reader, operations)
     if not touched:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -12,10 +12,11 @@ from starlette.routing import Route
 from hostward.commands import auditing, settings
 from hostward.domain.audit import ACTS, OUTCOMES, text_of
 from hostward.domain.errors import HostwardError
+from hostward.domain.permissions import Permission
 from hostward.domain.settings import AUDIT_DAYS, AUDIT_SIZE
 from hostward.http.api.audit import ExportFormat, FilterQuery, export_of, filter_of
 from hostward.http.console.pages.settings import apply_those
-from hostward.http.console.visits import Console, Visit, for_administrators
+from hostward.http.console.visits import Console, Visit, panel_routes
 
 PANEL: Final = "/reports/audit-log"
 PER_PAGE: Final = 50
@@ -27,15 +28,12 @@ MAX_OFFSET_MINUTES: Final = 14 * 60
 
 def audit_routes(console: Console) -> list[Route]:
     """The list, its export, and Verify."""
-
-    def route(path: str, handler: Any, method: str = "GET") -> Route:
-        return Route(f"{console.base}{PANEL}{path}", for_administrators(console, handler), methods=[method])
-
+    route = panel_routes(console, PANEL, reads=Permission.AUDIT)
     return [
-        route("", show),
-        route("/export", export),
-        route("/verify", verify),
-        route("/retention", apply_retention, "POST"),
+        route("", show, "GET"),
+        route("/export", export, "GET"),
+        route("/verify", verify, "GET"),
+        route("/retention", apply_retention),
     ]
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response
 from starlette.routing import Route
 
 from hostward.commands import certificates
 from hostward.domain.errors import NotFound
-from hostward.http.console.visits import HEADERS, Console, Visit, for_administrators, wrong_field
+from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes, wrong_field
 from hostward.http.downloads import attachment
 from hostward.trust.certificates import STORES, certificate_warnings
 
@@ -19,10 +19,7 @@ _STORE_OF: Final[dict[str, str]] = {str(key): title for key, title in STORES.ite
 
 def certificate_routes(console: Console) -> list[Route]:
     """A page for each store, + Import, Delete, the server's own certificate."""
-
-    def route(path: str, handler: Any, method: str = "POST") -> Route:
-        return Route(f"{console.base}{PANEL}{path}", for_administrators(console, handler), methods=[method])
-
+    route = panel_routes(console, PANEL)
     return [
         route("", first, "GET"),
         route("/own/download", download, "GET"),

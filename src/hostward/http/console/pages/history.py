@@ -12,10 +12,10 @@ from hostward.commands import history, restoring, sessions
 from hostward.commands.replication import confirm
 from hostward.commands.writing import Done, Submitted
 from hostward.domain.errors import NotFound
-from hostward.domain.history import TURNED_BACK
+from hostward.domain.history import SHOWN
 from hostward.http.api.history import MAX_REVISION, change_shown, changes_page, session_past
 from hostward.http.console.pages.outcomes import REQUESTS
-from hostward.http.console.visits import Console, Visit, for_administrators
+from hostward.http.console.visits import Console, Visit, panel_routes
 
 PANEL: Final = "/history"
 PER_PAGE: Final = 50
@@ -24,10 +24,7 @@ _FILTERS: Final = ("author", "kind", "element")
 
 def history_routes(console: Console) -> list[Route]:
     """The list, one change with its differences, one session's history; Undo and Restore."""
-
-    def route(path: str, handler: Any, method: str = "POST") -> Route:
-        return Route(f"{console.base}{PANEL}{path}", for_administrators(console, handler), methods=[method])
-
+    route = panel_routes(console, PANEL)
     return [
         route("", list_all, "GET"),
         route("/{revision}", show, "GET"),
@@ -46,7 +43,7 @@ async def list_all(visit: Visit) -> Response:
     before = _revision(asked["before"]) if asked.get("before") else None
     found = await history.list_changes(visit.services, before=before, limit=PER_PAGE, **used)
     page = changes_page(found)
-    return await visit.page("history.html", found=page, filters=filters, used=used, before=before, kinds=TURNED_BACK)
+    return await visit.page("history.html", found=page, filters=filters, used=used, before=before, kinds=SHOWN)
 
 
 async def show(visit: Visit) -> Response:

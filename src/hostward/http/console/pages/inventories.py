@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import Any, Final
+from typing import Final
 
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
@@ -15,23 +15,21 @@ from hostward.commands.selections import Selection
 from hostward.commands.writing import Submitted
 from hostward.domain.errors import InvalidInput, NotFound
 from hostward.domain.inventory import Format
+from hostward.domain.permissions import Permission
 from hostward.domain.sessions import DECLARED
 from hostward.http.api.sessions import exported
 from hostward.http.console.pages.entries import as_shown, entered_fields, field_label
 from hostward.http.console.pages.locks import PANEL
 from hostward.http.console.pages.outcomes import on_a_slave, submitted, went
 from hostward.http.console.pages.sessions import View
-from hostward.http.console.visits import HEADERS, Console, Visit, for_administrators, wrong_field
+from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes, wrong_field
 
 MAX_MISTAKES: Final = 200
 
 
 def inventory_routes(console: Console) -> list[Route]:
     """Before those of one session: their paths look like one's."""
-
-    def route(path: str, handler: Any, method: str = "POST") -> Route:
-        return Route(f"{console.base}{PANEL}{path}", for_administrators(console, handler), methods=[method])
-
+    route = panel_routes(console, PANEL, writes=Permission.SESSIONS)
     return [
         route("/delete", delete_chosen),
         route("/edit", edit_chosen),

@@ -12,7 +12,8 @@ from starlette.routing import Route
 from hostward.commands import locks
 from hostward.commands.settings import lock_timeout_minutes
 from hostward.domain.errors import PeerError, SessionLocked, Unavailable
-from hostward.http.console.visits import Console, Visit, for_administrators
+from hostward.domain.permissions import Permission
+from hostward.http.console.visits import Console, Visit, panel_routes
 
 PANEL: Final = "/sessions"
 HELD, FREE, LOCKED, AWAY = "held", "free", "locked", "away"
@@ -21,11 +22,7 @@ MAX_PAGE_NAME: Final = 64
 
 def lock_routes(console: Console) -> list[Route]:
     """Of one session."""
-
-    def route(path: str, handler: Any, method: str = "POST") -> Route:
-        path = f"{console.base}{PANEL}/{{session_id}}/lock{path}"
-        return Route(path, for_administrators(console, handler), methods=[method])
-
+    route = panel_routes(console, PANEL + "/{session_id}/lock", writes=Permission.SESSIONS)
     return [
         route("", show, "GET"),
         route("", hold),

@@ -13,7 +13,7 @@ from hostward.commands import replication
 from hostward.domain.errors import InvalidInput, Mistake, PreconditionFailed
 from hostward.domain.replication import DEFAULT_CONTEXT, Role
 from hostward.http.console.pages.servers import PANEL, port_of
-from hostward.http.console.visits import Console, Visit, for_administrators, wrong_field
+from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
 from hostward.http.replication_inputs import TargetIn, WantedIn, passphrase_of, target_of, wanted_of
 
 SHOWN_JOBS: Final = 8
@@ -22,10 +22,7 @@ LISTS: Final = {"master": "Master Server", "slaves": "Slave Server"}
 
 def replication_routes(console: Console) -> list[Route]:
     """The panel itself, its lists, Test Connection, and jobs."""
-
-    def route(path: str, handler: Any, method: str = "POST") -> Route:
-        return Route(f"{console.base}{path}", for_administrators(console, handler), methods=[method])
-
+    route = panel_routes(console, "")
     return [
         route(PANEL, show, "GET"),
         route(PANEL, apply),

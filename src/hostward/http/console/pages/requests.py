@@ -19,7 +19,7 @@ from hostward.domain.settings import KIND as SETTING
 from hostward.domain.settings import body_of as settings_body
 from hostward.http.console.pages.entries import as_entered, as_shown, entered_session, field_label
 from hostward.http.console.pages.outcomes import REQUESTS, on_a_slave, submitted, told, went, who_has_it
-from hostward.http.console.visits import Console, Visit, for_administrators, wrong_field
+from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
 from hostward.replication.change_requests.requests import Edited
 
 MAX_SHOWN: Final = 200
@@ -32,10 +32,7 @@ DECIDED: Final = tuple(state for state in State if state not in OPEN)
 
 def request_routes(console: Console) -> list[Route]:
     """The list, one request, its acts, the setting."""
-
-    def route(path: str, handler: Any, method: str = "POST") -> Route:
-        return Route(f"{console.base}{REQUESTS}{path}", for_administrators(console, handler), methods=[method])
-
+    route = panel_routes(console, REQUESTS)
     return [
         route("", show_list, "GET"),
         route("/setting", change_setting),

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from hostward.commands import replication
 from hostward.domain.join_code import JoinCode
 from hostward.http.api.group import shown_invite
-from hostward.http.console.visits import Console, Visit, for_administrators, wrong_field
+from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
 from hostward.trust.passphrase import Passphrase
 
 PANEL: Final = "/settings/replication"
@@ -18,10 +18,7 @@ PANEL: Final = "/settings/replication"
 
 def server_routes(console: Console) -> list[Route]:
     """Details and its acts, join codes, the doctor."""
-
-    def route(path: str, handler: Any, method: str = "POST") -> Route:
-        return Route(f"{console.base}{PANEL}{path}", for_administrators(console, handler), methods=[method])
-
+    route = panel_routes(console, PANEL)
     return [
         route("/details", details, "GET"),
         route("/nodes/{host_id}/remove", remove),

@@ -16,11 +16,12 @@ from hostward.commands.launching import launch_file_of, launch_offers
 from hostward.commands.writing import Once, Submitted
 from hostward.domain.errors import Conflict, InvalidInput, Mistake, NotFound, PreconditionFailed
 from hostward.domain.launching import Program
+from hostward.domain.permissions import Permission
 from hostward.domain.sessions import BULK, DECLARED, TYPES, default_port
 from hostward.http.console.pages.entries import as_entered, as_shown, compared, entered_session
 from hostward.http.console.pages.locks import FREE, PANEL, let_go, lock_state
 from hostward.http.console.pages.outcomes import submitted, went
-from hostward.http.console.visits import HEADERS, Console, Visit, for_administrators
+from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes
 from hostward.http.downloads import launch_answer
 from hostward.registry.group import Element
 
@@ -33,10 +34,7 @@ MAX_WORDS: Final = 500
 
 def session_routes(console: Console) -> list[Route]:
     """The list, one session, a new one."""
-
-    def route(path: str, handler: Any, method: str = "POST") -> Route:
-        return Route(f"{console.base}{PANEL}{path}", for_administrators(console, handler), methods=[method])
-
+    route = panel_routes(console, PANEL, writes=Permission.SESSIONS)
     return [
         route("", show_list, "GET"),
         route("/new", show_new, "GET"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -11,18 +11,15 @@ from starlette.routing import Route
 from hostward.commands import settings
 from hostward.commands.writing import Submitted
 from hostward.http.console.pages.outcomes import submitted, went
-from hostward.http.console.visits import Console, Visit, for_administrators
+from hostward.http.console.visits import Console, Visit, panel_routes
 
 PANEL: Final = "/settings/general"
 
 
 def setting_routes(console: Console) -> list[Route]:
     """The panel, and Apply."""
-
-    def route(handler: Any, method: str) -> Route:
-        return Route(f"{console.base}{PANEL}", for_administrators(console, handler), methods=[method])
-
-    return [route(show, "GET"), route(apply, "POST")]
+    route = panel_routes(console, PANEL)
+    return [route("", show, "GET"), route("", apply)]
 
 
 async def show(visit: Visit) -> Response:

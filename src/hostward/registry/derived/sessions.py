@@ -6,13 +6,13 @@ A search looks for each of its words as a part of name, host, type, groups or co
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Final
 
-import orjson
-
-from hostward.domain.errors import Conflict, InvalidInput
-from hostward.domain.sessions import KIND, name_key
+from hostward.domain.changes import Body
+from hostward.domain.errors import InvalidInput
+from hostward.domain.sessions import KIND
+from hostward.domain.texts import name_key
+from hostward.registry.derived.table import Derived, Rows
 
 __all__ = ["KIND", "name_key"]
 
@@ -21,50 +21,22 @@ MAX_PER_PAGE = 1_000
 MAX_WORDS = 8
 
 
-def row_of(id_: str, body: dict[str, Any], revision: int) -> tuple[str, str, str, str, str, int, str]:
+def rows_of(id_: str, body: Body, revision: int) -> Rows:
     """The derived row of a session with this body."""
     name, host = body["name"], body.get("host", "")
     text = "\n".join((name, host, body["type"], body.get("lu", ""), *body.get("groups", ()), body.get("comment", "")))
-    return (id_, name, name_key(name), body["type"], host, revision, name_key(text))
+    return [(id_, name, name_key(name), body["type"], host, revision, name_key(text))]
 
 
-def differing_rows(db: sqlite3.Connection) -> list[str]:
-    """The sessions whose derived row isn't what its element says: somebody edited it."""
-    rows = db.execute(
-        "SELECT e.id, CAST(e.body AS BLOB), e.revision, s.id, s.name, s.name_key, s.type, s.host, s.revision, s.text"
-        " FROM element e LEFT JOIN session_row s ON s.id = e.id WHERE e.kind = ?",
-        (KIND,),
-    )
-    return [row[0] for row in rows if row_of(row[0], orjson.loads(row[1]), row[2]) != row[3:]]
+def groups_of(id_: str, body: Body, revision: int) -> Rows:
+    """The groups whose people have this session, by their names' keys."""
+    return sorted((id_, name_key(name)) for name in body.get("groups", ()))
 
 
-def put_rows(db: sqlite3.Connection, bodies: Iterable[tuple[str, bytes, int]]) -> None:
-    """Bring the derived rows to the new bodies (id, body, revision). Raises Conflict "name-taken" where two sessions
-    would share a name."""
-    rows = [row_of(id_, orjson.loads(raw), revision) for id_, raw, revision in bodies]
-    try:
-        # Deleted first, so that sessions may swap their names within one change.
-        db.executemany("DELETE FROM session_row WHERE id = ?", [(row[0],) for row in rows])
-        db.executemany("INSERT INTO session_row VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    except sqlite3.IntegrityError as error:
-        taken = _taken(db, rows)
-        raise Conflict(
-            f"There is a session named {taken!r} already.", remedy="Choose another name.", code="name-taken"
-        ) from error
-
-
-def delete_rows(db: sqlite3.Connection, ids: Iterable[str]) -> None:
-    db.executemany("DELETE FROM session_row WHERE id = ?", [(i,) for i in ids])
-
-
-def _taken(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> str:
-    seen: set[str] = set()
-    for row in rows:
-        found = db.execute("SELECT name FROM session_row WHERE name_key = ? AND id <> ?", (row[2], row[0])).fetchone()
-        if found or row[2] in seen:
-            return str(row[1])
-        seen.add(row[2])
-    return "?"
+TABLES: Final = (
+    Derived(KIND, "session_row", rows_of, unique_noun="session"),
+    Derived(KIND, "session_group", groups_of),
+)
 
 
 def find_page(

@@ -1,0 +1,120 @@
+"""Many users at once: a file of them imported as one change, and all of them exported."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+
+from hostward.commands.services import Actor, Services
+from hostward.commands.writing import Beforehand, Once, Submitted, write
+from hostward.domain.changes import Operation, Put, canonical
+from hostward.domain.errors import Conflict
+from hostward.domain.inventory import new_session_id as new_id
+from hostward.domain.people import GROUP_KIND, USER_KIND, check_group, check_user
+from hostward.domain.people_file import KEYS, Listed, parse_users
+from hostward.domain.replicated import Replicated
+from hostward.domain.suggestions import shown
+from hostward.domain.texts import name_key
+from hostward.registry.group import Reader
+
+FIRST: Final = 100
+
+
+@dataclass(slots=True)
+class Plan:
+    """What an import would do. `first` are the first users that it would create or change, by name."""
+
+    operations: list[Operation] = field(default_factory=list)
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    groups: list[str] = field(default_factory=list)
+    """The names of those that it makes."""
+    first: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class UsersImported:
+    """An import's outcome. `replicated` is None for a dry run, whose `revision` is the one it was compared with."""
+
+    plan: Plan
+    revision: int
+    replicated: Replicated | None
+
+
+async def import_users(
+    services: Services, actor: Actor, data: bytes, *, dry_run: bool = False, once: Once | None = None
+) -> UsersImported | Submitted:
+    """All of a file's users as one change. They are matched by name; of one that is there, only the fields that the
+    file names change; groups that aren't there are made. None gets a password by it. Raises InvalidInput with every
+    mistake, Conflict for the name of an administrator of this server: then nothing was changed."""
+    listed = await asyncio.to_thread(parse_users, data)
+    own = next((u for u in listed if services.administrators.exists(u.fields["name"].casefold())), None)
+    if own is not None:
+        raise Conflict(
+            f"Row {own.row}: {shown(own.fields['name'])} is an administrator's account of this server alone.",
+            remedy="Leave that row out, or name the user otherwise.",
+            code="name-taken",
+        )
+    planned = await Beforehand.look(services, lambda reader: _plan(reader, listed, once))
+    if dry_run:
+        return UsersImported(planned.found, planned.position.revision, None)
+    done = await write(
+        services,
+        actor,
+        "users-imported",
+        lambda reader: planned.at(reader).operations,
+        once=once,
+        all_servers=True,
+        rows=len(listed),
+    )
+    if isinstance(done, Submitted):
+        return done
+    return UsersImported(planned.found, done.committed.revision, done.replicated)
+
+
+async def export_users(services: Services) -> bytes:
+    """All users, as import takes them."""
+
+    def read() -> bytes:
+        with services.group.read() as reader:
+            names = reader.people.group_names()
+            bodies = sorted((e.json() for e in reader.list(USER_KIND)), key=lambda body: name_key(body["name"]))
+        rows = []
+        for body in bodies:
+            body["groups"] = sorted(names[i] for i in body["groups"] if i in names)
+            rows.append({key: body[name] for key, name in KEYS.items()})
+        return orjson.dumps(rows, option=orjson.OPT_INDENT_2)
+
+    return await asyncio.to_thread(read)
+
+
+def _plan(reader: Reader, listed: Sequence[Listed], once: Once | None) -> Plan:
+    plan = Plan()
+    groups = {name_key(name): id_ for id_, name in reader.people.group_names().items()}
+    there = {name_key(body["name"]): (e.id, body) for e in reader.list(USER_KIND) for body in [e.json()]}
+    made = 0
+    for user in listed:
+        fields = dict(user.fields)
+        if "groups" in fields:
+            for name in (n for n in fields["groups"] if name_key(n) not in groups):
+                made += 1
+                groups[name_key(name)] = once.id(made) if once else new_id()
+                plan.groups.append(name)
+                body = canonical(check_group({"name": name}))
+                plan.operations.append(Put(GROUP_KIND, groups[name_key(name)], body))
+            fields["groups"] = [groups[name_key(name)] for name in fields["groups"]]
+        id_, before = there.get(name_key(fields["name"]), (None, None))
+        after = check_user({**(before or {}), **fields})
+        if after == before:
+            plan.unchanged += 1
+            continue
+        made += 1
+        plan.created, plan.changed = plan.created + (before is None), plan.changed + (before is not None)
+        plan.first += [after["name"]] if len(plan.first) < FIRST else []
+        plan.operations.append(Put(USER_KIND, id_ or (once.id(made) if once else new_id()), canonical(after)))
+    return plan

@@ -1,0 +1,94 @@
+"""Derived tables: what elements say, in rows that can be searched, in step with them in every transaction.
+
+A table belongs to one kind of element. Its first column is the element's id; what its rows are follows from the element
+alone, so they can be made anew at any time, and a row that somebody edited is found.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import orjson
+
+from hostward.domain.changes import Body
+from hostward.domain.errors import Conflict
+
+Rows = Sequence[tuple[Any, ...]]
+"""Of one element, in the order of their columns."""
+Bodies = Iterable[tuple[str, Body, int]]
+"""Elements of the table's kind: id, body, revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """`rows_of` gives the rows of an element, sorted. Where names are unique, the second column is the name as it was
+    written, the third its key (`name_key`), and `unique_noun` what has that name."""
+
+    kind: str
+    table: str
+    rows_of: Callable[[str, Body, int], Rows]
+    unique_noun: str = ""
+
+    def put(self, db: sqlite3.Connection, bodies: Bodies) -> None:
+        """Bring the rows to the new bodies. Raises Conflict "name-taken" where two elements would share a name."""
+        rows: list[tuple[Any, ...]] = []
+        ids: list[tuple[str]] = []
+        for id_, body, revision in bodies:
+            ids.append((id_,))
+            rows += self.rows_of(id_, body, revision)
+        try:
+            # Deleted first, so that elements may swap their names within one change.
+            db.executemany(f"DELETE FROM {self.table} WHERE id = ?", ids)  # noqa: S608
+            if rows:
+                db.executemany(f"INSERT INTO {self.table} VALUES ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608
+        except sqlite3.IntegrityError as error:
+            raise Conflict(
+                f"There is a {self.unique_noun} named {self._taken(db, rows)!r} already.",
+                remedy="Choose another name.",
+                code="name-taken",
+            ) from error
+
+    def delete(self, db: sqlite3.Connection, ids: Iterable[str]) -> None:
+        db.executemany(f"DELETE FROM {self.table} WHERE id = ?", [(i,) for i in ids])  # noqa: S608
+
+    def clear(self, db: sqlite3.Connection) -> None:
+        db.execute(f"DELETE FROM {self.table}")  # noqa: S608
+
+    def differing(self, db: sqlite3.Connection) -> list[str]:
+        """The elements whose rows aren't what they say: somebody edited them."""
+        wrong: list[str] = []
+        found = groupby(db.execute(f"SELECT * FROM {self.table} ORDER BY id"), lambda row: row[0])  # noqa: S608
+        there = next(found, None)
+        # The cast gives bytes whatever somebody wrote there.
+        for id_, raw, revision in db.execute(
+            "SELECT id, CAST(body AS BLOB), revision FROM element WHERE kind = ? ORDER BY id", (self.kind,)
+        ):
+            while there is not None and there[0] < id_:  # rows of no element
+                wrong.append(str(there[0]))
+                there = next(found, None)
+            rows: list[tuple[Any, ...]] = []
+            if there is not None and there[0] == id_:
+                rows = sorted(there[1])
+                there = next(found, None)
+            if rows != list(self.rows_of(id_, orjson.loads(raw), revision)):
+                wrong.append(id_)
+        while there is not None:
+            wrong.append(str(there[0]))
+            there = next(found, None)
+        return wrong
+
+    def _taken(self, db: sqlite3.Connection, rows: Rows) -> str:
+        seen: set[str] = set()
+        for row in rows:
+            found = db.execute(
+                f"SELECT name FROM {self.table} WHERE name_key = ? AND id <> ?",  # noqa: S608
+                (row[2], row[0]),
+            ).fetchone()
+            if found or row[2] in seen:
+                return str(row[1])
+            seen.add(row[2])
+        return "?"

@@ -1,0 +1,146 @@
+"""Users of a group, without a JVM: they log in on any server, and what becomes of them holds on every one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.support.api import Api, Refused
+from tests.support.command import hostward
+from tests.support.light import LightGroup
+from tests.support.server import Server
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.cluster, pytest.mark.feature("R23")]
+
+SECRET = "correct horse battery"
+TOLD_WITHIN_S = 20.0
+
+
+def made(light: LightGroup, name: str, **fields: Any) -> str:
+    """A new user's path, once every server has it."""
+    user = light.master.api.post("users", {"name": name, "password": SECRET, **fields})["user"]
+    light.wait_equal(TOLD_WITHIN_S)
+    return f"users/{user['id']}"
+
+
+def gets_in(server: Server, name: str, password: str = SECRET) -> bool:
+    """Whether that user can log in there."""
+    with closing(Api(server.api.url, server.certificate_file, name, password)) as api:
+        try:
+            return bool(api.get("me")["user"])
+        except Refused as error:
+            if error.status != 401:
+                raise
+            return False
+
+
+@contextmanager
+def login(server: Server, name: str) -> Iterator[httpx.Client]:
+    """One that isn't made again when it has ended."""
+    base = f"{server.api.url}/api/v1/"
+    with httpx.Client(base_url=base, verify=False, trust_env=False) as client:
+        answer = client.post("login", json={"user": name, "password": SECRET})
+        client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+        yield client
+
+
+def test_a_user_logs_in_on_every_server_and_is_out_of_all_when_disabled(light: LightGroup) -> None:
+    path = made(light, "anna", role="auditor")
+    with ExitStack() as stack:
+        logins = [stack.enter_context(login(server, "anna")) for server in light.servers]
+        for one in logins:
+            assert one.get("me").json()["role"] == "auditor"
+            assert one.get("audit").status_code == 200
+            assert one.patch("settings", json={"change-requests": "ask"}).status_code == 403
+        light.master.api.patch(path, {"disabled": True})
+        for server, one in zip(light.servers, logins, strict=True):
+            eventually(lambda one=one: one.get("me").status_code == 401, within_s=TOLD_WITHIN_S)  # type: ignore[misc]
+            assert not gets_in(server, "anna")
+
+
+def test_a_new_password_and_another_role_hold_everywhere(light: LightGroup) -> None:
+    path = made(light, "bert", role="administrator")
+    with login(light.slaves[0], "bert") as bert:
+        assert bert.get("settings").status_code == 200
+        light.master.api.patch(path, {"role": ""})
+        eventually(lambda: bert.get("settings").status_code == 403, within_s=TOLD_WITHIN_S)
+        assert bert.get("me").json()["role"] == ""
+        light.master.api.put(f"{path}/password", {"password": "another one of his"})
+        eventually(lambda: bert.get("me").status_code == 401, within_s=TOLD_WITHIN_S)
+    for server in light.servers:
+        assert not gets_in(server, "bert")
+        assert gets_in(server, "bert", "another one of his")
+
+
+@pytest.mark.feature("R11")
+@pytest.mark.feature("A5")
+def test_what_a_slave_asks_for_users_waits_for_an_administrator_and_shows_no_hash(light: LightGroup) -> None:
+    path = made(light, "carl")
+    master, slave = light.master.api, light.slaves[0].api
+    master.patch("settings", {"change-requests": "automatic"})
+    light.wait_equal(TOLD_WITHIN_S)
+    answer = slave.send("PUT", f"{path}/password", json={"password": "asked for on a Slave"})
+    assert answer.status_code == 202
+    id_ = answer.json()["request"]["id"]
+
+    def waiting() -> bool:
+        found: list[dict[str, Any]] = master.get("change-requests")["items"]
+        return any(r["id"] == id_ and (r["state"], r["class"]) == ("waiting", "security") for r in found)
+
+    eventually(waiting, within_s=TOLD_WITHIN_S)
+    for api in (master, slave):
+        shown = json.dumps(api.get(f"change-requests/{id_}"))
+        assert "password" in shown
+        assert "argon2" not in shown
+    assert not gets_in(light.master, "carl", "asked for on a Slave")
+    master.post(f"change-requests/{id_}/implement", {})
+    for server in light.servers:
+        eventually(lambda s=server: gets_in(s, "carl", "asked for on a Slave"), within_s=TOLD_WITHIN_S)  # type: ignore[misc]
+
+
+def test_everything_about_users_by_the_command_line(light: LightGroup, tmp_path: Path) -> None:
+    master = light.master
+
+    def run(*arguments: str, code: int = 0) -> str:
+        done = hostward(*arguments, on=master, home=tmp_path)
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    secret = tmp_path / "secret"
+    secret.write_text("a password from a file\n")
+    run("user-group", "create", "Nordics")
+    run("user-group", "create", "Oslo IT", "--group", "Nordics", "--comment", "3rd floor")
+    run("user", "create", "dora", "--full-name", "Dora Dal", "--group", "oslo it", "--password-file", str(secret))
+    assert gets_in(master, "dora", "a password from a file")
+    shown = run("user", "show", "DORA")
+    assert "Dora Dal" in shown
+    assert "Nordics" in shown
+    run("user", "edit", "dora", "--role", "help desk", "--disable")
+    assert not gets_in(master, "dora", "a password from a file")
+    run("user", "edit", "dora", "--enable", "--group", "")
+    run("user-group", "members", "Oslo IT", "--add", "dora")
+    assert "dora" in run("user", "list", "--in", "Oslo IT")
+    run("user", "password", "dora", "--password-file", str(secret))
+    run("user", "logout", "dora")
+    wrong = run("user", "edit", "dora", "--role", "king", code=1)
+    assert "administrator" in wrong
+    assert "`hostward user list`" in run("user", "show", "nobody", code=1)
+    users = tmp_path / "users.json"
+    users.write_text(json.dumps([{"login": f"i{n}", "name": f"I {n}", "groups": ["Oslo IT", "New"]} for n in range(9)]))
+    assert "9 new" in run("user", "import", str(users), "--dry-run")
+    assert "9 new" in run("user", "import", str(users))
+    assert "10" in run("user-group", "show", "Oslo IT")
+    exported = tmp_path / "exported.json"
+    run("user", "export", str(exported))
+    assert {"i0", "i8", "dora"} <= {row["login"] for row in json.loads(exported.read_text())}
+    run("user-group", "edit", "New", "--name", "Newer")
+    run("user-group", "delete", "Newer", "--yes")
+    run("user", "delete", "dora", "--yes")
+    assert "i3" in run("user", "list", "i3")
+    assert not gets_in(master, "dora", "a password from a file")
