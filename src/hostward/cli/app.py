@@ -23,6 +23,7 @@ from hostward.cli import (
     passphrase,
     people,
     replication,
+    search,
     servers,
     sessions,
     settings,
@@ -77,6 +78,7 @@ app.add_typer(demo.app, name="demo")
 accounts.register(app)
 passphrase.register(replication.app)
 servers.register(app)
+search.register(app)
 doctor.register(app)
 history.register(app)
 locks.register(sessions.app)

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeGuard
 
 from hostward.domain.changes import Body
 from hostward.domain.errors import InvalidInput, Mistake, NotFound
+from hostward.domain.panels import AUDIT, GENERAL, REQUESTS
 from hostward.domain.suggestions import did_you_mean, listed, shown
 
 KIND: Final = "setting"
@@ -48,8 +49,8 @@ class Whole:
 @dataclass(frozen=True, slots=True)
 class Setting:
     """A setting's declaration: a choice, whose first is the default, or a whole number. `security`: a change of it that
-    was made on a Slave is never implemented without an administrator of the Master. `general`: it is shown in General
-    Settings; the others are where their matter is."""
+    was made on a Slave is never implemented without an administrator of the Master. `panel`: the page of the console
+    that has it."""
 
     name: str
     label: str
@@ -58,7 +59,7 @@ class Setting:
     whole: Whole | None = None
     scope: Scope = Scope.REPLICATED
     security: bool = False
-    general: bool = False
+    panel: str = GENERAL
 
     @property
     def default(self) -> Value:
@@ -99,6 +100,7 @@ CHANGE_REQUESTS: Final = Setting(
         Choice("automatic", "Implement automatically when nothing conflicts"),
     ),
     security=True,
+    panel=REQUESTS,
 )
 FORCED_PROMOTION: Final = Setting(
     "forced-promotion",
@@ -116,7 +118,6 @@ IDLE_TIMEOUT: Final = Setting(
     "How long a login to the Administrative Console lasts without use. What a page does by itself is no use.",
     whole=Whole(30, 5, 720, "minutes"),
     security=True,
-    general=True,
 )
 AUDIT_DAYS: Final = Setting(
     "audit-days",
@@ -124,6 +125,7 @@ AUDIT_DAYS: Final = Setting(
     "How long entries of the audit log are kept on this server, those that other servers have sent too.",
     whole=Whole(365, 1, 3650, "days"),
     scope=Scope.SERVER,
+    panel=AUDIT,
 )
 AUDIT_SIZE: Final = Setting(
     "audit-size",
@@ -131,13 +133,13 @@ AUDIT_SIZE: Final = Setting(
     "How much of each server's audit log is kept on this server; the oldest entries go first.",
     whole=Whole(200, 10, 10_000, "MB"),
     scope=Scope.SERVER,
+    panel=AUDIT,
 )
 CONCURRENCY_LOCK_TIMEOUT: Final = Setting(
     "concurrency-lock-timeout",
     "Concurrency Lock Timeout",
     "How long a session stays locked for the administrator who edits it, counted from when they last typed.",
     whole=Whole(30, 1, 1440, "minutes"),
-    general=True,
 )
 
 SETTINGS: Final[Mapping[str, Setting]] = {

@@ -86,6 +86,10 @@ class Reader:
         found = [e for e in (self.get(sessions.KIND, i) for i in ids) if e]
         return found, total
 
+    def first_sessions(self, q: str, limit: int) -> Sequence[Element]:
+        """A few that match, without counting the others; those whose name begins so come first."""
+        return [e for i in sessions.find_first(self._db, q, limit) if (e := self.get(sessions.KIND, i))]
+
     def matching_sessions(self, q: str | None, type: str | None) -> Sequence[str]:
         """The ids of all that match, by name."""
         return sessions.find_ids(self._db, q, type)

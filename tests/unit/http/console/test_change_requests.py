@@ -127,12 +127,14 @@ async def test_the_setting_is_kept_and_submitted_on_a_slave(browser: Browser) ->
     page = await browser.page(PANEL)
     for text in ("Changes made on a Slave", "Ask an administrator", "Implement automatically when nothing conflicts"):
         assert text in page
-    assert said(await browser.post(f"{PANEL}/setting", policy="automatic")) == "Saved."
+    assert said(await browser.post(f"{PANEL}/setting", **{"change-requests": "automatic"})) == "Settings applied."
     assert 'value="automatic" checked' in await browser.page(PANEL)
-    assert (await browser.post(f"{PANEL}/setting", policy="odd")).json()["mistakes"][0]["field"] == "change-requests"
-    assert said(await browser.post(f"{PANEL}/setting", policy="ask")) == "Saved."
+    assert (await browser.post(f"{PANEL}/setting", **{"change-requests": "odd"})).json()["mistakes"][0][
+        "field"
+    ] == "change-requests"
+    assert said(await browser.post(f"{PANEL}/setting", **{"change-requests": "ask"})) == "Settings applied."
     browser.server.replication.master_url = MASTER
-    answer = await browser.post(f"{PANEL}/setting", policy="automatic")
+    answer = await browser.post(f"{PANEL}/setting", **{"change-requests": "automatic"})
     assert said(answer) == "Submitted to the Master."
     path = answer.headers["hx-redirect"].removeprefix("/mss")
     assert "Needs an administrator of the Master" in await browser.page(PANEL)

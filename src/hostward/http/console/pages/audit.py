@@ -9,20 +9,19 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hostward.commands import auditing, settings
+from hostward.commands import auditing
 from hostward.domain.audit import ACTS, OUTCOMES, text_of
 from hostward.domain.errors import HostwardError
+from hostward.domain.panels import AUDIT
 from hostward.domain.permissions import Permission
-from hostward.domain.settings import AUDIT_DAYS, AUDIT_SIZE
 from hostward.http.api.audit import ExportFormat, FilterQuery, export_of, filter_of
-from hostward.http.console.pages.settings import apply_those
+from hostward.http.console.pages.settings import apply_those, settings_of
 from hostward.http.console.visits import Console, Visit, panel_routes
 
-PANEL: Final = "/reports/audit-log"
+PANEL: Final = AUDIT
 PER_PAGE: Final = 50
 FIELDS: Final = ("server", "user", "act", "outcome", "from", "to")
 EXPORTS: Final = {ExportFormat.CSV: "CSV", ExportFormat.JSON_LINES: "JSON lines"}
-RETENTION: Final = (AUDIT_DAYS.name, AUDIT_SIZE.name)
 MAX_OFFSET_MINUTES: Final = 14 * 60
 
 
@@ -61,7 +60,7 @@ async def show(visit: Visit) -> Response:
         acts=ACTS,
         outcomes=[(o, o.capitalize()) for o in OUTCOMES],
         text_of=text_of,
-        retention=[s for s in await settings.list_settings(visit.services) if s.setting.name in RETENTION],
+        retention=await settings_of(visit, PANEL),
         servers=await auditing.known_servers(visit.services),
         users=await auditing.known_users(visit.services),
     )
@@ -79,7 +78,7 @@ async def verify(visit: Visit) -> Response:
 
 
 async def apply_retention(visit: Visit) -> Response:
-    return await apply_those(visit, PANEL, RETENTION)
+    return await apply_those(visit, PANEL)
 
 
 def _asked(visit: Visit) -> dict[str, str]:

@@ -9,11 +9,12 @@ from starlette.routing import Route
 
 from hostward.commands import certificates
 from hostward.domain.errors import NotFound
+from hostward.domain.panels import CERTIFICATES
 from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes, wrong_field
 from hostward.http.downloads import attachment
 from hostward.trust.certificates import STORES, certificate_warnings
 
-PANEL: Final = "/settings/trusted-certificates"
+PANEL: Final = CERTIFICATES
 _STORE_OF: Final[dict[str, str]] = {str(key): title for key, title in STORES.items()}
 
 

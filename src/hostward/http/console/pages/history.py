@@ -13,11 +13,11 @@ from hostward.commands.replication import confirm
 from hostward.commands.writing import Done, Submitted
 from hostward.domain.errors import NotFound
 from hostward.domain.history import SHOWN
+from hostward.domain.panels import HISTORY, REQUESTS
 from hostward.http.api.history import MAX_REVISION, change_shown, changes_page, session_past
-from hostward.http.console.pages.outcomes import REQUESTS
 from hostward.http.console.visits import Console, Visit, panel_routes
 
-PANEL: Final = "/history"
+PANEL: Final = HISTORY
 PER_PAGE: Final = 50
 _FILTERS: Final = ("author", "kind", "element")
 

@@ -12,10 +12,11 @@ from starlette.routing import Route
 from hostward.commands import locks
 from hostward.commands.settings import lock_timeout_minutes
 from hostward.domain.errors import PeerError, SessionLocked, Unavailable
+from hostward.domain.panels import SESSIONS
 from hostward.domain.permissions import Permission
 from hostward.http.console.visits import Console, Visit, panel_routes
 
-PANEL: Final = "/sessions"
+PANEL: Final = SESSIONS
 HELD, FREE, LOCKED, AWAY = "held", "free", "locked", "away"
 MAX_PAGE_NAME: Final = 64
 

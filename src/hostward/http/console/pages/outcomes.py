@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Final
 
 from starlette.responses import Response
 
 from hostward.commands.writing import Submitted
+from hostward.domain.panels import REQUESTS
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Role
 from hostward.http.console.visits import Visit
-
-REQUESTS: Final = "/change-requests"
 
 
 def told(answer: Response, text: str) -> Response:

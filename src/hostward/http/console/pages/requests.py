@@ -8,17 +8,19 @@ from typing import Any, Final
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hostward.commands import requests, settings
+from hostward.commands import requests
 from hostward.commands.replication import confirm
 from hostward.commands.writing import Done, Submitted
 from hostward.domain import sessions
 from hostward.domain.errors import InvalidInput, Mistake
+from hostward.domain.panels import REQUESTS
 from hostward.domain.requests import MAX_REASON, OPEN, State, Touched, rules_of
-from hostward.domain.settings import CHANGE_REQUESTS, SETTINGS
 from hostward.domain.settings import KIND as SETTING
+from hostward.domain.settings import SETTINGS
 from hostward.domain.settings import body_of as settings_body
 from hostward.http.console.pages.entries import as_entered, as_shown, entered_session, field_label
-from hostward.http.console.pages.outcomes import REQUESTS, on_a_slave, submitted, told, went, who_has_it
+from hostward.http.console.pages.outcomes import on_a_slave, told, went, who_has_it
+from hostward.http.console.pages.settings import apply_those, settings_of
 from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
 from hostward.replication.change_requests.requests import Edited
 
@@ -62,9 +64,7 @@ async def show_list(visit: Visit) -> Response:
     }
     if visit.request.headers.get("hx-target") == "request-list":
         return visit.part("parts/request_list.html", **here)
-    found = await settings.list_settings(visit.services)
-    policy = next(s for s in found if s.setting is CHANGE_REQUESTS)
-    return await visit.page("requests.html", policy=policy, **here)
+    return await visit.page("requests.html", settings=await settings_of(visit, REQUESTS), **here)
 
 
 async def show_one(visit: Visit) -> Response:
@@ -151,10 +151,7 @@ async def resubmit(visit: Visit) -> Response:
 
 
 async def change_setting(visit: Visit) -> Response:
-    done = await settings.set_settings(visit.services, visit.actor, {CHANGE_REQUESTS.name: visit.text("policy")})
-    if isinstance(done, Submitted):
-        return submitted(visit, done)
-    return went(visit, REQUESTS, "Saved.", done.replicated)
+    return await apply_those(visit, REQUESTS)
 
 
 def _decided(visit: Visit, request_id: str, done: Done | Submitted, said: str) -> Response:

@@ -9,11 +9,12 @@ from starlette.routing import Route
 
 from hostward.commands import replication
 from hostward.domain.join_code import JoinCode
+from hostward.domain.panels import REPLICATION
 from hostward.http.api.group import shown_invite
 from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
 from hostward.trust.passphrase import Passphrase
 
-PANEL: Final = "/settings/replication"
+PANEL: Final = REPLICATION
 
 
 def server_routes(console: Console) -> list[Route]:

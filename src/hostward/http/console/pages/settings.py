@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Final
 
 from starlette.responses import Response
@@ -10,10 +9,11 @@ from starlette.routing import Route
 
 from hostward.commands import settings
 from hostward.commands.writing import Submitted
+from hostward.domain.panels import GENERAL
 from hostward.http.console.pages.outcomes import submitted, went
 from hostward.http.console.visits import Console, Visit, panel_routes
 
-PANEL: Final = "/settings/general"
+PANEL: Final = GENERAL
 
 
 def setting_routes(console: Console) -> list[Route]:
@@ -23,15 +23,16 @@ def setting_routes(console: Console) -> list[Route]:
 
 
 async def show(visit: Visit) -> Response:
-    return await visit.page("settings.html", panel=PANEL, settings=await _general(visit))
+    return await visit.page("settings.html", panel=PANEL, settings=await settings_of(visit, PANEL))
 
 
 async def apply(visit: Visit) -> Response:
-    return await apply_those(visit, PANEL, [s.setting.name for s in await _general(visit)])
+    return await apply_those(visit, PANEL)
 
 
-async def apply_those(visit: Visit, panel: str, names: Collection[str]) -> Response:
-    """Apply those of the named settings that the form of a panel has."""
+async def apply_those(visit: Visit, panel: str) -> Response:
+    """Apply those of a panel's settings that its form has."""
+    names = [s.setting.name for s in await settings_of(visit, panel)]
     given = {name: visit.text(name) for name in names if name in visit.form}
     done = await settings.set_settings(visit.services, visit.actor, given)
     if isinstance(done, Submitted):
@@ -39,5 +40,6 @@ async def apply_those(visit: Visit, panel: str, names: Collection[str]) -> Respo
     return went(visit, panel, "Settings applied.", done.replicated)
 
 
-async def _general(visit: Visit) -> list[settings.SettingNow]:
-    return [s for s in await settings.list_settings(visit.services) if s.setting.general]
+async def settings_of(visit: Visit, panel: str) -> list[settings.SettingNow]:
+    """Those that a panel has."""
+    return [s for s in await settings.list_settings(visit.services) if s.setting.panel == panel]

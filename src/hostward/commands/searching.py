@@ -1,0 +1,148 @@
+"""The search over everything: sessions, certificates, servers, change requests, settings, and the console's panels.
+
+Each word must be found somewhere in what is searched, without regard to case. A kind of thing gives a few hits alone,
+and sessions aren't counted, so that it answers while somebody types.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from hostward.commands.services import Services
+from hostward.domain.panels import CERTIFICATES, PANELS, REPLICATION, REQUESTS, SESSIONS, Panel
+from hostward.domain.texts import name_key
+from hostward.domain.settings import SETTINGS
+from hostward.registry.group import Element
+from hostward.replication.group.members import members
+
+MAX_QUERY: Final = 500
+MAX_WORDS: Final = 8
+MAX_EACH: Final = 50
+
+
+class Kind(StrEnum):
+    """What was found; in the order in which hits are shown."""
+
+    PANEL = "panel"
+    SETTING = "setting"
+    SESSION = "session"
+    SERVER = "server"
+    REQUEST = "change request"
+    CERTIFICATE = "certificate"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Something that was found, and where the console has it: `path` is below the console's own. `id` is what the
+    commands about its kind take."""
+
+    kind: Kind
+    id: str
+    title: str
+    detail: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The first hits of each kind, and of which kinds there are more."""
+
+    hits: Sequence[Hit]
+    more: Sequence[Kind]
+
+
+async def search(services: Services, q: str, *, each: int) -> Found:
+    """At most `each` hits of a kind. No words find the panels."""
+    return await asyncio.to_thread(_search, services, q[:MAX_QUERY], min(each, MAX_EACH))
+
+
+def _search(services: Services, q: str, each: int) -> Found:
+    words = name_key(q).split()[:MAX_WORDS]
+    if not words:
+        return Found([_panel(panel) for panel in PANELS], [])
+    found = {
+        Kind.PANEL: _ranked(words, _places()),
+        Kind.SETTING: _ranked(words, _settings()),
+        Kind.SESSION: _sessions(services, q, each + 1),
+        Kind.SERVER: _ranked(words, _servers(services)),
+        Kind.REQUEST: _ranked(words, _requests(services)),
+        Kind.CERTIFICATE: _ranked(words, _certificates(services)),
+    }
+    hits = [hit for kind in found.values() for hit in kind[:each]]
+    return Found(hits, [kind for kind, all_of_it in found.items() if len(all_of_it) > each])
+
+
+Searched = tuple[Hit, str]
+"""A hit, and what else is searched than its title and detail."""
+
+
+def _ranked(words: Sequence[str], searched: Iterable[Searched]) -> list[Hit]:
+    """Those that have every word: where a title begins with the first one, then where it has all, then the others."""
+    ranked: list[tuple[int, Hit]] = []
+    for hit, also in searched:
+        title = name_key(hit.title)
+        text = f"{title}\n{name_key(hit.detail)}\n{name_key(also)}"
+        if all(word in text for word in words):
+            rank = 0 if title.startswith(words[0]) else 1 if all(word in title for word in words) else 2
+            ranked.append((rank, hit))
+    return [hit for _, hit in sorted(ranked, key=lambda item: item[0])]
+
+
+def _panel(panel: Panel) -> Hit:
+    return Hit(Kind.PANEL, panel.path, panel.label, panel.help, panel.path)
+
+
+def _places() -> Iterator[Searched]:
+    for panel in PANELS:
+        yield _panel(panel), panel.section
+        for part in panel.parts:
+            yield Hit(Kind.PANEL, part.path, part.label, f"{panel.label}: {part.help}", part.path), ""
+
+
+def _settings() -> Iterator[Searched]:
+    labels = {panel.path: panel.label for panel in PANELS}
+    for setting in SETTINGS.values():
+        also = " ".join([setting.name, *(choice.label for choice in setting.choices)])
+        detail = f"{labels[setting.panel]}: {setting.help}"
+        yield Hit(Kind.SETTING, setting.name, setting.label, detail, f"{setting.panel}#{setting.name}"), also
+
+
+def _sessions(services: Services, q: str, limit: int) -> list[Hit]:
+    def hit(element: Element) -> Hit:
+        s = element.json()
+        detail = f"{s['type']}, {s['host']}:{s['port']}"
+        return Hit(Kind.SESSION, element.id, s["name"], detail, f"{SESSIONS}/{element.id}")
+
+    with services.group.read() as reader:
+        return [hit(element) for element in reader.first_sessions(q, limit)]
+
+
+def _servers(services: Services) -> Iterator[Searched]:
+    """The group's; a Standalone server is alone."""
+    with services.group.read() as reader:
+        known = [(m.server_id, m.name, m.host, f"{m.address} {m.version}") for m in members(reader)]
+    own, s = services.identity.server_id, services.configuration.server
+    if all(server_id != own for server_id, *_ in known):
+        known.append((own, s.name or s.host_name, s.host_name, ""))
+    for server_id, name, host, also in known:
+        detail = f"{host}, this server" if server_id == own else host
+        yield Hit(Kind.SERVER, server_id, name, detail, f"{REPLICATION}#database-status"), f"{also} {server_id}"
+
+
+def _requests(services: Services) -> Iterator[Searched]:
+    for shown in services.requests.all():
+        r = shown.request
+        detail = f"{r.state.replace('-', ' ').capitalize()}; by {r.author} on {r.origin_name}"
+        yield Hit(Kind.REQUEST, r.id, r.summary, detail, f"{REQUESTS}/{r.id}"), f"{r.reason} {r.decided_by} {r.id}"
+
+
+def _certificates(services: Services) -> Iterator[Searched]:
+    for key, store in services.stores.items():
+        for entry in store.entries():
+            detail = f"{store.title}: {entry.subject}"
+            hit = Hit(Kind.CERTIFICATE, entry.friendly_name, entry.friendly_name, detail, f"{CERTIFICATES}/{key}")
+            yield hit, f"{entry.issuer} {entry.fingerprint} {entry.server_id}"

@@ -1,0 +1,83 @@
+"""The console's panels and what is on them, declared once: its navigation and the search over everything follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Somewhere in the console. `path` is below the console's own, with the place on its page after #."""
+
+    label: str
+    path: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panel(Place):
+    """A page of the navigation, under the heading `section`. `parts` are what it has, beside its settings."""
+
+    section: str = ""
+    parts: Sequence[Place] = ()
+
+
+SESSIONS: Final = "/sessions"
+GENERAL: Final = "/settings/general"
+CERTIFICATES: Final = "/settings/trusted-certificates"
+REPLICATION: Final = "/settings/replication"
+REQUESTS: Final = "/change-requests"
+HISTORY: Final = "/history"
+AUDIT: Final = "/reports/audit-log"
+
+CONFIGURE, GROUP, REPORTS = "Configure Settings", "Group", "Run Reports"
+
+PANELS: Final = (
+    Panel(
+        "Manage Sessions",
+        SESSIONS,
+        "The terminal sessions that people are given.",
+        parts=(
+            Place("Add a session", f"{SESSIONS}/new", "One by hand, of any type."),
+            Place("Import sessions", f"{SESSIONS}/import", "From a CSV or JSON file; what it would do is shown first."),
+        ),
+    ),
+    Panel("General Settings", GENERAL, "What holds for the whole console.", CONFIGURE),
+    Panel(
+        "Trusted Certificates",
+        CERTIFICATES,
+        "The servers whose certificates are in the list are believed. Certificate Store; Import.",
+        CONFIGURE,
+        (
+            Place("Management and Security Server", f"{CERTIFICATES}/mss", "The Certificate Store for servers."),
+            Place("Security Proxy", f"{CERTIFICATES}/security-proxy", "The Certificate Store for Security Proxies."),
+            Place("This server's certificate", f"{CERTIFICATES}/mss#own-title", "Download it; renew it."),
+        ),
+    ),
+    Panel(
+        "Replication",
+        REPLICATION,
+        "Keeps a group of servers the same. Details of each server; Doctor; Test Connection.",
+        CONFIGURE,
+        (
+            Place("Server role", f"{REPLICATION}#role", "Standalone, Master or Slave."),
+            Place("Database Status", f"{REPLICATION}#database-status", "Details of each server's node, and Remove."),
+            Place("Database Network Adapter", f"{REPLICATION}#adapter", "One whose address the others can reach."),
+            Place("Global protocol", f"{REPLICATION}#https", "HTTPS or HTTP for server to server communication."),
+            Place("Passphrase", f"{REPLICATION}#passphrase", "The same on all servers of the group."),
+            Place("Master Servers", f"{REPLICATION}#master-title", "The one Master of a Slave: Add, Test Connection."),
+            Place("Slave Servers", f"{REPLICATION}#slaves-title", "The Slaves of a Master: Add, Test Connection."),
+            Place("Join codes", f"{REPLICATION}#codes-title", "Let a new server become a Slave in one step."),
+        ),
+    ),
+    Panel(
+        "Change Requests",
+        REQUESTS,
+        "Changes made on a Slave, which wait for the Master: Implement, Reject, Withdraw.",
+        GROUP,
+    ),
+    Panel("Change History", HISTORY, "Every change, with each difference: Undo, Restore to here.", GROUP),
+    Panel("Audit Log", AUDIT, "Who did what, from where, and what came of it: Export, Verify.", REPORTS),
+)
