@@ -14,8 +14,8 @@ from typing import Final
 
 from hostward.commands.services import Services
 from hostward.domain.panels import CERTIFICATES, PANELS, REPLICATION, REQUESTS, SESSIONS, Panel
-from hostward.domain.texts import name_key
 from hostward.domain.settings import SETTINGS
+from hostward.domain.texts import name_key
 from hostward.registry.group import Element
 from hostward.replication.group.members import members
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import groupby
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
 from hostward import __version__
+from hostward.domain.panels import PANELS
 from hostward.http.console.assets import Assets, load_assets
 
 DATABASE_STATUSES: Final[Mapping[str, str]] = {
@@ -37,6 +39,7 @@ class Pages:
         self._env.globals |= {
             "asset": lambda name: f"{base}/static/{self.assets.names[name]}",
             "version": __version__,
+            "sections": [(name, list(found)) for name, found in groupby(PANELS, lambda panel: panel.section)],
             "moment": moment,
             "severity_of": lambda status: DATABASE_STATUSES.get(status, "info"),
         }

@@ -20,6 +20,7 @@ from hostward.http.console.pages.locks import PANEL as FIRST_PANEL
 from hostward.http.console.pages.locks import lock_routes
 from hostward.http.console.pages.replication import replication_routes
 from hostward.http.console.pages.requests import request_routes
+from hostward.http.console.pages.search import search_routes
 from hostward.http.console.pages.servers import server_routes
 from hostward.http.console.pages.sessions import session_routes
 from hostward.http.console.pages.settings import setting_routes
@@ -60,4 +61,5 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *request_routes(console),
         *history_routes(console),
         *audit_routes(console),
+        *search_routes(console),
     ]

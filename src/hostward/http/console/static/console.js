@@ -1,9 +1,11 @@
 // The console's behaviour, a module for each matter.
 import "./dialogs.js";
 import "./forms.js";
+import "./keys.js";
 import "./lists.js";
 import "./live.js";
 import "./locks.js";
 import "./page.js";
+import "./search.js";
 import "./sessions.js";
 import "./toasts.js";

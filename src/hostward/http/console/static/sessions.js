@@ -1,5 +1,6 @@
 // Manage Sessions: which sessions are chosen, the keyboard, forms by type, two versions of one session.
 import { open } from "./dialogs.js";
+import { keys } from "./keys.js";
 
 const list = document.getElementById("session-list");
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -72,26 +73,20 @@ if (list) {
     const here = rows.indexOf(document.activeElement);
     rows[here < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, here + by))]?.focus();
   };
-  const keys = {
-    "/": () => { search.elements.q.focus(); search.elements.q.select(); },
-    j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1),
-    n: () => document.querySelector("[data-key=n]").click(),
-    ArrowLeft: () => list.querySelector("[data-key=ArrowLeft]")?.click(),
-    ArrowRight: () => list.querySelector("[data-key=ArrowRight]")?.click(),
-    x: () => document.activeElement.closest("tr")?.querySelector("[data-choose]")?.click(),
-    a: () => list.querySelector("[data-choose-page]")?.click(),
-    Delete: () => { if (!bar.hidden) bar.requestSubmit(); },
-    "?": () => open("keys-dialog"),
-  };
-  document.addEventListener("keydown", (event) => {
-    const writing = event.target.matches("textarea, select, input:not([type=checkbox]):not([type=radio])");
-    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-    if (writing) {
-      if (event.target === search.elements.q && event.key === "ArrowDown") { event.preventDefault(); step(1); }
-      return;
-    }
-    const act = keys[event.key];
-    if (act) { event.preventDefault(); act(); }
+  keys("Manage Sessions", [
+    { press: ["/"], shown: ["/"], does: "Search sessions", act: () => { search.elements.q.focus(); search.elements.q.select(); } },
+    { press: ["n"], shown: ["N"], does: "Add a session", act: () => document.querySelector("[data-key=n]").click() },
+    { press: ["j", "ArrowDown"], shown: ["J", "↓"], does: "The next session", act: () => step(1) },
+    { press: ["k", "ArrowUp"], shown: ["K", "↑"], does: "The one before", act: () => step(-1) },
+    { press: [], shown: ["Enter"], does: "Open it" },
+    { press: ["x"], shown: ["X"], does: "Choose it, or no longer", act: () => document.activeElement.closest("tr")?.querySelector("[data-choose]")?.click() },
+    { press: ["a"], shown: ["A"], does: "Choose the whole page", act: () => list.querySelector("[data-choose-page]")?.click() },
+    { press: ["ArrowLeft"], shown: ["←"], does: "The page before", act: () => list.querySelector("[data-key=ArrowLeft]")?.click() },
+    { press: ["ArrowRight"], shown: ["→"], does: "The next page", act: () => list.querySelector("[data-key=ArrowRight]")?.click() },
+    { press: ["Delete"], shown: ["Del"], does: "Delete what is chosen", act: () => { if (!bar.hidden) bar.requestSubmit(); } },
+  ]);
+  search.elements.q.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowDown") { event.preventDefault(); step(1); }
   });
   look();
 }
@@ -139,9 +134,7 @@ if (form) {
     conflict.focus();
     conflict.scrollIntoView({ block: "start" });
   });
-  form.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
-  });
+  keys("This session", [{ press: ["Control+Enter"], shown: ["Ctrl Enter"], does: "Save", act: () => form.requestSubmit() }]);
 }
 
 // An import begins anew with another file.
