@@ -144,3 +144,40 @@ def test_everything_about_users_by_the_command_line(light: LightGroup, tmp_path:
     run("user", "delete", "dora", "--yes")
     assert "i3" in run("user", "list", "i3")
     assert not gets_in(master, "dora", "a password from a file")
+
+
+def test_what_is_assigned_on_the_master_is_opened_on_any_server_also_while_the_master_is_down(
+    light: LightGroup, tmp_path: Path
+) -> None:
+    made(light, "emil", groups=[])
+
+    def run(*arguments: str, code: int = 0) -> str:
+        done = hostward(*arguments, on=light.master, home=tmp_path)
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    for name in ("Payroll", "Ledger", "Claims"):
+        light.master.api.post("sessions", {"name": name, "type": "IBM 3270", "host": "tso1.example.com"})
+    run("user-group", "create", "Finance")
+    run("user-group", "members", "Finance", "--add", "emil")
+    run("access", "allow", "Payroll", "Ledger", "--group", "finance", "--until", "2099-12-31")
+    run("access", "deny", "ledger", "--user", "emil")
+    assert "may not use" in run("access", "why", "emil", "Ledger")
+    assert "deny" in run("access", "list", "--user", "emil")
+    light.wait_equal(TOLD_WITHIN_S)
+    for server in light.servers:
+        with login(server, "emil") as emil:
+            assert [s["name"] for s in emil.get("me/sessions").json()["items"]] == ["Payroll"]
+    light.master.kill()
+    try:
+        for server in light.slaves:
+            with login(server, "emil") as emil:
+                (one,) = emil.get("me/sessions").json()["items"]
+                file = emil.get(f"me/sessions/{one['id']}/launch")
+                assert "x3270.hostname" in file.text
+                assert "tso1.example.com" in file.text
+    finally:
+        light.master.start()
+        light.wait_writable()
+    assert "Payroll" in run("access", "list", "--group", "Finance")
+    assert "Payroll" in run("access", "of", "emil")

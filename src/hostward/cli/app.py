@@ -8,6 +8,7 @@ import typer
 
 from hostward import __version__
 from hostward.cli import (
+    access,
     accounts,
     audit,
     backups,
@@ -65,6 +66,8 @@ app.add_typer(sessions.app, name="session")
 app.add_typer(change_requests.app, name="request")
 app.add_typer(people.user_app, name="user")
 app.add_typer(people.group_app, name="user-group")
+app.add_typer(access.app, name="access")
+app.add_typer(access.own_app, name="my")
 app.add_typer(settings.app, name="settings")
 app.add_typer(replication.app, name="replication")
 app.add_typer(certificates.app, name="certificate")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hostward.commands.services import Services
+from hostward.commands.access import usable_session
+from hostward.commands.auditing import recorded
+from hostward.commands.services import Actor, Services
 from hostward.commands.sessions import read_session
 from hostward.domain.errors import InvalidInput
 from hostward.domain.launching import Emulator, LaunchFile, Program, check_user, emulators_of, launch_file
@@ -36,3 +38,15 @@ def launch_offers(services: Services, session_id: str, user: str = "") -> Sequen
 def launch_file_of(services: Services, session_id: str, program: Program, user: str = "") -> LaunchFile:
     """Raises NotFound; InvalidInput where the program can't open the session."""
     return launch_file(read_session(services, session_id).json(), program, user)
+
+
+async def launch_file_for(
+    services: Services, actor: Actor, session_id: str, program: Program | None = None
+) -> LaunchFile:
+    """For the user who opens a session, which is recorded; for the usual program of the session's type, unless another
+    is named. Raises NotFound where it isn't assigned to them, InvalidInput where the program can't open it."""
+    async with recorded(services, actor, "session-launched", session=session_id) as act:
+        body = usable_session(services, actor, session_id).json()
+        chosen = program or emulators_of(body["type"])[0].program
+        act.about |= {"name": body["name"], "program": chosen.value}
+        return launch_file(body, chosen, actor.user if actor.account and body["type"] == "SSH" else "")

@@ -14,6 +14,8 @@ from hostward.access import passwords
 from hostward.commands.replication import confirm
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Once, Submitted, check_etag, write
+from hostward.domain.assignments import KIND as ASSIGNMENT_KIND
+from hostward.domain.assignments import To
 from hostward.domain.changes import Body, Delete, Operation, Put, canonical, element_hash
 from hostward.domain.errors import Conflict, Forbidden, InvalidInput, Mistake, NotFound
 from hostward.domain.inventory import new_session_id as new_id
@@ -160,11 +162,11 @@ async def edit_user(
 
 
 async def delete_user(services: Services, actor: Actor, user_id: str, *, if_match: Etags = None) -> Outcome:
-    """With the password. Raises NotFound, PreconditionFailed."""
+    """With the password and what was assigned to the user. Raises NotFound, PreconditionFailed."""
 
     def decide(reader: Reader) -> Sequence[Operation]:
         check_etag(existing(reader, USER_KIND, user_id), if_match)
-        return [Delete(USER_KIND, user_id), Delete(PASSWORD_KIND, user_id)]
+        return [Delete(USER_KIND, user_id), Delete(PASSWORD_KIND, user_id), *_assignments(reader, To.USER, user_id)]
 
     return await _write(services, actor, "user-deleted", decide, USER_KIND, user_id)
 
@@ -251,7 +253,8 @@ async def delete_group(
             for kind, ids in ((USER_KIND, people.users_in(group_id)), (GROUP_KIND, people.groups_in(group_id)))
             for id_ in ids
         ]
-        return [Delete(GROUP_KIND, group_id), *left, *_sessions_with(reader, group.json()["name"], None)]
+        sessions = _sessions_with(reader, group.json()["name"], None)
+        return [Delete(GROUP_KIND, group_id), *left, *sessions, *_assignments(reader, To.GROUP, group_id)]
 
     return await _write(services, actor, "user-group-deleted", decide, GROUP_KIND, group_id)
 
@@ -404,6 +407,11 @@ def _sessions_with(reader: Reader, old: str, new: str | None) -> list[Operation]
         body["groups"] = list(dict.fromkeys(g for g in kept if g is not None))
         found.append(Put(SESSION_KIND, id_, canonical(body)))
     return found
+
+
+def _assignments(reader: Reader, kind: To, id_: str) -> list[Operation]:
+    """Those to a user or group that goes."""
+    return [Delete(ASSIGNMENT_KIND, assignment) for assignment in reader.access.of_subject(kind.value, id_)]
 
 
 def _without(reader: Reader, kind: str, id_: str, group_id: str) -> Operation:

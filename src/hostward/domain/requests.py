@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import orjson
 
-from hostward.domain import people, sessions, settings
+from hostward.domain import assignments, people, sessions, settings
 from hostward.domain.changes import Body, Delete, Operation, Put, canonical, element_hash
 from hostward.domain.errors import HostwardError, InvalidInput
 from hostward.domain.suggestions import shown
@@ -86,6 +86,7 @@ KINDS: Final[Mapping[str, KindRules]] = {
     settings.KIND: KindRules("setting", _setting_class),
     people.USER_KIND: KindRules("user", _security, people.check_user, _groups),
     people.GROUP_KIND: KindRules("user group", _security, people.check_group, _groups),
+    assignments.KIND: KindRules("assignment", _security, assignments.check_assignment, assignments.refers_to),
     people.PASSWORD_KIND: KindRules("password", _security, people.check_password, hidden=True),
 }
 """A kind that isn't here counts as security."""

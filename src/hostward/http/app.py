@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from hostward import __version__
 from hostward.commands.services import Services
 from hostward.http.api import (
+    access,
     audit,
     certificates,
     change_requests,
@@ -71,6 +72,9 @@ def create_app(services: Services) -> FastAPI:
         people.router,
         people.help_router,
         people.group_router,
+        access.router,
+        access.user_router,
+        access.own_router,
         settings.router,
         search.router,
         replication.router,

@@ -15,6 +15,7 @@ from hostward.domain.changes import Change, Epoch, Position, change_from_parts
 from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import RegistryError
 from hostward.registry.derived import sessions
+from hostward.registry.derived.access import Access
 from hostward.registry.derived.people import People
 from hostward.registry.past import Past
 
@@ -136,6 +137,11 @@ class Reader:
     def people(self) -> People:
         """Users and groups, and who belongs to what."""
         return People(self._db)
+
+    @property
+    def access(self) -> Access:
+        """Who may use what."""
+        return Access(self._db)
 
     @property
     def past(self) -> Past:

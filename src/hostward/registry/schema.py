@@ -31,18 +31,22 @@ CREATE UNIQUE INDEX session_name_key ON session_row (name_key);
 
 LATER_GROUP_TABLES = """
 CREATE TABLE IF NOT EXISTS session_group (id TEXT NOT NULL, group_key TEXT NOT NULL,
-  PRIMARY KEY (group_key, id)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS session_group_id ON session_group (id);
+  PRIMARY KEY (id, group_key)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS session_group_group ON session_group (group_key, id);
 CREATE TABLE IF NOT EXISTS user_row (id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL UNIQUE,
   full_name TEXT NOT NULL, role TEXT NOT NULL, disabled INTEGER NOT NULL, text TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS group_row (id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL UNIQUE,
   text TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS member_of (id TEXT NOT NULL, group_id TEXT NOT NULL,
-  PRIMARY KEY (group_id, id)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS member_of_id ON member_of (id);
+  PRIMARY KEY (id, group_id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS member_of_group ON member_of (group_id, id);
 CREATE TABLE IF NOT EXISTS nested_in (id TEXT NOT NULL, group_id TEXT NOT NULL,
-  PRIMARY KEY (group_id, id)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS nested_in_id ON nested_in (id);
+  PRIMARY KEY (id, group_id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS nested_in_group ON nested_in (group_id, id);
+CREATE TABLE IF NOT EXISTS assignment_row (id TEXT PRIMARY KEY, to_kind TEXT NOT NULL, to_id TEXT NOT NULL,
+  of_kind TEXT NOT NULL, of_id TEXT NOT NULL, effect TEXT NOT NULL, until TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS assignment_to ON assignment_row (to_kind, to_id);
+CREATE INDEX IF NOT EXISTS assignment_of ON assignment_row (of_kind, of_id);
 CREATE TABLE IF NOT EXISTS epoch (number INTEGER NOT NULL, server TEXT NOT NULL, record BLOB NOT NULL,
   PRIMARY KEY (number, server)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS past (revision INTEGER PRIMARY KEY, author TEXT NOT NULL, time TEXT NOT NULL,
@@ -53,7 +57,8 @@ CREATE TABLE IF NOT EXISTS touched (kind TEXT NOT NULL, id TEXT NOT NULL, revisi
   part INTEGER NOT NULL,
   PRIMARY KEY (kind, id, revision)) WITHOUT ROWID;
 """
-"""Made whenever the file is opened: one that an earlier build wrote lacks them."""
+"""Made whenever the file is opened: one that an earlier build wrote lacks them. A key without rowid names its columns
+in their own order: SQLite 3.40's quick_check takes any other for damage."""
 
 SERVER_TABLES = """
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

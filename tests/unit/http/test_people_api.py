@@ -202,6 +202,7 @@ async def test_every_route_asks_for_a_role(server: Server, stack: AsyncExitStack
                     simple = await as_user(server, stack, "simple")
     assert own == {
         ("post", "/logout"), ("get", "/me"), ("put", "/me/password"), ("delete", "/me/logins"),
+        ("get", "/me/sessions"), ("get", "/me/sessions/session_id/launch"),
     }  # fmt: skip
 
 

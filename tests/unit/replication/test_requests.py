@@ -281,15 +281,15 @@ def test_what_a_user_may_change_of_their_own_is_always_implemented() -> None:
 
 
 def test_a_change_that_refers_to_what_is_gone_conflicts() -> None:
-    rules = KindRules("assignment", lambda _: Class.CONFIGURATION, refers_to=lambda b: [("session", b["session"])])
+    rules = KindRules("shortcut", lambda _: Class.CONFIGURATION, refers_to=lambda b: [("session", b["session"])])
     sessions = ("there", "gone", "made", "unmade")
-    touched = [Touched("assignment", s, "", None, {"session": s}) for s in sessions]
+    touched = [Touched("shortcut", s, "", None, {"session": s}) for s in sessions]
     touched += [Touched("session", "made", "", None, {}), Touched("session", "unmade", "x", {}, None)]
     found = contradictions(
         head("0" * 32, touched),
         touched,
         lambda kind, id_: Now("x", 1, {}) if kind == "session" and id_ in ("there", "unmade") else None,
-        lambda kind: rules if kind == "assignment" else KindRules(kind, lambda _: Class.CONFIGURATION),
+        lambda kind: rules if kind == "shortcut" else KindRules(kind, lambda _: Class.CONFIGURATION),
     )
     assert [(c.element, c.code) for c in found] == [("element “gone”", "refers"), ("element “unmade”", "refers")]
 

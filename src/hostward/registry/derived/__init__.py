@@ -12,10 +12,10 @@ from typing import Final
 import orjson
 
 from hostward.domain.changes import Body
-from hostward.registry.derived import people, sessions
+from hostward.registry.derived import access, people, sessions
 from hostward.registry.derived.table import Derived
 
-TABLES: Final[Sequence[Derived]] = (*sessions.TABLES, *people.TABLES)
+TABLES: Final[Sequence[Derived]] = (*sessions.TABLES, *people.TABLES, *access.TABLES)
 _KNOWN: Final = "derived"
 
 Row = tuple[str, str, bytes, bytes, int]

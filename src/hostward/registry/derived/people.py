@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from hostward.domain.changes import Body
-from hostward.domain.errors import InvalidInput
 from hostward.domain.people import GROUP_KIND, USER_KIND
 from hostward.domain.texts import name_key
-from hostward.registry.derived.table import Derived, Rows
+from hostward.registry.derived.table import Derived, Rows, check_page
 
-MAX_PER_PAGE: Final = 1_000
 MAX_WORDS: Final = 8
 
 
@@ -99,10 +97,7 @@ class People:
     def _page(
         self, table: str, links: str, q: str | None, group: str | None, page: int, per_page: int
     ) -> tuple[Sequence[str], int]:
-        if page < 1 or not 1 <= per_page <= MAX_PER_PAGE:
-            raise InvalidInput(
-                "There is no such page.", remedy=f"Pages start at 1, with 1 to {MAX_PER_PAGE} rows each."
-            )
+        check_page(page, per_page)
         words = name_key(q or "").split()[:MAX_WORDS]
         conditions = ["instr(text, ?) > 0"] * len(words)
         values: list[str | int] = [*words]

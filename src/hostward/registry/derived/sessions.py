@@ -13,12 +13,11 @@ from hostward.domain.changes import Body
 from hostward.domain.errors import InvalidInput
 from hostward.domain.sessions import KIND
 from hostward.domain.texts import name_key
-from hostward.registry.derived.table import Derived, Rows
+from hostward.registry.derived.table import Derived, Rows, check_page
 
 __all__ = ["KIND", "name_key"]
 
 SORTS = {"name": "name_key", "type": "type", "host": "host", "revision": "revision"}
-MAX_PER_PAGE = 1_000
 MAX_WORDS = 8
 _SPECIAL = re.compile(r"[*?\[]")
 _LAST = "\U0010ffff"
@@ -51,10 +50,7 @@ def find_page(
     column, order = SORTS.get(sort.lstrip("-")), "DESC" if sort.startswith("-") else "ASC"
     if column is None:
         raise InvalidInput(f"Sessions can't be sorted by {sort}.", remedy=f"Use one of {', '.join(SORTS)}.")
-    if page < 1 or not 1 <= per_page <= MAX_PER_PAGE:
-        raise InvalidInput(
-            "There is no such page.", remedy=f"Pages start at 1, with 1 to {MAX_PER_PAGE} sessions each."
-        )
+    check_page(page, per_page)
     where, values = _matching(q, type_)
     then = "" if column == "name_key" else ", name_key"
     window = [per_page, (page - 1) * per_page]

@@ -10,12 +10,14 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from hostward.domain.changes import Body
-from hostward.domain.errors import Conflict
+from hostward.domain.errors import Conflict, InvalidInput
+
+MAX_PER_PAGE: Final = 1_000
 
 Rows = Sequence[tuple[Any, ...]]
 """Of one element, in the order of their columns."""
@@ -92,3 +94,9 @@ class Derived:
                 return str(row[1])
             seen.add(row[2])
         return "?"
+
+
+def check_page(page: int, per_page: int) -> None:
+    """Raises InvalidInput where there can't be such a page."""
+    if page < 1 or not 1 <= per_page <= MAX_PER_PAGE:
+        raise InvalidInput("There is no such page.", remedy=f"Pages start at 1, with 1 to {MAX_PER_PAGE} rows each.")

@@ -1,0 +1,200 @@
+"""`hostward access …`: who may use which sessions, and why. `hostward my …`: what one may use oneself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from hostward.cli.change_requests import submitted_words
+from hostward.cli.files import write_pieces
+from hostward.cli.options import Call, client_command
+from hostward.cli.people import find
+from hostward.cli.sessions import find_session
+
+app = typer.Typer(help="Assign Access: who may use which sessions.", no_args_is_help=True)
+own_app = typer.Typer(help="Your own sessions.", no_args_is_help=True)
+
+SessionsArgument = Annotated[list[str], typer.Argument(metavar="SESSION…", help="Sessions, by name or id.")]
+UsersOption = Annotated[list[str] | None, typer.Option("--user", help="A user; repeatable.")]
+GroupsOption = Annotated[list[str] | None, typer.Option("--group", help="A user group; repeatable.")]
+EveryoneOption = Annotated[bool, typer.Option("--everyone", help="All users.")]
+UntilOption = Annotated[str, typer.Option("--until", help="A date, such as 2027-01-31; empty for always.")]
+PageOption = Annotated[int, typer.Option("--page", min=1)]
+PerPageOption = Annotated[int, typer.Option("--per-page", min=1, max=500)]
+
+
+@client_command(app, "allow")
+def allow(
+    call: Call,
+    sessions: SessionsArgument,
+    user: UsersOption = None,
+    group: GroupsOption = None,
+    everyone: EveryoneOption = False,
+    until: UntilOption = "",
+) -> None:
+    """Give sessions to users, groups or everyone, as one change."""
+    _assign(call, sessions, _to(user, group, everyone), "allow", until)
+
+
+@client_command(app, "deny")
+def deny(
+    call: Call,
+    sessions: SessionsArgument,
+    user: UsersOption = None,
+    group: GroupsOption = None,
+    everyone: EveryoneOption = False,
+    until: UntilOption = "",
+) -> None:
+    """Deny sessions to users, groups or everyone, whatever else gives them."""
+    _assign(call, sessions, _to(user, group, everyone), "deny", until)
+
+
+@client_command(app, "remove")
+def remove(
+    call: Call,
+    ids: Annotated[list[str], typer.Argument(metavar="ID…", help="Assignments; `hostward access list` shows ids.")],
+) -> None:
+    """Remove assignments."""
+    _show_assigned(call, "Removed", call.api.post("assignments/remove", {"ids": ids}))
+
+
+@client_command(app, "list")
+def list_assignments(
+    call: Call,
+    session: Annotated[str | None, typer.Option("--session", help="Only those of this session.")] = None,
+    user: Annotated[str | None, typer.Option("--user", help="Only those to this user.")] = None,
+    group: Annotated[str | None, typer.Option("--group", help="Only those to this group.")] = None,
+    everyone: EveryoneOption = False,
+    page: PageOption = 1,
+    per_page: PerPageOption = 50,
+) -> None:
+    """List assignments."""
+    from hostward.cli.output import table
+
+    params = {
+        "session": find_session(call, session)["id"] if session else None,
+        "user": find(call, "users", user)["id"] if user else None,
+        "group": find(call, "user-groups", group)["id"] if group else None,
+        "everyone": everyone,
+        "page": page,
+        "per_page": per_page,
+    }
+    answer = call.api.get("assignments", params)
+    items = answer.get("items") or []
+    rows = [(a["session"]["name"] or "(gone)", _who(a["to"]), a["effect"], _until(a), a["id"]) for a in items]
+    columns = ("Session", "To", "Effect", "Until", "Id")
+    call.show(answer, table(columns, rows), f"\n{len(items):,} of {answer.get('total', 0):,}")
+
+
+@client_command(app, "of")
+def list_usable(
+    call: Call,
+    user: Annotated[str, typer.Argument(metavar="USER", help="The user's name or id.")],
+    words: Annotated[list[str] | None, typer.Argument(help="Words to find.")] = None,
+    page: PageOption = 1,
+    per_page: PerPageOption = 50,
+) -> None:
+    """What a user may use."""
+    path = f"users/{find(call, 'users', user)['id']}/sessions"
+    _show_usable(call, path, words, page, per_page)
+
+
+@client_command(app, "why")
+def why(
+    call: Call,
+    user: Annotated[str, typer.Argument(metavar="USER", help="The user's name or id.")],
+    session: Annotated[str, typer.Argument(metavar="SESSION", help="The session's name or id.")],
+) -> None:
+    """Why a user may use a session, or may not."""
+    path = f"users/{find(call, 'users', user)['id']}/sessions/{find_session(call, session)['id']}"
+    answer = call.api.get(path)
+    lines = [f"{answer['user']} {'may' if answer['allowed'] else 'may not'} use “{answer['session']}”."]
+    if answer["disabled"]:
+        lines.append(f"{answer['user']} is disabled, and can't log in.")
+    if not answer["because"]:
+        lines.append("Nothing gives it.")
+    for ground in answer["because"]:
+        until = f", until {ground['until']}" if ground["until"] else ""
+        lines.append(f"  - {ground['effect']}: {_who(ground['to'])}, by {ground['by']}{until}")
+    call.show(answer, "\n".join(lines))
+
+
+@client_command(own_app, "sessions")
+def own_sessions(
+    call: Call,
+    words: Annotated[list[str] | None, typer.Argument(help="Words to find.")] = None,
+    page: PageOption = 1,
+    per_page: PerPageOption = 50,
+) -> None:
+    """The sessions that you may use."""
+    _show_usable(call, "me/sessions", words, page, per_page)
+
+
+@client_command(own_app, "launch-file")
+def own_launch_file(
+    call: Call,
+    session: Annotated[str, typer.Argument(metavar="SESSION", help="The session's name.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", dir_okay=False, help="Standard output, unless given.")
+    ] = None,
+    program: Annotated[str | None, typer.Option("--program", help="x3270, putty, openssh, …")] = None,
+) -> None:
+    """The file with which an emulator opens one of your sessions."""
+    answer = call.api.get("me/sessions", {"q": session, "per_page": 500})
+    named = {s["name"].casefold(): s["id"] for s in answer.get("items") or []}
+    id_ = quote(named.get(session.casefold(), session), safe="")
+    with call.api.download(f"me/sessions/{id_}/launch", {"program": program}) as pieces:
+        if file is not None:
+            write_pieces(file, pieces)
+            return
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+        sys.stdout.flush()
+
+
+def _to(users: list[str] | None, groups: list[str] | None, everyone: bool) -> list[dict[str, str]]:
+    found = [{"kind": "user", "name": name} for name in users or []]
+    found += [{"kind": "user-group", "name": name} for name in groups or []]
+    found += [{"kind": "everyone"}] if everyone else []
+    if not found:
+        raise typer.BadParameter("say to whom: --user, --group or --everyone")
+    return found
+
+
+def _assign(call: Call, sessions: list[str], to: list[dict[str, str]], effect: str, until: str) -> None:
+    body = {"to": to, "sessions": sessions, "effect": effect, "until": until}
+    _show_assigned(call, "Assigned" if effect == "allow" else "Denied", call.api.post("assignments", body, once=True))
+
+
+def _show_assigned(call: Call, verb: str, answer: Mapping[str, Any]) -> None:
+    from hostward.cli.output import replicated_words
+
+    if (submitted := submitted_words(answer)) is not None:
+        call.show(answer, submitted)
+        return
+    call.show(answer, f"{verb}: {answer['assignments']:,} assignments; {replicated_words(answer)}.")
+
+
+def _show_usable(call: Call, path: str, words: list[str] | None, page: int, per_page: int) -> None:
+    from hostward.cli.output import table
+
+    answer = call.api.get(path, {"q": " ".join(words or []), "page": page, "per_page": per_page})
+    items = answer.get("items") or []
+    rows = [(s["name"], s["type"], s["host"], s["port"]) for s in items]
+    call.show(answer, table(("Name", "Type", "Host", "Port"), rows), f"\n{len(items):,} of {answer.get('total', 0):,}")
+
+
+def _until(assignment: Mapping[str, Any]) -> str:
+    return f"{assignment['until']}{' (over)' if assignment['over'] else ''}"
+
+
+def _who(subject: Mapping[str, Any]) -> str:
+    if subject["kind"] == "everyone":
+        return "everyone"
+    noun = "group" if subject["kind"] == "user-group" else "user"
+    return f"{noun} {subject['name'] or '(gone)'}"

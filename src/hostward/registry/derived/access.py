@@ -1,0 +1,117 @@
+"""Who may use what: assignments, and sessions' own groups, put together for one user or one session."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hostward.domain.assignments import FIELDS, KIND, Effect, To
+from hostward.domain.changes import Body
+from hostward.domain.texts import name_key
+from hostward.registry.derived.table import Derived, Rows, check_page
+
+MAX_WORDS: Final = 8
+
+
+def assignments(id_: str, body: Body, revision: int) -> Rows:
+    return [(id_, *(body.get(name, "") for name in FIELDS))]
+
+
+TABLES: Final = (Derived(KIND, "assignment_row", assignments),)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Why a user may use something, or may not: by an assignment (its id), or as the session's own Groups say (then it
+    is empty). `to_kind` and `to_id` are whom it was given to: the user, a group they belong to, or everyone."""
+
+    effect: Effect
+    to_kind: To
+    to_id: str
+    until: str
+    assignment: str
+
+
+_SUBJECTS: Final = """
+WITH RECURSIVE belongs(id) AS (
+  SELECT group_id FROM member_of WHERE id = :user
+  UNION SELECT n.group_id FROM nested_in n JOIN belongs b ON n.id = b.id
+), subject(kind, id) AS (
+  SELECT 'everyone', '' UNION ALL SELECT 'user', :user UNION ALL SELECT 'user-group', id FROM belongs
+), granted(id, effect) AS MATERIALIZED (
+  SELECT a.of_id, a.effect FROM subject s JOIN assignment_row a ON a.to_kind = s.kind AND a.to_id = s.id
+    WHERE a.of_kind = 'session' AND (a.until = '' OR a.until > :now)
+  UNION SELECT g.id, 'allow' FROM belongs b JOIN group_row r ON r.id = b.id
+    JOIN session_group g ON g.group_key = r.name_key
+), usable(id) AS (
+  SELECT id FROM granted WHERE effect = 'allow' EXCEPT SELECT id FROM granted WHERE effect = 'deny'
+)
+"""
+
+
+class Access:
+    """One consistent view. `now` is a moment in UTC, as assignments have it."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def sessions_of(self, user: str, now: str, q: str, *, page: int, per_page: int) -> tuple[Sequence[str], int]:
+        """The ids of one page, by name, of the sessions that the user may use and that have all the words of `q` in
+        name, host or type, and how many there are. Raises InvalidInput."""
+        check_page(page, per_page)
+        words = {f"word{n}": word for n, word in enumerate(name_key(q).split()[:MAX_WORDS])}
+        having = "".join(f" AND instr(s.name_key || ' ' || s.host || ' ' || lower(s.type), :{n}) > 0" for n in words)
+        rows = self._db.execute(
+            f"{_SUBJECTS}, found AS MATERIALIZED ("  # noqa: S608
+            f"SELECT s.id, s.name_key FROM usable u JOIN session_row s ON s.id = u.id WHERE 1{having})"
+            " SELECT id, (SELECT count(*) FROM found) FROM found ORDER BY name_key LIMIT :count OFFSET :skipped",
+            {"user": user, "now": now, "count": per_page, "skipped": (page - 1) * per_page, **words},
+        ).fetchall()
+        return [row[0] for row in rows], rows[0][1] if rows else 0
+
+    def may_use(self, user: str, session: str, now: str) -> bool:
+        grounds = self.grounds(user, session, now)
+        return bool(grounds) and all(g.effect is Effect.ALLOW for g in grounds)
+
+    def grounds(self, user: str, session: str, now: str) -> Sequence[Ground]:
+        """All that counts now, denials first. Empty: nothing gives the session to the user."""
+        rows = self._db.execute(
+            f"{_SUBJECTS} SELECT a.effect, a.to_kind, a.to_id, a.until, a.id FROM assignment_row a"  # noqa: S608
+            " JOIN subject s ON a.to_kind = s.kind AND a.to_id = s.id"
+            " WHERE a.of_kind = 'session' AND a.of_id = :session AND (a.until = '' OR a.until > :now)"
+            " UNION ALL SELECT 'allow', 'user-group', r.id, '', '' FROM belongs b JOIN group_row r ON r.id = b.id"
+            " JOIN session_group g ON g.group_key = r.name_key WHERE g.id = :session",
+            {"user": user, "session": session, "now": now},
+        )
+        found = [Ground(Effect(e), To(kind), to, until, id_) for e, kind, to, until, id_ in rows]
+        return sorted(found, key=lambda g: (g.effect is Effect.ALLOW, g.to_kind, g.to_id))
+
+    def assignments(
+        self, *, to: tuple[str, str] | None, of: tuple[str, str] | None, page: int, per_page: int
+    ) -> tuple[Sequence[str], int]:
+        """The ids of one page of assignments, to that subject and of that thing (kind, id), and how many there are.
+        Raises InvalidInput."""
+        check_page(page, per_page)
+        conditions = [*(["to_kind = ? AND to_id = ?"] if to else []), *(["of_kind = ? AND of_id = ?"] if of else [])]
+        values = [*(to or ()), *(of or ())]
+        where = " AND ".join(conditions) or "1"
+        total = self._db.execute(f"SELECT count(*) FROM assignment_row WHERE {where}", values).fetchone()[0]  # noqa: S608
+        rows = self._db.execute(
+            f"SELECT id FROM assignment_row WHERE {where} ORDER BY id LIMIT ? OFFSET ?",  # noqa: S608
+            [*values, per_page, (page - 1) * per_page],
+        )
+        return [row[0] for row in rows], total
+
+    def of_subject(self, kind: str, id_: str) -> Sequence[str]:
+        """The ids of all assignments to a user or group."""
+        rows = self._db.execute("SELECT id FROM assignment_row WHERE to_kind = ? AND to_id = ?", (kind, id_))
+        return [row[0] for row in rows]
+
+    def groups_of(self, session: str) -> Sequence[str]:
+        """The ids of the groups that the session itself names."""
+        rows = self._db.execute(
+            "SELECT r.id FROM session_group g JOIN group_row r ON r.name_key = g.group_key WHERE g.id = ?", (session,)
+        )
+        return [row[0] for row in rows]

@@ -1,0 +1,191 @@
+"""Who may use what, as the registry puts it together, compared with the rules read literally."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.registry.support import following, kept, opened, session
+
+from hostward.domain.assignments import Assignment, Effect, Of, To
+from hostward.domain.changes import Delete, Operation, Put, canonical
+from hostward.domain.people import check_group, check_user
+from hostward.registry.group import GroupRegistry
+
+pytestmark = pytest.mark.feature("R23")
+
+NOW = "2026-06-01T00:00:00Z"
+USERS, GROUPS, SESSIONS = ("u0", "u1", "u2"), ("g0", "g1", "g2", "g3"), ("s0", "s1", "s2")
+
+
+@dataclass(frozen=True)
+class World:
+    """Who belongs to what, and what is assigned."""
+
+    members: Mapping[str, Sequence[str]]
+    parents: Mapping[str, Sequence[str]]
+    named: Mapping[str, Sequence[str]]
+    """The groups that each session itself names."""
+    assignments: Sequence[Assignment]
+
+    def operations(self) -> list[Operation]:
+        users = [Put("user", u, canonical(check_user({"name": u, "groups": list(g)}))) for u, g in self.members.items()]
+        groups = [
+            Put("user-group", g, canonical(check_group({"name": f"Group {g}", "groups": list(p)})))
+            for g, p in self.parents.items()
+        ]
+        sessions: list[Operation] = [
+            session(s, f"session {s}", groups=[f"GROUP {g}" for g in named]) for s, named in self.named.items()
+        ]
+        return [*users, *groups, *sessions, *(a.put() for a in self.assignments)]
+
+    def belongs(self, user: str) -> set[str]:
+        found, left = set(), list(self.members[user])
+        while left:
+            group = left.pop()
+            if group not in found:
+                found.add(group)
+                left += self.parents[group]
+        return found
+
+    def may(self, user: str, session_id: str) -> bool:
+        groups = self.belongs(user)
+        last = {(a.to_kind, a.to_id, a.of_id): a for a in self.assignments}.values()
+        counts = [
+            a.effect
+            for a in last
+            if a.of_id == session_id
+            and not (a.until and a.until <= NOW)
+            and (a.to_kind is To.EVERYONE or a.to_id == user or a.to_id in groups)
+        ]
+        allowed = Effect.ALLOW in counts or bool(groups & set(self.named[session_id]))
+        return allowed and Effect.DENY not in counts
+
+
+def some(of: Sequence[str]) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(of), max_size=2, unique=True)
+
+
+ASSIGNMENTS = st.builds(
+    lambda to, of, effect, until: Assignment(to[0], to[1], Of.SESSION, of, effect, until),
+    st.one_of(
+        st.just((To.EVERYONE, "")),
+        st.tuples(st.just(To.USER), st.sampled_from(USERS)),
+        st.tuples(st.just(To.GROUP), st.sampled_from(GROUPS)),
+    ),
+    st.sampled_from(SESSIONS),
+    st.sampled_from(Effect),
+    st.sampled_from(["", NOW, "2026-05-31T23:59:59Z", "2026-06-01T00:00:01Z"]),
+)
+WORLDS = st.builds(
+    World,
+    st.fixed_dictionaries({u: some(GROUPS) for u in USERS}),
+    st.fixed_dictionaries({g: some(GROUPS) for g in GROUPS}),  # circles too: a request may have made one
+    st.fixed_dictionaries({s: some(GROUPS) for s in SESSIONS}),
+    st.lists(ASSIGNMENTS, max_size=8),
+)
+
+
+def check(registry: GroupRegistry, world: World) -> None:
+    with registry.read() as reader:
+        for user in USERS:
+            usable = [s for s in SESSIONS if world.may(user, s)]
+            ids, total = reader.access.sessions_of(user, NOW, "", page=1, per_page=50)
+            assert (list(ids), total) == (usable, len(usable))
+            for one in SESSIONS:
+                assert reader.access.may_use(user, one, NOW) == world.may(user, one)
+                grounds = reader.access.grounds(user, one, NOW)
+                assert [g.effect for g in grounds] == sorted((g.effect for g in grounds), reverse=True), "denials first"
+
+
+@settings(max_examples=60, deadline=None)
+@given(WORLDS, WORLDS)
+def test_the_registry_answers_what_the_rules_say_on_every_server(first: World, second: World) -> None:
+    async def run(directory: Path) -> None:
+        master = opened(directory / "a.db")
+        await master.commit("admin", lambda _: first.operations())
+        check(master, first)
+        slave = await following(directory / "b.db", master)
+        check(slave, first)
+        gone: list[Operation] = [Delete("assignment", a.id) for a in first.assignments]
+        await master.commit("admin", lambda _: gone)
+        await master.commit("admin", lambda _: second.operations())
+        await slave.apply(kept(master)[1:], lambda change, reader: None)
+        for registry in (master, slave):
+            check(registry, second)
+            assert registry.verify().ok
+        slave.close()
+        master.close()
+        again = opened(directory / "a.db")  # the rows are in the file
+        check(again, second)
+        again.close()
+
+    with TemporaryDirectory() as directory:
+        asyncio.run(run(Path(directory)))
+
+
+def test_tables_that_the_build_before_did_not_have_are_filled_when_the_file_is_opened(tmp_path: Path) -> None:
+    world = World(
+        {"u0": ["g0"], "u1": [], "u2": []},
+        {"g0": ["g1"], "g1": [], "g2": [], "g3": []},
+        {"s0": ["g1"], "s1": [], "s2": []},
+        [Assignment(To.USER, "u1", Of.SESSION, "s1")],
+    )
+
+    async def run() -> None:
+        registry = opened(tmp_path / "a.db")
+        await registry.commit("admin", lambda _: world.operations())
+        registry.close()
+        db = sqlite3.connect(tmp_path / "a.db")
+        for table in ("session_group", "user_row", "member_of", "group_row", "nested_in", "assignment_row"):
+            db.execute(f"DROP TABLE {table}")
+        db.execute("DELETE FROM meta WHERE name = 'derived'")
+        db.commit()
+        db.close()
+        registry = opened(tmp_path / "a.db")
+        check(registry, world)
+        assert registry.verify().ok
+        registry.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM member_of",
+        "INSERT INTO member_of VALUES ('u1', 'g0')",
+        "UPDATE assignment_row SET effect = 'deny'",
+        "UPDATE user_row SET role = 'administrator' WHERE id = 'u1'",
+        "INSERT INTO session_group VALUES ('s1', 'group g0')",
+        "INSERT INTO user_row VALUES ('u9', 'ghost', 'ghost', '', '', 0, 'ghost')",
+    ],
+)
+def test_access_that_is_edited_in_the_file_is_found(tmp_path: Path, statement: str) -> None:
+    world = World(
+        {"u0": ["g0"], "u1": [], "u2": []},
+        {"g0": [], "g1": [], "g2": [], "g3": []},
+        {"s0": ["g0"], "s1": [], "s2": []},
+        [Assignment(To.USER, "u1", Of.SESSION, "s1")],
+    )
+
+    async def run() -> None:
+        registry = opened(tmp_path / "a.db")
+        await registry.commit("admin", lambda _: world.operations())
+        db = sqlite3.connect(tmp_path / "a.db")
+        db.execute(statement)
+        db.commit()
+        db.close()
+        found = registry.verify()
+        assert not found.ok
+        assert len(found.altered) == 1
+        registry.close()
+
+    asyncio.run(run())
