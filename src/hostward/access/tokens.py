@@ -95,7 +95,7 @@ class Tokens:
         hashed = _hash(secret)
         token = self._by_hash.get(hashed)
         now = self._clock()
-        if token is None or token.expires <= now or self._idle(token, now):
+        if token is None or self.left_s(token) <= 0:
             raise Unauthenticated("The token isn't valid, or no longer.", remedy="Log in again.", code="token-invalid")
         if not used:
             return token
@@ -106,6 +106,13 @@ class Tokens:
         if kept is None or now - kept > _USE_KEPT_EVERY:
             self._save(self._by_hash, must=False)
         return token
+
+    def left_s(self, token: Token) -> float:
+        """How long it lasts if it isn't used, by what counts now: that may have become less since its last use."""
+        ends = token.expires
+        if token.kind in LASTS:
+            ends = min(ends, (token.last_used or token.created) + self._lasts(token.kind))
+        return (ends - self._clock()).total_seconds()
 
     def list(self) -> list[Token]:
         """The valid ones, newest first."""
@@ -136,10 +143,6 @@ class Tokens:
 
     def _lasts(self, kind: str) -> timedelta:
         return self._console_lasts() if kind == CONSOLE else LASTS[kind]
-
-    def _idle(self, token: Token, now: datetime) -> bool:
-        """Whether a login has been unused for too long by what counts now: that may have become less since."""
-        return token.kind in LASTS and (token.last_used or token.created) + self._lasts(token.kind) <= now
 
     def _issue(
         self,

@@ -66,6 +66,11 @@ def authenticate(services: Services, secret: str, address: str, *, used: bool = 
     return Actor(user.name, token.id, address, role=user.role, account=user.id)
 
 
+def left_s(services: Services, actor: Actor) -> float:
+    """How long the actor's login lasts if nobody uses it."""
+    return services.tokens.left_s(token_of(services, actor))
+
+
 async def log_out(services: Services, actor: Actor) -> None:
     """The token that this request was made with is no longer valid, at once."""
     async with recorded(services, actor, "logged-out"):

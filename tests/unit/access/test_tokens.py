@@ -173,3 +173,15 @@ def test_a_full_disk_keeps_nobody_out(tokens: Tokens, registry: ServerRegistry) 
 def test_anything_else_is_no_token(tokens: Tokens, wrong: str) -> None:
     with pytest.raises(Unauthenticated):
         tokens.authenticate(wrong)
+
+
+def test_what_is_left_of_a_login_grows_with_its_use_and_is_nothing_at_its_end(tokens: Tokens, clock: Clock) -> None:
+    secret, token = tokens.log_in("admin", CONSOLE)
+    lasts_s = LASTS[CONSOLE].total_seconds()
+    clock.now += timedelta(minutes=20)
+    assert tokens.left_s(tokens.authenticate(secret, used=False)) == lasts_s - 1200
+    assert tokens.left_s(tokens.authenticate(secret)) == lasts_s
+    clock.now += LASTS[CONSOLE]
+    assert tokens.left_s(token) <= 0
+    with pytest.raises(Unauthenticated):
+        tokens.authenticate(secret, used=False)

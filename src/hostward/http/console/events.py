@@ -1,5 +1,5 @@
 """Live status: one look at the server a second while anybody watches, handed to every open page as server-sent events;
-with it which sessions' locks the page's login holds.
+with it which sessions' locks the page's login holds, and how long the login lasts if nobody uses it.
 
 What is sent is the whole picture, so a reader that is slow loses nothing but what is out of date already.
 """
@@ -16,12 +16,13 @@ from typing import Any, Final
 import orjson
 from starlette.responses import StreamingResponse
 
+from hostward.commands import accounts
 from hostward.commands.services import Actor, Services
 from hostward.domain.errors import HostwardError, Unauthenticated, Unavailable
 
 EVERY_S: Final = 1.0
 BEAT_S: Final = 10.0
-"""A page that hears nothing for three beats says that the server is away."""
+"""A page that hears nothing for three beats says that the server is away. As often it hears of its login."""
 LOOK_TIMEOUT_S: Final = 10.0
 MAX_OPEN: Final = 200
 MAX_OPEN_EACH: Final = 8
@@ -117,16 +118,16 @@ def stream(services: Services, broadcaster: Broadcaster, secret: str, actor: Act
             yield b"retry: 2000\n\n"
             while True:
                 try:
-                    services.tokens.authenticate(secret, used=False)
-                except Unauthenticated:
-                    yield event("login-ended", {})
-                    return
-                try:
                     async with asyncio.timeout(BEAT_S):
                         message = await watcher.news.get()
                 except TimeoutError:
                     message = event("beat", {})
-                yield message
+                try:
+                    now = accounts.authenticate(services, secret, actor.address, used=False)
+                except Unauthenticated:
+                    yield event("login-ended", {})
+                    return
+                yield message + event("login", {"left_s": int(accounts.left_s(services, now))})
         finally:
             broadcaster.leave(watcher)
 

@@ -5,6 +5,7 @@ It is sent by the browser alone (HttpOnly), over HTTPS alone, and never with wha
 
 from __future__ import annotations
 
+import json
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -36,7 +37,7 @@ MAX_NAME: Final = 1000
 
 
 def login_routes(console: Console) -> list[Route]:
-    """login, logout, logout-everywhere."""
+    """login, stay, logout, logout-everywhere."""
 
     async def show(request: Request) -> Response:
         elsewhere = to_https(console.services, request)
@@ -71,6 +72,13 @@ def login_routes(console: Console) -> list[Route]:
         answer.set_cookie(console.cookie, issued.secret, path="/", secure=True, httponly=True, samesite="strict")
         return answer
 
+    async def stay(visit: Visit) -> Response:
+        """Asking is what counts as use."""
+        left_s = int(accounts.left_s(visit.services, visit.actor))
+        return Response(
+            status_code=204, headers={**HEADERS, "HX-Trigger": json.dumps({"hw:stays": {"left_s": left_s}})}
+        )
+
     async def log_out(visit: Visit) -> Response:
         await accounts.log_out(visit.services, visit.actor)
         return _logged_out(console)
@@ -79,10 +87,11 @@ def login_routes(console: Console) -> list[Route]:
         await accounts.log_out_everywhere(visit.services, visit.actor)
         return _logged_out(console)
 
-    base, own = console.base, panel_routes(console, "", writes=Permission.OWN)
+    base, own = console.base, panel_routes(console, "", reads=Permission.OWN, writes=Permission.OWN)
     return [
         Route(f"{base}/login", show, methods=["GET"]),
         Route(f"{base}/login", log_in, methods=["POST"]),
+        own("/stay", stay, "GET"),
         own("/logout", log_out),
         own("/logout-everywhere", log_out_everywhere),
     ]

@@ -37,7 +37,7 @@ def console_routes(services: Services) -> list[BaseRoute]:
         return RedirectResponse(f"{base}{FIRST_PANEL}", 303, HEADERS)
 
     async def events(request: Request) -> Response:
-        actor, secret = authenticated(console, request)
+        actor, secret = authenticated(console, request, used=False)  # a browser connects again by itself
         check_allowed(actor.role, Permission.READ)
         return stream(services, console.broadcaster, secret, actor)
 

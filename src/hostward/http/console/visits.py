@@ -225,12 +225,13 @@ def check_origin(request: Request) -> None:
         )
 
 
-def authenticated(console: Console, request: Request) -> tuple[Actor, str]:
-    """Who the cookie stands for, and its secret. Raises Unauthenticated."""
+def authenticated(console: Console, request: Request, *, used: bool = True) -> tuple[Actor, str]:
+    """Who the cookie stands for, and its secret; `used`: a person stands behind the request, unless it says otherwise
+    itself. Raises Unauthenticated."""
     secret = request.cookies.get(console.cookie, "")
     if not 0 < len(secret) <= MAX_SECRET:
         raise Unauthenticated("This needs a login.", remedy="Log in.", code="login-needed")
-    used = BACKGROUND_HEADER not in request.headers
+    used = used and BACKGROUND_HEADER not in request.headers
     return authenticate(console.services, secret, address_of(request), used=used), secret
 
 

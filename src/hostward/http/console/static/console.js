@@ -1,6 +1,7 @@
 // The console's behaviour, a module for each matter.
 import "./dialogs.js";
 import "./forms.js";
+import "./idle.js";
 import "./keys.js";
 import "./lists.js";
 import "./live.js";

@@ -9,7 +9,7 @@ let waiting = null; // what is sent again after Yes, or after a login
 document.addEventListener("htmx:configRequest", ({ detail }) => {
   detail.headers["X-CSRF"] = meta("csrf").content;
   const cause = detail.triggeringEvent; // none where a part refreshes by itself
-  if (detail.verb === "get" && (!cause?.isTrusted || cause.type.startsWith("hw:")))
+  if (detail.verb === "get" && (!cause?.isTrusted || cause.type.startsWith("hw:")) && !detail.elt.matches("[data-stay]"))
     detail.headers["X-Background"] = "1";
   if (waiting && waiting.form === detail.elt) {
     const { submitter } = waiting; // sent again, it is no longer the button that was pressed
@@ -51,7 +51,7 @@ function unanswered(detail, title, text) {
   say(detail.elt, title, text);
 }
 
-const background = (detail) => "X-Background" in (detail.requestConfig?.headers ?? {});
+const background = (detail) => "X-Background" in (detail.requestConfig?.headers ?? {}) || detail.elt.matches("[data-stay]");
 
 function busy(element, on) {
   for (const button of element.matches("form") ? [...element.elements].filter((one) => one.type === "submit") : [element])

@@ -7,12 +7,17 @@ const channel = new BroadcastChannel(`hostward-live:${base}`);
 let last = "";
 let heard = Date.now();
 let source = null;
+let ended = false; // the login; there is nothing to hear until there is a new one
 
 function show(news) {
   if (news.name === "away") return away(true);
   heard = Date.now();
   away(false);
-  if (news.name === "login-ended") return dispatchEvent(new CustomEvent("hw:login-ended"));
+  if (news.name === "login-ended") {
+    ended = true;
+    return dispatchEvent(new CustomEvent("hw:login-ended"));
+  }
+  if (news.name === "login") return dispatchEvent(new CustomEvent("hw:login", { detail: JSON.parse(news.data) }));
   if (news.name === "locks") return dispatchEvent(new CustomEvent("hw:locks", { detail: JSON.parse(news.data) }));
   if (news.name !== "status" || news.data === last) return;
   last = news.data;
@@ -38,7 +43,7 @@ function away(on) {
   document.body.classList.toggle("hw-is-away", on);
 }
 
-function tell(name, data) {
+export function tell(name, data) {
   channel.postMessage({ name, data });
   show({ name, data });
 }
@@ -46,17 +51,28 @@ function tell(name, data) {
 function listen() {
   source?.close();
   source = new EventSource(`${base}/events`);
-  for (const name of ["status", "locks", "beat", "login-ended"]) source.addEventListener(name, ({ data }) => tell(name, data));
+  for (const name of ["status", "locks", "login", "beat", "login-ended"]) source.addEventListener(name, ({ data }) => tell(name, data));
   source.addEventListener("login-ended", () => source.close());
+  // A refusal ends an event stream without a word, so it is asked whether the login has ended.
+  source.addEventListener("error", async () => {
+    if (source.readyState !== EventSource.CLOSED || ended) return;
+    const answer = await fetch(`${base}/stay`, { headers: { "X-Background": "1", "HX-Request": "true" } }).catch(() => null);
+    if (answer?.status === 401 && !ended) tell("login-ended", "{}");
+  });
 }
 
 if (base) {
   channel.addEventListener("message", ({ data }) => show(data));
   // Held as long as this page lives; then another page has its turn.
   navigator.locks.request(`hostward-live:${base}`, () => { listen(); return new Promise(() => {}); });
-  addEventListener("hw:logged-in", () => { if (source) listen(); });
+  addEventListener("hw:logged-in", () => {
+    ended = false;
+    heard = Date.now();
+    if (source) listen();
+  });
   setInterval(() => {
     const quiet = Date.now() - heard;
+    if (ended) return;
     if (source && source.readyState !== EventSource.OPEN && quiet > 3000) tell("away");
     else if (quiet > SILENT_S * 1000) away(true);
     if (source?.readyState === EventSource.CLOSED && quiet > 5000) listen();
