@@ -22,11 +22,15 @@ HELD_WITHIN_S = 15.0
 def session(server: Server, name: str) -> str:
     """A new one's path."""
     made = server.api.post("sessions", {"name": name, "type": "VT", "host": "a.example.com"})
-    return f"/sessions/{made['session']['id']}"
+    return f"/manage/sessions/{made['session']['id']}"
+
+
+def by_api(path: str) -> str:
+    return path.removeprefix("/manage/")
 
 
 def lock(server: Server, path: str) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = server.api.get(f"{path[1:]}/lock")["lock"]
+    found: dict[str, Any] | None = server.api.get(f"{by_api(path)}/lock")["lock"]
     return found
 
 
@@ -66,7 +70,7 @@ def test_two_people_one_session_a_take_over_and_both_texts_are_kept(north: Serve
     expect(entry(first, "Host")).to_have_value("second.example.com")
     save(first)
     expect(first.locator(".hw-toast")).to_have_text("Saved.")
-    now = north.api.get(path[1:])
+    now = north.api.get(by_api(path))
     assert (now["host"], now["comment"]) == ("second.example.com", "typed by the first")
     assert lock(north, path) is None
 
@@ -76,18 +80,18 @@ def test_a_save_in_spite_of_a_lock_is_asked_for(north: Server, log_in: Callable[
     page = log_in(north, path)
     wait_held(north, path)
     entry(page, "Comment").fill("mine")
-    north.api.post(f"{path[1:]}/lock", {"take_over": True})
+    north.api.post(f"{by_api(path)}/lock", {"take_over": True})
     expect(page.get_by_text("edits this session now")).to_be_visible()
     save(page)
     asked = page.get_by_role("dialog", name="Settings update")
     expect(asked).to_contain_text("“Asked” has been edited by admin on north")
     asked.get_by_role("button", name="No").click()
-    assert north.api.get(path[1:])["comment"] == ""
+    assert north.api.get(by_api(path))["comment"] == ""
     save(page)
     asked.get_by_role("button", name="Yes").click()
     expect(page.locator(".hw-toast")).to_have_text("Saved.")
-    assert north.api.get(path[1:])["comment"] == "mine"
-    north.api.delete(f"{path[1:]}/lock")
+    assert north.api.get(by_api(path))["comment"] == "mine"
+    north.api.delete(f"{by_api(path)}/lock")
 
 
 def test_a_lock_ends_when_its_page_is_left_in_whatever_way(north: Server, log_in: Callable[..., Page]) -> None:
@@ -128,11 +132,11 @@ def test_a_form_whose_login_has_ended_goes_on_with_its_lock(north: Server, log_i
     wait_held(north, path)
     save(page)
     expect(page.locator(".hw-toast")).to_have_text("Saved.")
-    assert north.api.get(path[1:])["comment"] == "typed before"
+    assert north.api.get(by_api(path))["comment"] == "typed before"
 
 
 def test_a_double_click_and_a_second_enter_make_one_change(north: Server, log_in: Callable[..., Page]) -> None:
-    page = log_in(north, "/sessions/new")
+    page = log_in(north, "/manage/sessions/new")
     before = north.api.status()["revision"]
     entry(page, "Name").fill("Once only")
     entry(page, "Host").fill("once.example.com")
@@ -145,7 +149,7 @@ def test_a_double_click_and_a_second_enter_make_one_change(north: Server, log_in
         entry(page, "Host").fill("once.example.com")
         save(page)
     assert len(north.api.get("sessions", q="Once only")["items"]) == 1
-    page.goto(f"{address_of(north)}/sessions?q=Once")
+    page.goto(f"{address_of(north)}/manage/sessions?q=Once")
     page.get_by_role("link", name="Once only", exact=True).click()
     entry(page, "Comment").fill("twice")
     entry(page, "Host").press("Control+Enter")

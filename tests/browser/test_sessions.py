@@ -76,7 +76,7 @@ def test_the_keyboard_alone_adds_finds_and_deletes_sessions(north: Server, log_i
 
 def test_two_administrators_edit_one_session_and_nothing_is_lost(north: Server, log_in: Callable[..., Page]) -> None:
     make(north, 1, "Both")
-    first, second = log_in(north, "/sessions?q=Both"), log_in(north, "/sessions?q=Both")
+    first, second = log_in(north, "/manage/sessions?q=Both"), log_in(north, "/manage/sessions?q=Both")
     first.get_by_role("link", name="Both 000", exact=True).click()
     expect(entry(first, "Host")).to_be_editable()
     eventually(lambda: north.api.get("sessions/locks")["items"], within_s=15.0)
@@ -109,7 +109,7 @@ def test_two_administrators_edit_one_session_and_nothing_is_lost(north: Server, 
 
 
 def test_a_form_that_was_changed_is_not_left_by_a_wrong_click(north: Server, log_in: Callable[..., Page]) -> None:
-    page = log_in(north, "/sessions/new")
+    page = log_in(north, "/manage/sessions/new")
     entry(page, "Name").fill("kept")
     entry(page, "Host").fill("http://wrong")
     save(page)
@@ -135,7 +135,7 @@ def test_an_inventory_is_imported_edited_and_deleted_at_once(
     given[4]["host"] = "http://wrong.example.com"
     file = tmp_path / "branches.csv"
     file.write_bytes(as_csv(given))
-    page = log_in(north, "/sessions/import")
+    page = log_in(north, "/manage/sessions/import")
     assert not look(page, "import")
     page.get_by_label("CSV or JSON").set_input_files(file)
     expect(page.get_by_role("heading", name="What “branches.csv” would do")).to_be_focused()
@@ -168,8 +168,8 @@ def test_an_inventory_is_imported_edited_and_deleted_at_once(
 def test_the_list_with_all_it_loads_is_light(north: Server, log_in: Callable[..., Page]) -> None:
     if north.api.get("sessions")["total"] < 50:
         make(north, 50, "Light")
-    page = log_in(north, "/sessions")
-    assert loaded_bytes(page, f"{address_of(north)}/sessions", page.locator(".hw-name").nth(49)) < MAX_LIST_BYTES
+    page = log_in(north, "/manage/sessions")
+    assert loaded_bytes(page, f"{address_of(north)}/manage/sessions", page.locator(".hw-name").nth(49)) < MAX_LIST_BYTES
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LightGroup]:
 @pytest.mark.feature("R11")
 def test_what_is_saved_on_a_slave_is_followed_to_its_end(pair: LightGroup, log_in: Callable[..., Page]) -> None:
     master, (slave,) = pair.master, pair.slaves
-    page, at_master = log_in(slave, "/sessions"), log_in(master, "/sessions/new")
+    page, at_master = log_in(slave, "/manage/sessions"), log_in(master, "/manage/sessions/new")
     entry(at_master, "Name").fill("Payroll")
     entry(at_master, "Host").fill("tso1.example.com")
     save(at_master)

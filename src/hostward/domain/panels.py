@@ -24,7 +24,7 @@ class Panel(Place):
     parts: Sequence[Place] = ()
 
 
-SESSIONS: Final = "/sessions"
+SESSIONS: Final = "/manage/sessions"
 GENERAL: Final = "/settings/general"
 CERTIFICATES: Final = "/settings/trusted-certificates"
 REPLICATION: Final = "/settings/replication"

@@ -93,7 +93,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(
         Guard,
         peer_path=f"/{context}/peer/",
-        import_paths=(f"{base}/sessions/import", f"{base}/users/import", f"/{context}/sessions/import"),
+        import_paths=(f"{base}/sessions/import", f"{base}/users/import", f"/{context}/manage/sessions/import"),
     )
     return app
 

@@ -31,7 +31,7 @@ async def test_everything_is_found_by_its_names_hosts_and_labels(server: Server)
             "id": made["id"],
             "title": "Payroll Dublin",
             "detail": f"VT, tso7.example.com:{made['port']}",
-            "path": f"/sessions/{made['id']}",
+            "path": f"/manage/sessions/{made['id']}",
         }
     ]
     for setting in SETTINGS.values():

@@ -44,7 +44,7 @@ async def asked(answer: httpx.Response) -> str:
 
 
 async def test_who_opens_a_session_that_is_edited_reads_it_and_may_take_over(browser: Browser, other: Browser) -> None:
-    path = f"/sessions/{(await made(browser))['id']}"
+    path = f"/manage/sessions/{(await made(browser))['id']}"
     page = await browser.page(path)
     assert 'data-state="free"' in page
     assert "data-lockable>" in page
@@ -71,18 +71,18 @@ async def test_a_save_asks_before_it_writes_what_somebody_else_edits_and_frees_w
     browser: Browser, other: Browser
 ) -> None:
     session = await made(browser)
-    path = f"/sessions/{session['id']}"
+    path = f"/manage/sessions/{session['id']}"
     assert await state(browser, path, page="a") == "held"
     form = FIELDS | {"etag": session["etag"], "page": "b"}
     plan = await asked(await other.post(path, **form))
     for more in ({"plan": plan}, {"confirm": "yes"}, {"confirm": "yes", "plan": ".0123456789abcdef"}):
         await asked(await other.post(path, **form, **more))  # Yes holds for exactly what was shown
-    assert (await browser.server.api.get(path)).json()["host"] == session["host"]
+    assert (await browser.server.api.get(f"/sessions/{session['id']}")).json()["host"] == session["host"]
     done = await other.post(path, **form, confirm="yes", plan=plan)
-    assert done.headers["hx-redirect"] == "/mss/sessions"
+    assert done.headers["hx-redirect"] == "/mss/manage/sessions"
     both = await browser.post(path, **FIELDS | {"host": "first.example.com"}, etag=session["etag"], page="a")
     assert both.headers["hx-retarget"] == "#session-conflict"
-    now = (await browser.server.api.get(path)).json()
+    now = (await browser.server.api.get(f"/sessions/{session['id']}")).json()
     saved = await browser.post(path, **FIELDS | {"host": "first.example.com"}, etag=now["etag"], page="a")
     assert "hx-redirect" in saved.headers
     assert await state(other, path, page="b") == "held"  # saving has released it
@@ -90,19 +90,19 @@ async def test_a_save_asks_before_it_writes_what_somebody_else_edits_and_frees_w
 
 async def test_many_at_once_asks_for_those_that_are_edited(browser: Browser, other: Browser) -> None:
     one, two = await made(browser), await made(browser, "two")
-    assert await state(browser, f"/sessions/{one['id']}", page="a") == "held"
+    assert await state(browser, f"/manage/sessions/{one['id']}", page="a") == "held"
     chosen = {"ids": f"{one['id']} {two['id']}", "expected": "2"}
-    first = await other.post("/sessions/delete", **chosen)
+    first = await other.post("/manage/sessions/delete", **chosen)
     assert "Deleting 2 sessions" in first.json()["detail"]
-    plan = await asked(await other.post("/sessions/delete", **chosen, confirm="yes", plan=first.json()["plan"]))
+    plan = await asked(await other.post("/manage/sessions/delete", **chosen, confirm="yes", plan=first.json()["plan"]))
     assert plan.startswith(first.json()["plan"] + ".")
-    done = await other.post("/sessions/delete", **chosen, confirm="yes", plan=plan)
+    done = await other.post("/manage/sessions/delete", **chosen, confirm="yes", plan=plan)
     assert "hx-redirect" in done.headers
     assert (await browser.server.api.get("/sessions")).json()["total"] == 0
 
 
 async def test_a_form_opens_without_a_lock_while_the_master_is_away(browser: Browser) -> None:
-    path = f"/sessions/{(await made(browser))['id']}"
+    path = f"/manage/sessions/{(await made(browser))['id']}"
     locks = browser.server.services.locks
     assert isinstance(locks, OwnLocks)
     locks.away = True

@@ -13,8 +13,8 @@ from hostward.access.throttle import LIMITS
 pytestmark = [pytest.mark.anyio, pytest.mark.feature("R24")]
 
 PANELS = (
-    "/", "/settings/replication", "/settings/trusted-certificates", "/jobs/job1", "/sessions", "/sessions/new",
-    "/sessions/import", "/change-requests",
+    "/", "/settings/replication", "/settings/trusted-certificates", "/jobs/job1", "/manage/sessions",
+    "/manage/sessions/new", "/manage/sessions/import", "/change-requests",
 )  # fmt: skip
 PARTS = tuple(f"/settings/replication/{name}" for name in ("state", "details", "findings", "join-codes"))
 ACTS = (
@@ -24,7 +24,8 @@ ACTS = (
     "/settings/replication/rebuild", "/settings/replication/join-codes", "/settings/replication/join",
     "/settings/replication/join-codes/x/withdraw", "/settings/trusted-certificates/mss/import",
     "/settings/trusted-certificates/mss/delete", "/settings/trusted-certificates/own/renew",
-    "/sessions/new", "/sessions/x", "/sessions/x/delete", "/sessions/delete", "/sessions/edit", "/sessions/import",
+    "/manage/sessions/new", "/manage/sessions/x", "/manage/sessions/x/delete", "/manage/sessions/delete",
+    "/manage/sessions/edit", "/manage/sessions/import",
     "/change-requests/setting", "/change-requests/x/implement", "/change-requests/x/reject",
     "/change-requests/x/withdraw", "/change-requests/x/edit", "/change-requests/x/resubmit",
     "/logout", "/logout-everywhere",

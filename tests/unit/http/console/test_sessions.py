@@ -15,7 +15,7 @@ from hostward.domain.sessions import DECLARED, FIELDS, TYPES
 
 pytestmark = [pytest.mark.anyio, pytest.mark.feature("R24"), pytest.mark.feature("R26")]
 
-PANEL = "/sessions"
+PANEL = "/manage/sessions"
 HOSTILE = "\"><script>alert(1)</script>'{{7*7}}"
 NEW = {
     "name": "Payroll",
@@ -55,13 +55,13 @@ def names(text: str) -> list[str]:
 
 
 async def test_the_first_page_is_the_list_which_teaches_while_it_is_empty(browser: Browser) -> None:
-    assert (await browser.http.get("/")).headers["location"] == "/mss/sessions"
+    assert (await browser.http.get("/")).headers["location"] == "/mss/manage/sessions"
     page = await browser.page(PANEL)
     for text in (
         "Manage Sessions",
         "No sessions yet",
-        'href="/mss/sessions/import"',
-        'href="/mss/sessions/new"',
+        'href="/mss/manage/sessions/import"',
+        'href="/mss/manage/sessions/new"',
         "Change Requests",
     ):
         assert text in page
@@ -81,10 +81,10 @@ async def test_the_list_is_searched_filtered_sorted_and_paged(browser: Browser) 
     assert 'data-total="120"' in first
     last = await part(browser, f"{PANEL}?page=999&sort=-name")
     assert names(last.text) == [f"s{n:03}" for n in range(20, 0, -1)]
-    assert last.headers["hx-replace-url"] == "/mss/sessions?sort=-name&page=3"
+    assert last.headers["hx-replace-url"] == "/mss/manage/sessions?sort=-name&page=3"
     assert names((await part(browser, f"{PANEL}?q=h1+S00&type=SSH")).text) == ["s001", "s007"]
     assert 'aria-sort="descending"' in last.text
-    assert 'href="/mss/sessions?q=h1&amp;sort=host"' in (await part(browser, f"{PANEL}?q=h1")).text
+    assert 'href="/mss/manage/sessions?q=h1&amp;sort=host"' in (await part(browser, f"{PANEL}?q=h1")).text
     for odd in (
         "page=x",
         "page=-1",
@@ -128,7 +128,7 @@ async def test_a_form_has_every_declared_field_and_its_type_s_own(browser: Brows
 async def test_a_session_is_created_copied_edited_and_deleted(browser: Browser) -> None:
     created = await browser.post(f"{PANEL}/new", key="k1", list="q=Pay&page=2&evil=//x", **NEW)
     assert said(created) == "Created."
-    assert created.headers["hx-redirect"] == "/mss/sessions?q=Pay&page=2"
+    assert created.headers["hx-redirect"] == "/mss/manage/sessions?q=Pay&page=2"
     again = await browser.post(f"{PANEL}/new", key="k1", **NEW)
     assert said(again) == "Created."  # sent twice, done once
     (session,) = await sessions(browser)
@@ -179,7 +179,7 @@ async def test_a_stale_save_shows_both_versions_and_loses_neither(browser: Brows
     session = await session_of(browser, name="one", host="a.example.com", comment="first")
     path = f"{PANEL}/{session['id']}"
     mine = {"name": "one", "type": "VT", "host": "mine.example.com", "port": "23", "comment": HOSTILE}
-    await browser.server.api.patch(path, json={"comment": "theirs", "host": "a.example.com"})
+    await browser.server.api.patch(f"/sessions/{session['id']}", json={"comment": "theirs", "host": "a.example.com"})
     shown = await browser.post(path, etag=session["etag"], **mine)
     assert shown.headers["hx-retarget"] == "#session-conflict"
     assert shown.headers["hx-trigger-after-settle"] == "hw:changed"  # still not saved
@@ -191,7 +191,7 @@ async def test_a_stale_save_shows_both_versions_and_loses_neither(browser: Brows
     assert now["comment"] == "theirs"
     (etag,) = re.findall(r'name="etag" id="etag" value="([0-9a-f]+)" hx-swap-oob', shown.text)
     assert etag == now["etag"]
-    await browser.server.api.patch(path, json={"comment": "theirs again"})
+    await browser.server.api.patch(f"/sessions/{session['id']}", json={"comment": "theirs again"})
     assert "theirs again" in (await browser.post(path, etag=etag, **mine)).text  # as often as it takes
     (now,) = await sessions(browser)
     assert said(await browser.post(path, etag=now["etag"], **mine)) == "Saved."
@@ -200,7 +200,7 @@ async def test_a_stale_save_shows_both_versions_and_loses_neither(browser: Brows
 async def test_what_was_deleted_meanwhile_can_be_saved_as_a_new_one(browser: Browser) -> None:
     session = await session_of(browser, name="one")
     path = f"{PANEL}/{session['id']}"
-    await browser.server.api.delete(path)
+    await browser.server.api.delete(f"/sessions/{session['id']}")
     mine = {"name": "one", "type": "VT", "host": "mine.example.com", "etag": session["etag"]}
     assert "deleted by somebody else" in (await browser.post(path, **mine)).text
     assert said(await browser.post(path, as_new="yes", **mine)) == "Created."
