@@ -9,8 +9,10 @@ from hostward.commands.access import usable_session
 from hostward.commands.auditing import recorded
 from hostward.commands.services import Actor, Services
 from hostward.commands.sessions import read_session
+from hostward.domain.changes import Body
 from hostward.domain.errors import InvalidInput
 from hostward.domain.launching import Emulator, LaunchFile, Program, check_user, emulators_of, launch_file
+from hostward.domain.sessions import SessionType
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,15 @@ class Offer:
 def launch_offers(services: Services, session_id: str, user: str = "") -> Sequence[Offer]:
     """Of all programs for the session's type, the usual one first. Raises NotFound, and InvalidInput for the user."""
     check_user(user)
-    body = read_session(services, session_id).json()
+    return _offers(read_session(services, session_id).json(), user)
+
+
+def offers_for(body: Body, actor: Actor) -> Sequence[Offer]:
+    """Of the programs that open this session for that user."""
+    return [offer for offer in _offers(body, _host_user(actor, body)) if offer.file is not None]
+
+
+def _offers(body: Body, user: str) -> Sequence[Offer]:
     offers = []
     for emulator in emulators_of(body["type"]):
         try:
@@ -33,6 +43,11 @@ def launch_offers(services: Services, session_id: str, user: str = "") -> Sequen
         except InvalidInput as error:
             offers.append(Offer(emulator, None, str(error)))
     return offers
+
+
+def _host_user(actor: Actor, body: Body) -> str:
+    """Who logs in at the host: users are taken to be known there by the same name, where the program is told."""
+    return actor.user if actor.account and body["type"] == SessionType.SSH else ""
 
 
 def launch_file_of(services: Services, session_id: str, program: Program, user: str = "") -> LaunchFile:
@@ -49,4 +64,4 @@ async def launch_file_for(
         body = usable_session(services, actor, session_id).json()
         chosen = program or emulators_of(body["type"])[0].program
         act.about |= {"name": body["name"], "program": chosen.value}
-        return launch_file(body, chosen, actor.user if actor.account and body["type"] == "SSH" else "")
+        return launch_file(body, chosen, _host_user(actor, body))

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from hostward.commands.services import Services
+from hostward.domain.people import Role
 from hostward.domain.permissions import Permission, check_allowed
 from hostward.http.console.events import Broadcaster, stream
 from hostward.http.console.logins import login_routes
@@ -18,6 +19,8 @@ from hostward.http.console.pages.history import history_routes
 from hostward.http.console.pages.inventories import inventory_routes
 from hostward.http.console.pages.locks import PANEL as FIRST_PANEL
 from hostward.http.console.pages.locks import lock_routes
+from hostward.http.console.pages.my_sessions import PAGE as MY_SESSIONS
+from hostward.http.console.pages.my_sessions import my_session_routes
 from hostward.http.console.pages.replication import replication_routes
 from hostward.http.console.pages.requests import request_routes
 from hostward.http.console.pages.search import search_routes
@@ -33,8 +36,10 @@ def console_routes(services: Services) -> list[BaseRoute]:
     base = f"/{services.configuration.server.context}"
     console = Console(services, Pages(base), Broadcaster(services.replication.status, services.locks.mine))
 
-    async def home(_: Visit) -> Response:
-        return RedirectResponse(f"{base}{FIRST_PANEL}", 303, HEADERS)
+    async def home(visit: Visit) -> Response:
+        """Administrators manage; who has no role uses."""
+        path = MY_SESSIONS if visit.actor.role is Role.NONE else FIRST_PANEL
+        return RedirectResponse(f"{base}{path}", 303, HEADERS)
 
     async def events(request: Request) -> Response:
         actor, secret = authenticated(console, request, used=False)  # a browser connects again by itself
@@ -46,11 +51,12 @@ def console_routes(services: Services) -> list[BaseRoute]:
         return await assets.serve(request)
 
     return [
-        Route(f"{base}/", for_administrators(console, home)),
-        Route(base, for_administrators(console, home)),
+        Route(f"{base}/", for_administrators(console, home, reads=Permission.OWN)),
+        Route(base, for_administrators(console, home, reads=Permission.OWN)),
         Route(f"{base}/events", events),
         Route(f"{base}/static/{{name}}", static),
         *login_routes(console),
+        *my_session_routes(console),
         *inventory_routes(console),
         *session_routes(console),
         *lock_routes(console),

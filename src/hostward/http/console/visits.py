@@ -31,6 +31,7 @@ from hostward.domain.errors import (
     Unauthenticated,
 )
 from hostward.domain.locks import TakeOver
+from hostward.domain.people import Role
 from hostward.domain.permissions import Permission
 from hostward.http.console.events import Broadcaster, picture
 from hostward.http.console.rendering import Pages
@@ -305,6 +306,9 @@ def _by_script(request: Request) -> bool:
 
 async def _error_page(console: Console, request: Request, error: HostwardError) -> Response:
     actor, secret = authenticated(console, request)
-    around = await around_page(console, actor.user, secret, request.url.path)
     status = status_of(error)
+    if actor.role is Role.NONE:  # of the server they see nothing but their sessions
+        shown = console.pages.render("my_error.html", base=console.base, error=error, status_code=status)
+        return html(shown, status)
+    around = await around_page(console, actor.user, secret, request.url.path)
     return html(console.pages.render("error.html", **around, error=error, status_code=status), status)

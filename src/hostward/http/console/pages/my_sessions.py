@@ -1,0 +1,70 @@
+"""The page of people who use sessions: what is assigned to them, and the files that open it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hostward.commands.access import own_sessions
+from hostward.commands.launching import launch_file_for, offers_for
+from hostward.domain.errors import NotFound
+from hostward.domain.launching import Program
+from hostward.domain.people import Role
+from hostward.domain.permissions import Permission
+from hostward.http.console.visits import HEADERS, Console, Visit, forgery_token, html, panel_routes
+from hostward.http.downloads import launch_answer
+
+PAGE: Final = "/sessions"
+PER_PAGE: Final = 50
+MAX_PAGE: Final = 1_000_000
+LIST: Final = "my-sessions"
+
+
+def my_session_routes(console: Console) -> list[Route]:
+    """The list, and a file that opens a session."""
+    route = panel_routes(console, PAGE, reads=Permission.OWN, writes=Permission.OWN)
+    return [
+        route("", show, "GET"),
+        route("/{session_id}/launch/{program}", launch, "GET"),
+    ]
+
+
+async def show(visit: Visit) -> Response:
+    given = visit.request.query_params
+    q, number = given.get("q", "")[:500].strip(), given.get("page", "")
+    page = min(int(number), MAX_PAGE) if number.isascii() and number.isdigit() and int(number[:9]) else 1
+    found = await own_sessions(visit.services, visit.actor, q, page=page, per_page=PER_PAGE)
+    last = max(1, -(-found.total // PER_PAGE))
+    if page > last:
+        page = last
+        found = await own_sessions(visit.services, visit.actor, q, page=page, per_page=PER_PAGE)
+    bodies = [(e.id, e.json()) for e in found.items]
+    shown = {
+        "q": q,
+        "page": page,
+        "last": last,
+        "total": found.total,
+        "first": (page - 1) * PER_PAGE + 1,
+        "rows": [(id_, body, offers_for(body, visit.actor)) for id_, body in bodies],
+    }
+    if visit.request.headers.get("hx-target") == LIST:
+        return visit.part("parts/my_sessions.html", **shown)
+    around = {
+        "base": visit.console.base,
+        "user": visit.actor.user,
+        "csrf": forgery_token(visit.secret),
+        "console": visit.actor.role is not Role.NONE,
+    }
+    return html(visit.console.pages.render("my_sessions.html", **around, **shown))
+
+
+async def launch(visit: Visit) -> Response:
+    given = visit.request.path_params
+    if given["program"] not in list(Program):
+        raise NotFound("There is no such program.", remedy="Choose one of the session's own menu.")
+    file = await launch_file_for(visit.services, visit.actor, given["session_id"], Program(given["program"]))
+    answer = launch_answer(file)
+    answer.headers.update(HEADERS)
+    return answer

@@ -1,0 +1,130 @@
+"""The page of people who use sessions, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+from tests.browser.test_pages import look
+from tests.support.browser import address_of, loaded_bytes, picture
+from tests.support.server import Server
+
+pytestmark = [pytest.mark.feature("R23"), pytest.mark.feature("R24")]
+
+SECRET = "correct horse battery"
+MAX_PAGE_BYTES = 150_000
+
+
+@pytest.fixture(scope="module")
+def people(servers: tuple[Server, Server]) -> Server:
+    """Users of north: greta, of the group Finance, who has three sessions; hugo, who has none and no role."""
+    north = servers[0]
+    north.api.post("user-groups", {"name": "Finance"})
+    for name, groups in (("greta", ["Finance"]), ("hugo", [])):
+        north.api.post("users", {"name": name, "full_name": name.title(), "groups": groups, "password": SECRET})
+    for name, type_, host in (
+        ("My payroll", "IBM 3270", "tso1.example.com"),
+        ("My ledger", "SSH", "ledger.example.com"),
+        ("My claims", "VT", "claims.example.com"),
+    ):
+        north.api.post("sessions", {"name": name, "type": type_, "host": host, "groups": ["Finance"]})
+    north.api.post("sessions", {"name": "Somebody else's", "type": "VT", "host": "other.example.com"})
+    return north
+
+
+@pytest.fixture
+def page_of(open_browser: Callable[..., BrowserContext]) -> Callable[..., Page]:
+    """A page of that user, logged in."""
+
+    def open_page(server: Server, user: str, path: str = "/") -> Page:
+        page = open_browser().new_page()
+        page.goto(f"{address_of(server)}{path}")
+        page.get_by_label("User name").fill(user)
+        page.get_by_label("Password").fill(SECRET)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("heading", name="My sessions")).to_be_visible()
+        page.wait_for_load_state()
+        return page
+
+    return open_page
+
+
+def names(page: Page) -> list[str]:
+    return page.locator(".hw-my-card__name").all_inner_texts()
+
+
+def test_a_user_finds_a_session_and_gets_the_file_that_opens_it(
+    people: Server, page_of: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = page_of(people, "greta")
+    expect(page).to_have_url(f"{address_of(people)}/sessions")
+    expect(page.locator(".hw-my-card__name")).to_have_text(["My claims", "My ledger", "My payroll"])
+    assert not look(page, "my sessions")
+    picture(page, "my-sessions")
+    page.keyboard.press("/")
+    page.keyboard.type("tso1")
+    expect(page.locator(".hw-my-card__name")).to_have_text(["My payroll"])
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="Open My payroll with x3270").click()
+    file = tmp_path / downloading.value.suggested_filename
+    downloading.value.save_as(file)
+    assert file.name == "My payroll.x3270"
+    assert "x3270.hostname: L:tso1.example.com:992" in file.read_text()
+    page.get_by_text("How to open My payroll").locator("..").click()
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="wc3270 (Windows)").click()
+    assert downloading.value.suggested_filename == "My payroll.wc3270"
+    page.get_by_role("searchbox").fill("no such thing")
+    expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
+    assert not look(page, "nothing matches")
+
+
+def test_a_favourite_comes_first_and_stays_in_this_browser(people: Server, page_of: Callable[..., Page]) -> None:
+    page = page_of(people, "greta")
+    star = page.get_by_role("button", name="Favourite: My payroll")
+    star.click()
+    expect(star).to_have_attribute("aria-pressed", "true")
+    tops = [box["y"] for card in page.locator(".hw-my-card").all() if (box := card.bounding_box())]
+    assert tops.index(min(tops)) == names(page).index("My payroll")
+    page.reload()
+    expect(star).to_have_attribute("aria-pressed", "true")
+    assert not look(page, "a favourite")
+    star.click()
+    expect(star).to_have_attribute("aria-pressed", "false")
+
+
+@pytest.mark.feature("A12")
+def test_who_has_no_role_sees_nothing_of_the_console_nor_of_others_sessions(
+    people: Server, page_of: Callable[..., Page]
+) -> None:
+    page = page_of(people, "hugo")
+    expect(page.get_by_role("heading", name="No sessions yet")).to_be_visible()
+    assert not look(page, "no sessions")
+    expect(page.get_by_role("navigation", name="Administrative Console")).to_have_count(0)
+    other = people.api.get("sessions", q="Somebody")["items"][0]["id"]
+    for path in ("/manage/sessions", "/settings/replication", "/reports/audit-log", f"/sessions/{other}/launch/putty"):
+        answer = page.goto(f"{address_of(people)}{path}")
+        assert answer is not None
+        assert answer.status in (403, 404)
+        expect(page.get_by_role("navigation")).to_have_count(0)
+        assert "other.example.com" not in page.content()
+        assert people.name not in page.inner_text("body")
+    assert not look(page, "not found, for a user")
+    page.get_by_role("link", name="My sessions").click()
+    expect(page.get_by_role("heading", name="No sessions yet")).to_be_visible()
+
+
+def test_a_user_who_is_disabled_is_led_to_the_login(people: Server, page_of: Callable[..., Page]) -> None:
+    user = people.api.post("users", {"name": "ida", "password": SECRET})["user"]
+    page = page_of(people, "ida")
+    people.api.patch(f"users/{user['id']}", {"disabled": True})
+    page.get_by_role("searchbox").fill("anything")
+    expect(page.get_by_role("heading", name="Log in to")).to_be_visible()
+
+
+def test_the_page_is_light(people: Server, page_of: Callable[..., Page]) -> None:
+    page = page_of(people, "greta")
+    shown = page.locator(".hw-my-card").first
+    assert loaded_bytes(page, f"{address_of(people)}/sessions", shown) < MAX_PAGE_BYTES
