@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from hostward import __version__
 from hostward.domain.panels import PANELS
 from hostward.http.console.assets import Assets, load_assets
+from hostward.http.console.pages.entries import as_entered, as_shown, field_label
 
 DATABASE_STATUSES: Final[Mapping[str, str]] = {
     "Up": "success",
@@ -35,7 +36,7 @@ class Pages:
             auto_reload=False,
         )
         self._env.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
-        self._env.filters |= {"value": value_words, "field_label": field_label}
+        self._env.filters |= {"as_shown": as_shown, "as_entered": as_entered, "field_label": field_label}
         self._env.globals |= {
             "asset": lambda name: f"{base}/static/{self.assets.names[name]}",
             "version": __version__,
@@ -50,20 +51,6 @@ class Pages:
 
     def render(self, template: str, **shown: Any) -> str:
         return self._env.get_template(template).render(**shown)
-
-
-def value_words(value: object) -> str:
-    """A field's value for people."""
-    if isinstance(value, bool):
-        return "Yes" if value else "No"
-    if isinstance(value, list):
-        return ", ".join(str(part) for part in value) or "–"
-    return "–" if value is None or value == "" else str(value)
-
-
-def field_label(name: str) -> str:
-    """An element's field as a label."""
-    return name.upper() if name in ("tls", "lu") else name.replace("_", " ").capitalize()
 
 
 def moment(time: datetime | str | None) -> Markup:

@@ -49,7 +49,7 @@ def compared(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> list[tuple[F
     return [(f, a, b, as_entered(a) != as_entered(b)) for f, a, b in rows]
 
 
-def field_label(kind: str, name: str) -> str:
+def field_label(name: str, kind: str) -> str:
     """What a field of an element is called."""
     labels: Iterable[str] = (f.label for f in DECLARED if kind == "session" and f.name == name)
     return next(iter(labels), name.replace("_", " ").capitalize())

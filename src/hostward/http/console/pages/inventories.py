@@ -18,7 +18,7 @@ from hostward.domain.inventory import Format
 from hostward.domain.permissions import Permission
 from hostward.domain.sessions import DECLARED
 from hostward.http.api.sessions import exported
-from hostward.http.console.pages.entries import as_shown, entered_fields, field_label
+from hostward.http.console.pages.entries import entered_fields
 from hostward.http.console.pages.locks import PANEL
 from hostward.http.console.pages.outcomes import on_a_slave, submitted, went
 from hostward.http.console.pages.sessions import View
@@ -83,8 +83,6 @@ async def import_file(visit: Visit) -> Response:
         digest=digest,
         file_name=file.filename,
         mistakes=done.mistakes[:MAX_MISTAKES],
-        field_label=field_label,
-        as_shown=as_shown,
         slave=await asyncio.to_thread(on_a_slave, visit),
     )
 

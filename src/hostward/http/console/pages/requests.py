@@ -18,7 +18,7 @@ from hostward.domain.requests import MAX_REASON, OPEN, State, Touched, rules_of
 from hostward.domain.settings import KIND as SETTING
 from hostward.domain.settings import SETTINGS
 from hostward.domain.settings import body_of as settings_body
-from hostward.http.console.pages.entries import as_entered, as_shown, entered_session, field_label
+from hostward.http.console.pages.entries import entered_session
 from hostward.http.console.pages.outcomes import on_a_slave, told, went, who_has_it
 from hostward.http.console.pages.settings import apply_those, settings_of
 from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
@@ -87,8 +87,6 @@ async def show_one(visit: Visit) -> Response:
         "slave": slave,
         "max_edited": MAX_EDITED,
         "max_reason": MAX_REASON,
-        "field_label": field_label,
-        "as_shown": as_shown,
     }
     if visit.request.headers.get("hx-target") == "request":
         return visit.part("parts/request.html", **shown)
@@ -130,7 +128,6 @@ async def show_edit(visit: Visit) -> Response:
         elements=[e.touched for e in detail.changes[:MAX_EDITED]],
         declared=sessions.DECLARED,
         settings_declared=SETTINGS,
-        as_entered=as_entered,
     )
 
 

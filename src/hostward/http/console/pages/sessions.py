@@ -18,7 +18,7 @@ from hostward.domain.errors import Conflict, InvalidInput, Mistake, NotFound, Pr
 from hostward.domain.launching import Program
 from hostward.domain.permissions import Permission
 from hostward.domain.sessions import BULK, DECLARED, TYPES, default_port
-from hostward.http.console.pages.entries import as_entered, as_shown, compared, entered_session
+from hostward.http.console.pages.entries import compared, entered_session
 from hostward.http.console.pages.locks import FREE, PANEL, let_go, lock_state
 from hostward.http.console.pages.outcomes import submitted, went
 from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes
@@ -109,7 +109,7 @@ async def show_list(visit: Visit) -> Response:
         part = visit.part("parts/session_list.html", **shown)
         part.headers["HX-Replace-Url"] = visit.console.base + view.path(page=view.page)
         return part
-    return await visit.page("sessions.html", types=TYPES, bulk=BULK, as_entered=as_entered, **shown)
+    return await visit.page("sessions.html", types=TYPES, bulk=BULK, **shown)
 
 
 async def show_new(visit: Visit) -> Response:
@@ -195,7 +195,6 @@ async def _form(visit: Visit, values: dict[str, Any], element: Element | None) -
         launching=launch_offers(visit.services, element.id) if element else (),
         key=secrets.token_hex(8),
         usual_ports={t: (default_port(t, True), default_port(t, False)) for t in TYPES},
-        as_entered=as_entered,
         back=View.kept(visit.request.query_params.get("list", "")),
     )
 
@@ -203,7 +202,7 @@ async def _form(visit: Visit, values: dict[str, Any], element: Element | None) -
 def _stale(visit: Visit, now: Element | None, mine: dict[str, Any]) -> Response:
     """Both versions, side by side; the form stays as it is until one of its buttons is pressed."""
     rows = compared(now.json() if now else {}, mine)
-    part = visit.part("parts/session_conflict.html", now=now, rows=rows, as_entered=as_entered, as_shown=as_shown)
+    part = visit.part("parts/session_conflict.html", now=now, rows=rows)
     part.headers.update(
         {"HX-Retarget": "#session-conflict", "HX-Reswap": "innerHTML", "HX-Trigger-After-Settle": "hw:changed"}
     )
