@@ -49,6 +49,7 @@ def test_two_people_one_session_a_take_over_and_both_texts_are_kept(north: Serve
     expect(second.locator(".hw-lock time[data-shown]")).to_have_count(2)
     expect(entry(second, "Host")).to_be_disabled()
     expect(second.get_by_role("button", name="Save")).to_be_disabled()
+    expect(second.locator(".hw-lockable .pf-v6-c-form-control").first).to_have_css("border-top-style", "none")
     assert not look(second, "locked")
     picture(second, "session-locked")
     second.get_by_role("button", name="Take over").click()

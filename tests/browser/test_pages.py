@@ -1,7 +1,8 @@
-"""Every page for everybody: axe's rules in both themes and three widths, and its weight."""
+"""Every page for everybody: axe's rules in both themes and four widths, what is printed, and its weight."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -19,6 +20,8 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 MAX_PAGE_BYTES = 150_000
 WIDTHS = (360, 1280, 2560)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+ZOOMED: tuple[Literal["light", "dark"], int] = ("light", 640)
+"""1280 pixels at 200 %."""
 
 
 def look(page: Page, name: str) -> list[object]:
@@ -28,7 +31,7 @@ def look(page: Page, name: str) -> list[object]:
     page.evaluate("document.querySelector('[data-refreshes]')?.remove()")
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
-    for theme, width in product(THEMES, WIDTHS):
+    for theme, width in (ZOOMED, *product(THEMES, WIDTHS)):
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=theme)
         found: dict[str, Any] = page.evaluate("rules => axe.run({runOnly: rules})", RULES)
@@ -93,3 +96,44 @@ def test_a_page_with_all_it_loads_is_light(north: Server, log_in: Callable[..., 
     page = log_in(north, path)
     url = f"{address_of(north)}{path}"
     assert loaded_bytes(page, url, page.locator("time[data-shown]").first) < MAX_PAGE_BYTES
+
+
+def test_paper_has_the_content_alone_in_the_light_theme(north: Server, log_in: Callable[..., Page]) -> None:
+    page = log_in(north, "/reports/audit-log", theme="dark")
+    root = page.locator("html")
+    expect(root).to_have_class(re.compile("pf-v6-theme-dark"))
+    page.emulate_media(media="print", color_scheme="dark")
+    expect(page.get_by_role("navigation")).to_have_count(0)
+    expect(page.get_by_role("button")).to_have_count(0)
+    expect(page.get_by_role("form")).to_have_count(0)
+    expect(page.get_by_role("table", name="Entries of the audit log")).to_be_visible()
+    expect(root).not_to_have_class(re.compile("pf-v6-theme-dark"))
+    page.emulate_media(media="screen", color_scheme="dark")
+    expect(root).to_have_class(re.compile("pf-v6-theme-dark"))
+
+
+def test_filters_of_a_narrow_page_are_folded_until_they_are_used(north: Server, log_in: Callable[..., Page]) -> None:
+    page = log_in(north, "/reports/audit-log")
+    page.set_viewport_size({"width": 360, "height": 900})
+    user, first = page.get_by_label("User", exact=True), page.get_by_role("cell").first
+    expect(user).to_be_hidden()
+    expect(first).to_be_in_viewport()
+    page.get_by_role("button", name="Filters").click()
+    expect(page.get_by_role("button", name="Filters")).to_have_attribute("aria-expanded", "true")
+    user.fill("nobody at all")
+    page.get_by_role("button", name="Filter", exact=True).click()
+    expect(page.get_by_text("Nothing matches")).to_be_visible()
+    expect(user).to_have_value("nobody at all")  # what filters is to be seen
+    page.set_viewport_size({"width": 1280, "height": 900})
+    expect(page.get_by_role("button", name="Filters")).to_be_hidden()
+    page.goto(f"{address_of(north)}/reports/audit-log")
+    expect(user).to_be_visible()
+
+
+def test_the_systems_few_colours_leave_the_present_page_marked(north: Server, log_in: Callable[..., Page]) -> None:
+    page = log_in(north, "/change-requests")
+    page.emulate_media(forced_colors="active")
+    present = page.locator(".hw-nav [aria-current=page]")
+    expect(present).to_have_css("outline-style", "solid")
+    expect(present).to_have_css("outline-width", "2px")
+    expect(page.get_by_role("link", name="Change History")).not_to_have_css("outline-style", "solid")

@@ -39,6 +39,11 @@ document.addEventListener("click", async (event) => {
     const shown = document.body.classList.toggle("hw-navigation-open");
     toggle.setAttribute("aria-expanded", String(shown));
   }
+  const filters = event.target.closest("[data-toggle-filters]");
+  if (filters) {
+    const shown = document.getElementById("filters").classList.toggle("hw-filters--open");
+    filters.setAttribute("aria-expanded", String(shown));
+  }
   const copy = event.target.closest("[data-copy]");
   if (copy) {
     await navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent.trim());
