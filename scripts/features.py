@@ -20,6 +20,7 @@ NAMES = {
     "R17": "Troubleshooting", "R18": "Changed addresses (DHCP)", "R19": "Trust-manager algorithm", "R24": "Administrative Console", "R25": "Set-up, backup and restore",
     "R26": "Sessions: import, export, search", "R27": "Promotion", "R31": "Doctor",
     "R33": "Health for load balancers",
+    "A9": "Forged requests, frames, scripts in what is stored", "A10": "Logins: fixation, theft, guessing",
 }  # fmt: skip
 
 

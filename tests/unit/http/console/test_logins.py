@@ -66,14 +66,18 @@ async def test_without_a_login_every_page_leads_to_it_and_nothing_is_done(strang
     assert stranger.server.replication.applied == []
 
 
+@pytest.mark.feature("A9")
 async def test_a_forged_request_does_nothing(browser: Browser) -> None:
-    """Each guard holds by itself: where a form comes from, and the token in it."""
+    """Each guard holds by itself: where a form comes from, and the token in it, which must be this very login's."""
+    async with client(browser.server.app, base="/mss") as http:
+        other = Browser(browser.server, http)
+        await other.log_in()
     before = browser.server.services.group.position
     for path in ACTS:
         for site in ("cross-site", "same-site", "none"):
             answer = await browser.post(path, headers={"Sec-Fetch-Site": site}, confirm="yes")
             assert (answer.status_code, answer.json()["code"]) == (403, "cross-site"), path
-        for forged in ("", "0" * 64):
+        for forged in ("", "0" * 64, other.forgery):
             answer = await browser.post(path, headers={"X-CSRF": forged}, confirm="yes")
             assert (answer.status_code, answer.json()["code"]) == (403, "forged-form"), path
     assert browser.server.services.group.position == before
