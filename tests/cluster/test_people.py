@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -12,9 +13,11 @@ import httpx
 import pytest
 from tests.support.api import Api, Refused
 from tests.support.command import hostward
-from tests.support.light import LightGroup
+from tests.support.light import READY_WITHIN_S, LightGroup
 from tests.support.server import Server
 from tests.support.waiting import eventually
+
+from hostward.replication.masters.epochs import GAP_S
 
 pytestmark = [pytest.mark.cluster, pytest.mark.feature("R23")]
 
@@ -181,3 +184,65 @@ def test_what_is_assigned_on_the_master_is_opened_on_any_server_also_while_the_m
         light.wait_writable()
     assert "Payroll" in run("access", "list", "--group", "Finance")
     assert "Payroll" in run("access", "of", "emil")
+
+
+@pytest.mark.feature("F16")
+@pytest.mark.parametrize("how", ["restarted", "halted"])
+def test_a_slave_that_was_away_lets_no_user_in_before_it_knows_what_became_of_them(light: LightGroup, how: str) -> None:
+    name = f"frida-{how}"
+    path = made(light, name)
+    slave = light.slaves[0]
+    with login(slave, name) as frida:
+        assert frida.get("me").status_code == 200
+        slave.kill() if how == "restarted" else slave.sigstop()
+        try:
+            light.master.api.patch(path, {"disabled": True})
+            if how == "halted":
+                began = time.monotonic()  # longer than a pause that doesn't matter
+                eventually(lambda: time.monotonic() - began > GAP_S + 2, within_s=READY_WITHIN_S)
+        finally:
+            slave.start(wait=False) if how == "restarted" else slave.sigcont()
+        seen: list[int] = []
+
+        def out() -> bool:
+            try:
+                seen.append(frida.get("me", timeout=30).status_code)
+            except httpx.TransportError:
+                return False
+            return seen[-1] == 401
+
+        eventually(out, within_s=READY_WITHIN_S)
+        assert 200 not in seen, seen
+        assert not gets_in(slave, name)
+
+
+@pytest.mark.feature("F16")
+def test_alone_a_slave_lets_users_in_for_as_long_as_the_setting_says(light: LightGroup) -> None:
+    made(light, "gerd")
+    slave, others = light.slaves[1], [light.master, light.slaves[0]]
+    assert gets_in(slave, "gerd")
+    for server in others:
+        server.kill()
+    try:
+        slave.restart()
+        assert gets_in(slave, "gerd"), "it was the same as the others a moment ago"
+    finally:
+        for server in others:
+            server.start(wait=False)
+        light.wait_writable()
+    light.master.api.patch("settings", {"logins-without-confirmation": 0})
+    light.wait_equal(TOLD_WITHIN_S)
+    for server in others:
+        server.kill()
+    try:
+        slave.restart()
+        with pytest.raises(Refused) as refused:
+            gets_in(slave, "gerd")
+        assert refused.value.code == "not-confirmed"
+        assert slave.api.get("me")["user"] == "admin"
+    finally:
+        for server in others:
+            server.start(wait=False)
+        light.wait_writable()
+    eventually(lambda: gets_in(slave, "gerd"), within_s=READY_WITHIN_S)
+    light.master.api.patch("settings", {"logins-without-confirmation": None})

@@ -36,6 +36,8 @@ async def log_in(services: Services, user: str, password: str, address: str, kin
     # A name nobody has may be a password typed into the wrong field, so it isn't written down.
     known = name if services.administrators.exists(name) or services.users.named(name) else UNKNOWN
     async with recorded(services, Actor(known, "", address), "logged-in", kind=kind) as act:
+        if not services.administrators.exists(name):
+            await services.replication.check_users_let_in()
         found = await services.administrators.log_in(user, password, address)
         of_group = None if services.administrators.exists(found) else services.users.named(found)
         if of_group is None:
@@ -69,6 +71,16 @@ def authenticate(services: Services, secret: str, address: str, *, used: bool = 
 def left_s(services: Services, actor: Actor) -> float:
     """How long the actor's login lasts if nobody uses it."""
     return services.tokens.left_s(token_of(services, actor))
+
+
+async def authenticate_confirmed(services: Services, secret: str, address: str, *, used: bool = True) -> Actor:
+    """As authenticate; for a user of the group once this server knows what has become of them. Raises Unavailable
+    too."""
+    actor = authenticate(services, secret, address, used=used)
+    if not actor.account:
+        return actor
+    await services.replication.check_users_let_in()
+    return authenticate(services, secret, address, used=used)
 
 
 async def log_out(services: Services, actor: Actor) -> None:

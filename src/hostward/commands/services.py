@@ -41,6 +41,10 @@ class Replication(Protocol):
         """Return where the change that was just committed with that revision and hash is part of the group's history.
         Raises Conflict, code "superseded", where another server had become the Master."""
 
+    async def check_users_let_in(self) -> None:
+        """Return once users of the group may be let in: this server knows, or may assume, that nothing has changed
+        about them. Raises Unavailable, code "not-confirmed"."""
+
     def submits_to(self) -> str | None:
         """None where this server writes the configuration itself; on a Slave the id of the group whose Master its
         changes are submitted to. Raises Unavailable on a Slave that has nothing yet to base a change on."""

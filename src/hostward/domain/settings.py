@@ -135,6 +135,14 @@ AUDIT_SIZE: Final = Setting(
     scope=Scope.SERVER,
     panel=AUDIT,
 )
+UNCONFIRMED_LOGINS: Final = Setting(
+    "logins-without-confirmation",
+    "Logins without confirmation",
+    "How long a Slave that reaches no other server lets users in, counted from when it was last the same as another. "
+    "Its own administrators always get in.",
+    whole=Whole(24, 0, 8760, "hours"),
+    security=True,
+)
 CONCURRENCY_LOCK_TIMEOUT: Final = Setting(
     "concurrency-lock-timeout",
     "Concurrency Lock Timeout",
@@ -144,7 +152,15 @@ CONCURRENCY_LOCK_TIMEOUT: Final = Setting(
 
 SETTINGS: Final[Mapping[str, Setting]] = {
     s.name: s
-    for s in (CHANGE_REQUESTS, FORCED_PROMOTION, CONCURRENCY_LOCK_TIMEOUT, IDLE_TIMEOUT, AUDIT_DAYS, AUDIT_SIZE)
+    for s in (
+        CHANGE_REQUESTS,
+        FORCED_PROMOTION,
+        CONCURRENCY_LOCK_TIMEOUT,
+        IDLE_TIMEOUT,
+        UNCONFIRMED_LOGINS,
+        AUDIT_DAYS,
+        AUDIT_SIZE,
+    )
 }
 OWN_PREFIX: Final = "setting:"
 """What a setting of this server alone is called in server.db, with its name."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hostward.commands.accounts import authenticate, check_permitted
+from hostward.commands.accounts import authenticate_confirmed, check_permitted
 from hostward.commands.services import Actor, Services
 from hostward.domain.errors import InvalidInput, Unauthenticated
 from hostward.domain.locks import TakeOver
@@ -87,7 +87,7 @@ class LoginRoute(APIRoute):
 
         async def handler(request: Request) -> Response:
             services: Services = request.app.state.services
-            actor = authenticate(services, _secret_of(request), address_of(request))
+            actor = await authenticate_confirmed(services, _secret_of(request), address_of(request))
             needed = self.reads if request.method in READING else self.writes
             await check_permitted(services, actor, needed, f"{request.method} {request.url.path}")
             request.state.actor = actor

@@ -31,6 +31,7 @@ from hostward.replication.changelog.acknowledgements import Acknowledgements, Nu
 from hostward.replication.changelog.content import ContentWatch
 from hostward.replication.changelog.follower import BEFORE_ALL, Follower, Following
 from hostward.replication.changelog.sources import PeerSources
+from hostward.replication.confirming import Confirmation
 from hostward.replication.coordinator import Coordinator
 from hostward.replication.group.joining import Joining
 from hostward.replication.group.members import JOINED, Member, has_left
@@ -126,8 +127,9 @@ class GroupServer:
         self._coordinator = Coordinator(self._acts, self.parts.jobs)
         self._claims.changed = self._coordinator.interrupt
         self._passphrases = PassphraseChanges(self.parts)
+        self.confirmation = Confirmation(self.parts)
         self.service = ReplicationService(
-            self.parts, self._coordinator, self._claims, self._promotion, self._passphrases
+            self.parts, self._coordinator, self._claims, self._promotion, self._passphrases, self.confirmation
         )
         self._carrier = Carrier(self.parts, self.service.check_writable)
         outbox.added = self._carrier.wake
@@ -261,6 +263,7 @@ class GroupServer:
         self._claims.hear(view.status.get("records", ()), Told(view.server_id, view.position.epoch))
         state = self._state.now
         self.rotation.heard(view.server_id)
+        self.confirmation.answered(view)
         if state.role is Role.SLAVE and view.server_id == state.master_id:
             p.life.confirmed_master = True
             p.follower.master_is_at(view.position)
@@ -282,6 +285,7 @@ class GroupServer:
             p.acknowledgements.follow({m.server_id: m for m in others if m.state == JOINED} if master else {})
             await p.views.poll(others)
             self._claims.contacts.looked()
+            self.confirmation.looked()
             await asyncio.sleep(POLL_S)
 
     async def _heal(self) -> None:

@@ -11,6 +11,7 @@ from hostward.domain.findings import Finding
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Role, Target
 from hostward.replication.applying import Applying
+from hostward.replication.confirming import Confirmation
 from hostward.replication.coordinator import Coordinator
 from hostward.replication.doctor.examination import examine
 from hostward.replication.doctor.eyes import Eyes
@@ -41,9 +42,11 @@ class ReplicationService:
         claims: Claims,
         promotion: Promotion,
         passphrases: PassphraseChanges,
+        confirmation: Confirmation,
     ) -> None:
         self._p, self._coordinator = parts, coordinator
         self._claims, self._promotion, self._passphrases = claims, promotion, passphrases
+        self._confirmation = confirmation
         self._details = Details(parts, passphrases)
         self._eyes = Eyes(parts, coordinator)
         self.applying = Applying(parts, coordinator, lambda: (self.database_status(), self.reason()))
@@ -74,6 +77,9 @@ class ReplicationService:
                 "This Master was halted for a time, and asks the other servers whether there is another one now.",
                 remedy="Try again in a few seconds.",
             )
+
+    async def check_users_let_in(self) -> None:
+        await self._confirmation.check()
 
     async def check_stands(self, revision: int, hash_: bytes) -> None:
         await self._promotion.check_stands(revision, hash_)

@@ -72,6 +72,9 @@ class StandaloneReplication:
         change = self.group.change(revision)
         assert change is None or change.hash == hash_ or not hash_
 
+    async def check_users_let_in(self) -> None:
+        return
+
     def submits_to(self) -> str | None:
         return self.group.group_id if self.master_url else None
 

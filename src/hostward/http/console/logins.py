@@ -45,7 +45,7 @@ def login_routes(console: Console) -> list[Route]:
             return elsewhere
         onward = _onward(console, request.query_params.get("next", ""))
         try:
-            authenticated(console, request)
+            await authenticated(console, request)
         except Unauthenticated:
             return _login_page(console, onward)
         return RedirectResponse(onward, 303, HEADERS)

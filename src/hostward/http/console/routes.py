@@ -42,7 +42,7 @@ def console_routes(services: Services) -> list[BaseRoute]:
         return RedirectResponse(f"{base}{path}", 303, HEADERS)
 
     async def events(request: Request) -> Response:
-        actor, secret = authenticated(console, request, used=False)  # a browser connects again by itself
+        actor, secret = await authenticated(console, request, used=False)  # a browser connects again by itself
         check_allowed(actor.role, Permission.READ)
         return stream(services, console.broadcaster, secret, actor)
 

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from hostward.commands.accounts import authenticate, check_permitted
+from hostward.commands.accounts import authenticate_confirmed, check_permitted
 from hostward.commands.services import Actor, Services
 from hostward.domain.errors import (
     ConfirmationRequired,
@@ -226,14 +226,14 @@ def check_origin(request: Request) -> None:
         )
 
 
-def authenticated(console: Console, request: Request, *, used: bool = True) -> tuple[Actor, str]:
+async def authenticated(console: Console, request: Request, *, used: bool = True) -> tuple[Actor, str]:
     """Who the cookie stands for, and its secret; `used`: a person stands behind the request, unless it says otherwise
     itself. Raises Unauthenticated."""
     secret = request.cookies.get(console.cookie, "")
     if not 0 < len(secret) <= MAX_SECRET:
         raise Unauthenticated("This needs a login.", remedy="Log in.", code="login-needed")
     used = used and BACKGROUND_HEADER not in request.headers
-    return authenticate(console.services, secret, address_of(request), used=used), secret
+    return await authenticate_confirmed(console.services, secret, address_of(request), used=used), secret
 
 
 def login_path(console: Console, request: Request) -> str:
@@ -274,7 +274,7 @@ async def _visit(console: Console, request: Request) -> Visit:
     writing = request.method not in READING
     if writing:
         check_origin(request)
-    actor, secret = authenticated(console, request)
+    actor, secret = await authenticated(console, request)
     form = FormData()
     if writing:
         form = await form_of(request)
@@ -305,7 +305,7 @@ def _by_script(request: Request) -> bool:
 
 
 async def _error_page(console: Console, request: Request, error: HostwardError) -> Response:
-    actor, secret = authenticated(console, request)
+    actor, secret = await authenticated(console, request)
     status = status_of(error)
     if actor.role is Role.NONE:  # of the server they see nothing but their sessions
         shown = console.pages.render("my_error.html", base=console.base, error=error, status_code=status)
