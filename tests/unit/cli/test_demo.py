@@ -13,11 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hostward.cli.demo.forming import EXAMPLES
+from hostward.cli.demo.forming import EXAMPLE_USER, EXAMPLE_USERS, EXAMPLES
 from hostward.cli.demo.layout import HTTPS_PORT, servers_in
 from hostward.cli.demo.processes import Started, check_ports, record, recorded, stop
 from hostward.cli.problems import UsageProblem
 from hostward.domain.errors import Conflict
+from hostward.domain.people_file import parse_users
 from hostward.domain.sessions import validate_fields
 
 WAITS = "import sys; print('ready', flush=True); sys.stdin.read()"
@@ -78,6 +79,15 @@ def test_a_port_in_use_names_who_uses_it(tmp_path: Path) -> None:
 def test_addresses_that_cannot_be_used_are_refused(address: str, tmp_path: Path) -> None:
     with pytest.raises(UsageProblem):
         servers_in(tmp_path, address)
+
+
+def test_the_example_users_are_well_formed_and_of_groups_that_have_sessions() -> None:
+    users = parse_users(EXAMPLE_USERS.read_bytes())
+    assert EXAMPLE_USER in {user.fields["name"] for user in users}
+    with EXAMPLES.open(encoding="utf-8", newline="") as file:
+        named = {group for row in csv.DictReader(file, strict=True) for group in row["groups"].split(";")}
+    assert {group for user in users for group in user.fields["groups"]} <= named
+    assert {user.fields.get("role", "") for user in users} >= {"", "sessions", "auditor", "help desk"}
 
 
 def test_the_example_sessions_are_well_formed_and_distinct() -> None:

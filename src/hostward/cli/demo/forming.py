@@ -22,6 +22,8 @@ from hostward.domain.errors import HostwardError, Unavailable
 
 STORE = "trusted-certificates/mss"
 EXAMPLES = Path(__file__).with_name("example-sessions.csv")
+EXAMPLE_USERS = Path(__file__).with_name("example-users.json")
+EXAMPLE_USER = "anna"
 READY_TIMEOUT_S = 60.0
 UP_TIMEOUT_S = 300.0
 EQUAL_TIMEOUT_S = 60.0
@@ -98,6 +100,7 @@ def form(everyone: Sequence[Administrator], progress: Progress) -> None:
         _list_slave(master, slave, progress)
     wait_until_up(everyone, progress)
     _import_examples(master, progress)
+    _import_people(master, progress)
     wait_until_equal(master, len(everyone), progress)
 
 
@@ -236,6 +239,24 @@ def _import_examples(master: Administrator, progress: Progress) -> None:
     progress.done(
         f"{answer['imported']} example sessions imported, on {replicated.get('have')} of {replicated.get('of')} servers"
     )
+
+
+def _import_people(master: Administrator, progress: Progress) -> None:
+    """Example users; those who have a role, and the first one, can log in with the demo's own password."""
+    if master(lambda api: api.get("users", {"per_page": 1}))["total"]:
+        return
+    progress.step("Importing example users")
+    content = EXAMPLE_USERS.read_bytes()
+    master(lambda api: api.upload("users/import", content, "application/json", {}))
+    users = master(lambda api: api.get("users", {"per_page": 500}))["items"]
+    for user in users:
+        if user["role"] or user["name"] == EXAMPLE_USER:
+            master(partial(_set_password, user["id"], master.password))
+    progress.done(f"{len(users)} example users, of the groups that the sessions name")
+
+
+def _set_password(user_id: str, password: str, api: ApiClient) -> Any:
+    return api.put(f"users/{user_id}/password", {"password": password})
 
 
 def _finish_running_job(who: Administrator, progress: Progress) -> None:

@@ -16,7 +16,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hostward.cli.demo.forming import Administrator, administrator, form, token_for, wait_until_live, wait_until_up
+from hostward.cli.demo.forming import (
+    EXAMPLE_USER,
+    Administrator,
+    administrator,
+    form,
+    token_for,
+    wait_until_live,
+    wait_until_up,
+)
 from hostward.cli.demo.layout import (
     FIRST_ADDRESS,
     USER,
@@ -268,6 +276,7 @@ def _show_result(directory: Path) -> None:
     master = next((s for s in content["servers"] if s["role"] == "master"), content["servers"][0])
     pairs = [
         ("Log in", f"{master['user']} / {master['password']}  (all three)"),
+        ("As a user", f"{EXAMPLE_USER}, with the same password: what Anna may open, on each of them"),
         ("For programs", f"{_short(demo_file(directory))} (addresses, tokens)"),
         ("Try", f"hostward login {master['url']}"),
         ("", "hostward replication nodes"),
