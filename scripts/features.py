@@ -17,9 +17,16 @@ NAMES = {
     "R4": "Database Network Adapter", "R5": "Global protocol", "R6": "Passphrase", "R7": "Trusted Certificates",
     "R8": "Add the Master on a Slave", "R9": "Add a Slave on the Master, Test Connection", "R10": "What replicates",
     "R11": "Changes on a Slave: change requests", "R12": "Remove a running Slave", "R13": "Remove a down Slave", "R14": "Standalone",
-    "R17": "Troubleshooting", "R18": "Changed addresses (DHCP)", "R19": "Trust-manager algorithm", "R24": "Administrative Console", "R25": "Set-up, backup and restore",
-    "R26": "Sessions: import, export, search", "R27": "Promotion", "R31": "Doctor",
+    "R16": "Upgrade", "R17": "Troubleshooting", "R18": "Changed addresses (DHCP)", "R19": "Trust-manager algorithm", "R22": "Concurrency Lock Timeout", "R23": "Users, roles, assigned access", "R24": "Administrative Console", "R25": "Set-up, backup and restore",
+    "R26": "Sessions: import, export, search", "R27": "Promotion", "R30": "History, undo, restore", "R31": "Doctor",
     "R33": "Health for load balancers",
+    "F6": "Clocks apart, or set back", "F16": "A user disabled while a Slave is away",
+    "A1": "Messages between servers that nobody may believe", "A2": "Join codes, false Masters",
+    "A4": "The database's ports", "A5": "A compromised Slave", "A6": "Test Connection aimed elsewhere",
+    "A7": "Line breaks, options, YAML in what is entered", "A9": "Forged requests, frames, scripts in every field",
+    "A10": "Logins: fixation, theft, guessing", "A11": "Secrets in answers, logs, files",
+    "A12": "What isn't assigned", "A14": "Fuzzed API, noise on ports", "A15": "An edited or cut audit log",
+    "A16": "A removed server uses what it still knows",
     "A9": "Forged requests, frames, scripts in what is stored", "A10": "Logins: fixation, theft, guessing",
 }  # fmt: skip
 

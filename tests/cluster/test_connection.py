@@ -106,6 +106,7 @@ def test_a_master_that_is_no_master(group: Group, newcomer: Server, standalone: 
 
 
 @pytest.mark.feature("R14")
+@pytest.mark.feature("A6")
 def test_the_answer_to_an_outsider_tells_nothing(group: Group, standalone: Server) -> None:
     trust(standalone, group.master)
     check = failed_check(standalone, group.master.target())

@@ -13,6 +13,7 @@ CHOSEN = Round(1, victim=1, removal="down", third="away", returns="JVM by hand",
 
 
 @pytest.mark.feature("R13")
+@pytest.mark.feature("A16")
 def test_a_removed_server_leaves_the_group_untouched(group: Group) -> None:
     outcome = run_round(group, CHOSEN)
     assert outcome.problems == []

@@ -140,6 +140,7 @@ def failed_check(here: Server, there: Server) -> str:
     return next((c["name"] for c in tested["checks"] if c["ok"] is False), "")
 
 
+@pytest.mark.feature("A2")
 def test_a_code_is_for_one_server_one_role_and_a_while(bare: list[LightServer]) -> None:
     master, newcomer, second = bare
     with pytest.raises(Refused) as error:
@@ -217,6 +218,7 @@ def hello_of(certificate: str) -> bytes:
 
 
 @pytest.mark.parametrize("protocol", ["https", "http"])
+@pytest.mark.feature("A2")
 def test_a_false_master_gets_nothing(
     protocol: str, bare: list[LightServer], false: tuple[Server, ServerIdentity]
 ) -> None:

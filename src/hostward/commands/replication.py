@@ -24,9 +24,9 @@ _REMOVAL: Final = (
     "It comes back only after it has been added to the Slave table again. Where it is joining for the first"
     " time, that is ended; it stays in the Slave table, and tries anew when it is restarted, or at the next Apply.",
     "Its database's data is taken over by the other servers.",
-    "It still knows the configuration and the passphrase. If it may be in the wrong hands, change"
-    " the passphrase (hostward replication change-passphrase), delete its certificate from the Trusted"
-    " Certificates where it was imported by hand, and change what the configuration names as secret.",
+    "It still knows the configuration, the passphrase, and the hashes of the users' passwords. If it may be in the"
+    " wrong hands, change the passphrase (hostward replication change-passphrase) and those passwords, above all those"
+    " of users with a role, and delete its certificate from the Trusted Certificates where it was imported by hand.",
 )
 _REBUILDING: Final = (
     "The files of this server's database node are removed; on a Slave the node joins the ring again.",

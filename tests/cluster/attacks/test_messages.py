@@ -107,6 +107,7 @@ def forged(group: Group, signer: ServerIdentity, comment: str) -> Change:
     return replace(unsigned, signature=signer.sign(unsigned.hash))
 
 
+@pytest.mark.feature("A1")
 def test_an_outsider_is_told_nothing_whatever_it_sends(light: LightGroup, stranger: ServerIdentity) -> None:
     master, slave = light.master, light.slaves[0]
     outside, inside = Peer(stranger), member(slave, light)
@@ -136,6 +137,7 @@ def test_an_outsider_is_told_nothing_whatever_it_sends(light: LightGroup, strang
     assert send(master, good).status == 200, "the true one is still good"
 
 
+@pytest.mark.feature("A2")
 def test_without_join_codes_nothing_is_read_of_who_says_it_has_one(light: LightGroup) -> None:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -145,6 +147,7 @@ def test_without_join_codes_nothing_is_read_of_who_says_it_has_one(light: LightG
         assert connection.recv(100).startswith(b"HTTP/1.1 403 ")
 
 
+@pytest.mark.feature("A1")
 def test_large_requests_of_outsiders_are_not_held(light: LightGroup, stranger: ServerIdentity) -> None:
     """Each would be 60 MiB: none is taken beyond its head."""
     master = light.master
@@ -189,6 +192,7 @@ def test_large_requests_of_outsiders_are_not_held(light: LightGroup, stranger: S
 
 
 @pytest.mark.feature("R5")
+@pytest.mark.feature("A1")
 def test_trusted_but_no_member(light: LightGroup, stranger: ServerIdentity) -> None:
     """The default passphrase and a certificate that is trusted: enough to ask for admission, for nothing else."""
     master = light.master
@@ -253,6 +257,7 @@ def hostile_descriptions(stranger: ServerIdentity, group: Group) -> list[Member]
 
 
 @pytest.mark.feature("R5")
+@pytest.mark.feature("A1")
 def test_an_expired_certificate_cannot_be_trusted(light: LightGroup, tmp_path: Path) -> None:
     old = load_or_create(tmp_path, "old.example.com", [], datetime(2020, 1, 1, tzinfo=UTC))
     with pytest.raises(Exception, match="certificate-expired"), trusted(old, light.master):
@@ -261,6 +266,7 @@ def test_an_expired_certificate_cannot_be_trusted(light: LightGroup, tmp_path: P
 
 
 @pytest.mark.feature("R5")
+@pytest.mark.feature("A5")
 def test_a_compromised_slave_speaks_for_nobody_but_itself(light: LightGroup) -> None:
     master, (honest, compromised) = light.master, light.slaves
     evil, own_id = member(compromised, light), id_of(compromised)
@@ -300,6 +306,7 @@ def renewed(server_id: str, server: Server, new: str, signer: Peer) -> Message:
 
 
 @pytest.mark.feature("R5")
+@pytest.mark.feature("A5")
 def test_a_compromised_slave_that_says_it_is_ahead_gives_the_group_nothing(tmp_path: Path) -> None:
     """In its place answers somebody with its key: it has more of the Master's changes than the Master itself, and a
     snapshot of them. Neither the Master takes that, nor a Slave that is promoted; and nobody is kept waiting."""
@@ -387,6 +394,7 @@ def described(server: Server, server_id: str) -> Member:
     )  # fmt: skip
 
 
+@pytest.mark.feature("A5")
 def test_rows_that_a_compromised_slave_writes_into_the_database_are_never_applied(group: Group) -> None:
     """With a time that wins over whatever the Master writes there later: a server that finds that row where it goes on
     gets what it lacks from the others' registries."""

@@ -74,6 +74,7 @@ def answered(
 
 
 @pytest.mark.feature("R5")
+@pytest.mark.feature("A4")
 def test_the_databases_ports_are_closed_to_all_but_its_members(group: Group, stranger: Pair) -> None:
     server, other = group.master, group.slaves[0]
     wrong: list[Pair | None] = [None, stranger, own_pair(server), own_pair(other)]
@@ -87,6 +88,7 @@ def test_the_databases_ports_are_closed_to_all_but_its_members(group: Group, str
     assert answered(server.address, CQL_PORT, CQL_OPTIONS, node_pair(server)) != b""
 
 
+@pytest.mark.feature("A4")
 def test_management_asks_for_its_password(group: Group) -> None:
     server, other = group.master, group.slaves[0]
     url = f"http://{server.address}:{MANAGEMENT_PORT}/jolokia/version"
@@ -98,6 +100,7 @@ def test_management_asks_for_its_password(group: Group) -> None:
     assert httpx.get(url, auth=(user, password), trust_env=False, timeout=TIMEOUT_S).status_code == 200
 
 
+@pytest.mark.feature("A4")
 def test_what_is_for_this_machine_listens_on_its_loopback_address_alone(group: Group) -> None:
     """Each server has a loopback address of its own here, so any other address is another machine's."""
     server = group.master
@@ -114,6 +117,7 @@ def test_what_is_for_this_machine_listens_on_its_loopback_address_alone(group: G
     socket.create_connection(("127.0.0.1", jmx_port_of(server.address)), TIMEOUT_S).close()
 
 
+@pytest.mark.feature("A14")
 def test_noise_on_every_port_breaks_nothing(group: Group) -> None:
     pids = {s.name: (s.pid, s.jvm_pid) for s in group.servers}
     revisions = {s.api.status()["revision"] for s in group.servers}

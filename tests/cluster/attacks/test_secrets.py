@@ -31,6 +31,7 @@ _PEM_KEY = re.compile(rb"-----BEGIN PRIVATE KEY-----.+?-----END PRIVATE KEY-----
 
 
 @pytest.mark.feature("R6")
+@pytest.mark.feature("A11")
 def test_secrets_are_nowhere_but_in_their_own_files(light: LightGroup, tmp_path: Path) -> None:
     master = light.master
     with Onlooker() as seen:

@@ -57,6 +57,7 @@ async def test_apply_needs_a_confirmation_that_tells_the_consequences(server: Se
         ({"role": "master", "confirm": "yes"}, "confirm", ""),
     ],
 )
+@pytest.mark.feature("A7")
 async def test_settings_that_cannot_be_are_refused_by_field(
     server: Server, given: dict[str, Any], field: str, said: str
 ) -> None:
@@ -194,3 +195,13 @@ async def test_the_server_says_what_it_is(server: Server) -> None:
     assert told["certificate_pem"] == server.services.identity.certificate_pem
     assert (told["server_name"], told["context"]) == ("server.example.com", "mss")
     assert (told["http_port"], told["https_port"]) == (80, 443)
+
+
+@pytest.mark.feature("A16")
+async def test_before_a_server_is_removed_it_is_said_what_it_still_knows_and_what_to_change(server: Server) -> None:
+    asked = await server.api.delete("/replication/nodes/there")
+    assert asked.status_code == 409, asked.text
+    said = " ".join(asked.json()["consequences"])
+    for text in ("still knows", "passphrase", "passwords", "certificate"):
+        assert text in said
+    assert server.replication.removed == []

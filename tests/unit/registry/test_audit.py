@@ -124,6 +124,7 @@ def test_an_entry_made_anew_with_a_right_hash_breaks_the_next(log: AuditLog) -> 
     assert (trouble.code, trouble.number) == ("altered", 4)
 
 
+@pytest.mark.feature("A15")
 def test_what_is_remembered_elsewhere_shows_a_cut_end_and_another_log(log: AuditLog) -> None:
     fill(log, 6)
     at = log.head
