@@ -135,9 +135,11 @@ class Tokens:
         of = {h: replace(t, generation=generation) for h, t in self._by_hash.items() if t.id == token_id}
         self._save({**self._by_hash, **of})
 
-    def revoke_logins(self, user: str, *, account: str = "", but: str = "") -> int:
-        """End all of a user's logins except the token with that id. How many there were."""
-        ended = {h for h, t in self._by_hash.items() if t.kind in LASTS and _is_of(t, user, account) and t.id != but}
+    def revoke_logins(self, user: str, *, account: str = "", but: str = "", programs: bool = False) -> int:
+        """End all of a user's logins except the token with that id, and those for programs where asked. How many there
+        were."""
+        own = {h: t for h, t in self._by_hash.items() if _is_of(t, user, account) and t.id != but}
+        ended = {h for h, t in own.items() if programs or t.kind in LASTS}
         self._save({h: t for h, t in self._by_hash.items() if h not in ended})
         return len(ended)
 

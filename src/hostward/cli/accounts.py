@@ -82,11 +82,14 @@ def logout(
     everywhere: Annotated[
         bool, typer.Option("--everywhere", help="End all logins of this account, in browsers too.")
     ] = False,
+    tokens: Annotated[bool, typer.Option("--tokens", help="With --everywhere: its tokens for programs too.")] = False,
 ) -> None:
     """End the saved login."""
     from hostward.cli.client import server_url
     from hostward.cli.options import connect
 
+    if tokens and not everywhere:
+        raise UsageProblem("--tokens is for --everywhere.", remedy="hostward logout --everywhere --tokens")
     path = login_file()
     logins = Logins.load(path)
     named = url or ctx.ensure_object(Invocation).server or logins.current
@@ -100,7 +103,7 @@ def logout(
     try:
         with connect(Invocation(server=address, token=saved.token)) as api:
             if everywhere:
-                api.delete("me/logins")
+                api.delete(f"me/logins?tokens={str(tokens).lower()}")
             else:
                 api.post("logout")
     except (Unreachable, Refused) as error:

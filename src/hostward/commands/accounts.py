@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from hostward.access.tokens import LOGIN, Token
+from hostward.access.tokens import CONSOLE, LOGIN, Token
 from hostward.commands import people
 from hostward.commands.auditing import recorded
 from hostward.commands.services import Actor, Services
@@ -68,6 +68,16 @@ def authenticate(services: Services, secret: str, address: str, *, used: bool = 
     return Actor(user.name, token.id, address, role=user.role, account=user.id)
 
 
+async def end_replaced(services: Services, secret: str, address: str) -> None:
+    """A browser has logged in anew: the console's login that it showed until then, whoever's, ends."""
+    try:
+        before = authenticate(services, secret, address, used=False)
+    except Unauthenticated:
+        return
+    if token_of(services, before).kind == CONSOLE:
+        await log_out(services, before)
+
+
 def left_s(services: Services, actor: Actor) -> float:
     """How long the actor's login lasts if nobody uses it."""
     return services.tokens.left_s(token_of(services, actor))
@@ -89,11 +99,12 @@ async def log_out(services: Services, actor: Actor) -> None:
         services.tokens.revoke(actor.token_id)
 
 
-async def log_out_everywhere(services: Services, actor: Actor) -> int:
+async def log_out_everywhere(services: Services, actor: Actor, *, programs: bool = False) -> int:
     """All logins of the actor's account end, this one too, at once; tokens for programs of an administrator of this
-    server stay. A user of the group is logged out of all its servers, by a change. How many there were on this one."""
-    async with recorded(services, actor, "logged-out-everywhere") as act:
-        ended = services.tokens.revoke_logins(actor.user, account=actor.account)
+    server stay unless `programs`. A user of the group is logged out of all its servers, tokens too, by a change. How
+    many there were on this one."""
+    async with recorded(services, actor, "logged-out-everywhere", programs=programs) as act:
+        ended = services.tokens.revoke_logins(actor.user, account=actor.account, programs=programs)
         act.about["logins_ended"] = ended
     if actor.account:
         await people.end_logins(services, actor, actor.account)

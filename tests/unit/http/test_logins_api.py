@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from argon2 import PasswordHasher
 from tests.unit.commands.servers import PASSWORD
 from tests.unit.http.conftest import Server, client
+from tests.unit.http.test_people_api import created
 
+from hostward.access import passwords
 from hostward.access.throttle import LIMITS
 
 pytestmark = pytest.mark.anyio
@@ -28,15 +31,28 @@ async def test_a_login_gives_a_token_that_logging_out_ends(server: Server) -> No
     assert (await server.api.get("/me")).status_code == 200
 
 
-async def test_a_wrong_password_says_nothing_about_the_user(server: Server) -> None:
+@pytest.mark.feature("A10")
+async def test_a_wrong_password_says_nothing_about_the_user(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same answer, by the same work: as many hashes are computed, with the same parameters."""
+    await created(server, "anna")
+    await created(server, "without", password=None)
+    work: list[str] = []
+
+    class Counting(PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+            work.append(str(hash).rpartition("$")[0].rpartition("$")[0])
+            return super().verify(hash, password)
+
+    monkeypatch.setattr(passwords, "_hasher", Counting(time_cost=5, memory_cost=19 << 10, parallelism=1))
     said = []
-    for user in ("admin", "nobody"):
+    for user in ("admin", "nobody", "anna", "without"):
         refused = await server.anyone.post("/login", json={"user": user, "password": "wrong password"})
         assert refused.status_code == 401
         assert refused.headers["www-authenticate"].startswith("Bearer")
         said.append(refused.json())
-    assert said[0] == said[1]
+    assert said == [said[0]] * 4
     assert said[0]["code"] == "wrong-password"
+    assert work == [work[0]] * 4
 
 
 async def test_guessing_has_to_wait_and_others_do_not(server: Server) -> None:
@@ -100,6 +116,20 @@ async def test_a_token_that_cannot_be_is_refused(server: Server, given: dict[str
         assert "“days”" in mistake["remedy"]
 
 
+@pytest.mark.feature("A10")
+async def test_logging_out_everywhere_leaves_tokens_for_programs_unless_they_are_to_end_too(server: Server) -> None:
+    program = (await server.api.post("/tokens", json={"name": "night job"})).json()["token"]
+    async with client(server.app, program) as api:
+        other = (await server.anyone.post("/login", json={"user": "admin", "password": PASSWORD})).json()["token"]
+        assert (await server.api.delete("/me/logins")).json() == {"logins_ended": 2}
+        async with client(server.app, other) as ended:
+            assert (await ended.get("/me")).status_code == 401
+        assert (await api.get("/me")).status_code == 200
+        assert (await api.delete("/me/logins", params={"tokens": "true"})).json() == {"logins_ended": 1}
+        assert (await api.get("/me")).status_code == 401
+
+
+@pytest.mark.feature("A10")
 async def test_changing_the_password_ends_other_logins(server: Server) -> None:
     other = (await server.anyone.post("/login", json={"user": "admin", "password": PASSWORD})).json()["token"]
     wrong = await server.api.put("/me/password", json={"current": "wrong one", "new": "a new password"})

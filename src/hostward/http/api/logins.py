@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
@@ -71,9 +71,14 @@ async def change_password(given: PasswordIn, who: Who, services: With) -> Respon
 
 
 @router.delete("/me/logins", summary="Log out everywhere", responses=answers(shapes.LoginsEnded, "They are ended"))
-async def log_out_everywhere(who: Who, services: With) -> Response:
-    """All logins of the user end, in browsers and command lines, this one too; tokens for programs stay."""
-    return Json({"logins_ended": await accounts.log_out_everywhere(services, who)})
+async def log_out_everywhere(
+    who: Who,
+    services: With,
+    tokens: Annotated[bool, Query(description="Also the tokens for programs.")] = False,
+) -> Response:
+    """All logins of the user end, in browsers and command lines, this one too. Tokens for programs of an administrator
+    of this server stay, unless `tokens`."""
+    return Json({"logins_ended": await accounts.log_out_everywhere(services, who, programs=tokens)})
 
 
 @token_router.get("/tokens", summary="List tokens", responses=answers(shapes.Tokens, "All valid ones, newest first"))

@@ -226,7 +226,7 @@ class Me(Shown):
 
 class LoginsEnded(Shown):
     logins_ended: int
-    """Logins of this user that are no longer valid."""
+    """Logins of this user that are no longer valid; with them its tokens for programs, where they were to end too."""
 
 
 class Certificate(Shown):

@@ -7,6 +7,7 @@ What is sent is the whole picture, so a reader that is slow loses nothing but wh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -114,20 +115,25 @@ def stream(services: Services, broadcaster: Broadcaster, secret: str, actor: Act
     watcher = broadcaster.watch(actor.token_id)
 
     async def events() -> AsyncGenerator[bytes, None]:
+        quiet_s = 0.0
         try:
             yield b"retry: 2000\n\n"
             while True:
-                try:
-                    async with asyncio.timeout(BEAT_S):
+                message = b""
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(EVERY_S):
                         message = await watcher.news.get()
-                except TimeoutError:
-                    message = event("beat", {})
+                quiet_s = 0.0 if message else quiet_s + EVERY_S
+                if quiet_s >= BEAT_S:
+                    quiet_s, message = 0.0, event("beat", {})
+                # Each time, whether there is anything to say or not: who has logged out sees nothing more.
                 try:
                     now = accounts.authenticate(services, secret, actor.address, used=False)
                 except Unauthenticated:
                     yield event("login-ended", {})
                     return
-                yield message + event("login", {"left_s": int(accounts.left_s(services, now))})
+                if message:
+                    yield message + event("login", {"left_s": int(accounts.left_s(services, now))})
         finally:
             broadcaster.leave(watcher)
 

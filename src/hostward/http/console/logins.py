@@ -66,6 +66,7 @@ def login_routes(console: Console) -> list[Route]:
             if by_script:
                 raise
             return _login_page(console, onward, user=user[:MAX_NAME], error=error)
+        await accounts.end_replaced(console.services, request.cookies.get(console.cookie, ""), address_of(request))
         answer: Response = RedirectResponse(onward, 303, HEADERS)
         if by_script:
             answer = Json({"csrf": forgery_token(issued.secret), "user": issued.token.user}, headers=HEADERS)
@@ -84,7 +85,7 @@ def login_routes(console: Console) -> list[Route]:
         return _logged_out(console)
 
     async def log_out_everywhere(visit: Visit) -> Response:
-        await accounts.log_out_everywhere(visit.services, visit.actor)
+        await accounts.log_out_everywhere(visit.services, visit.actor, programs=visit.text("tokens") == "yes")
         return _logged_out(console)
 
     base, own = console.base, panel_routes(console, "", reads=Permission.OWN, writes=Permission.OWN)

@@ -10,8 +10,9 @@ import orjson
 import pytest
 from tests.unit.http.console.conftest import Browser
 
+from hostward.commands import accounts
 from hostward.domain.errors import RegistryError, Unavailable
-from hostward.http.console.events import MAX_OPEN, MAX_OPEN_EACH, Broadcaster, Watcher
+from hostward.http.console.events import BEAT_S, MAX_OPEN, MAX_OPEN_EACH, Broadcaster, Watcher, event, stream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.feature("R2"), pytest.mark.feature("R24")]
 
@@ -77,6 +78,20 @@ async def test_a_login_has_few_open_pages_and_a_server_not_too_many() -> None:
         broadcaster.watch("new")
     for watcher in mine + others:
         broadcaster.leave(watcher)
+
+
+@pytest.mark.feature("A10")
+async def test_the_stream_ends_with_its_login_though_there_is_nothing_to_say(browser: Browser) -> None:
+    services = browser.server.services
+    secret = browser.http.cookies[browser.cookie]
+    broadcaster = Broadcaster(Server().look, lambda _: [])
+    answer = stream(services, broadcaster, secret, accounts.authenticate(services, secret, "192.0.2.1"))
+    pieces = aiter(answer.body_iterator)
+    async with asyncio.timeout(BEAT_S):  # before it would have said anything
+        assert b"event: status" in await anext(pieces) + await anext(pieces)  # type: ignore[operator]
+        await browser.submit("/logout", csrf=browser.forgery)
+        assert [piece async for piece in pieces] == [event("login-ended", {})]
+    assert not broadcaster._watchers
 
 
 async def test_events_need_a_login(stranger: Browser) -> None:

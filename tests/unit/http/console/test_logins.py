@@ -120,6 +120,47 @@ async def test_wrong_passwords_are_throttled_as_the_api_does(stranger: Browser) 
     assert api.status_code == 429
 
 
+@pytest.mark.feature("A10")
+async def test_a_cookie_that_was_there_before_is_never_a_login(browser: Browser) -> None:
+    """Somebody may have put it there: made up, of an ended login, or of their own."""
+    server, name = browser.server, browser.cookie
+    theirs = browser.http.cookies[name]
+    async with client(server.app, base="/mss") as http:
+        victim = Browser(server, http)
+        for planted in ("hw_made_up", "", "x" * 2000, theirs):
+            http.cookies.clear()
+            http.cookies.set(name, planted, domain="server.example.com")
+            answer = await victim.submit("/login", user="admin", password=PASSWORD)
+            secret = answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+            assert secret.startswith("hw_")
+            assert secret not in (planted, theirs)
+    assert (await browser.http.get("/settings/replication")).status_code == 303, "theirs has ended with that"
+
+
+@pytest.mark.feature("A10")
+async def test_who_logs_in_again_in_a_browser_ends_the_login_that_it_had_and_no_other(browser: Browser) -> None:
+    server, name = browser.server, browser.cookie
+    program = (await server.api.post("/tokens", json={"name": "job"})).json()["token"]
+    first = browser.http.cookies[name]
+    await browser.log_in()
+    second = browser.http.cookies[name]
+    assert first != second
+    async with client(server.app, first) as api:
+        assert (await api.get("/me")).status_code == 401
+    browser.http.cookies.set(name, program, domain="server.example.com")
+    await browser.submit("/login", user="admin", password=PASSWORD)
+    for secret in (second, program, server.token):
+        async with client(server.app, secret) as api:
+            assert (await api.get("/me")).status_code == 200
+
+
+@pytest.mark.feature("A10")
+async def test_a_wrong_password_ends_no_login(browser: Browser) -> None:
+    assert (await browser.submit("/login", user="admin", password="wrong one")).status_code == 401
+    assert (await browser.http.get("/settings/replication")).status_code == 200
+
+
+@pytest.mark.feature("A10")
 async def test_logging_out_ends_the_login_at_once(browser: Browser) -> None:
     name = browser.cookie
     secret = browser.http.cookies[name]
@@ -129,13 +170,17 @@ async def test_logging_out_ends_the_login_at_once(browser: Browser) -> None:
     assert (await browser.http.get("/settings/replication")).status_code == 303
 
 
-async def test_logging_out_everywhere_ends_every_login_and_no_programs_token(browser: Browser) -> None:
+@pytest.mark.feature("A10")
+@pytest.mark.parametrize("tokens", ["", "yes"])
+async def test_logging_out_everywhere_ends_every_login_and_programs_tokens_where_asked(
+    browser: Browser, tokens: str
+) -> None:
     server = browser.server
     program = (await server.api.post("/tokens", json={"name": "job"})).json()["token"]
-    await browser.submit("/logout-everywhere", csrf=browser.forgery)
+    await browser.submit("/logout-everywhere", csrf=browser.forgery, tokens=tokens)
     assert (await server.api.get("/me")).status_code == 401
     async with client(server.app, program) as api:
-        assert (await api.get("/me")).status_code == 200
+        assert (await api.get("/me")).status_code == (401 if tokens else 200)
 
 
 async def test_a_login_that_ends_in_the_middle_of_a_form_can_be_made_anew_in_the_page(browser: Browser) -> None:
