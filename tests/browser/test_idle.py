@@ -43,7 +43,7 @@ def test_every_page_warns_before_the_end_and_anybody_who_stays_keeps_all(
     servers: tuple[Server, Server], log_in: Callable[..., Page]
 ) -> None:
     server = servers[1]
-    page = log_in(server, "/sessions/new")
+    page = log_in(server, "/manage/sessions/new")
     entry(page, "Name").fill("typed before")
     other = page.context.new_page()
     other.goto(f"{address_of(server)}/change-requests")

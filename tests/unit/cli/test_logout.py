@@ -13,6 +13,14 @@ from hostward.cli.logins import Logins, SavedLogin, login_file
 pytestmark = pytest.mark.feature("A10")
 
 
+@pytest.fixture(autouse=True)
+def _fresh_consoles() -> None:
+    from hostward.cli import output
+
+    output.console.cache_clear()
+    output.error_console.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("given", "asked"),
     [
