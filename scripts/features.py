@@ -23,11 +23,10 @@ NAMES = {
     "F6": "Clocks apart, or set back", "F16": "A user disabled while a Slave is away",
     "A1": "Messages between servers that nobody may believe", "A2": "Join codes, false Masters",
     "A4": "The database's ports", "A5": "A compromised Slave", "A6": "Test Connection aimed elsewhere",
-    "A7": "Line breaks, options, YAML in what is entered", "A9": "Forged requests, frames, scripts in every field",
+    "A7": "Line breaks, options, YAML in what is entered", "A9": "Forged requests, frames, scripts in what is stored",
     "A10": "Logins: fixation, theft, guessing", "A11": "Secrets in answers, logs, files",
     "A12": "What isn't assigned", "A14": "Fuzzed API, noise on ports", "A15": "An edited or cut audit log",
     "A16": "A removed server uses what it still knows",
-    "A9": "Forged requests, frames, scripts in what is stored", "A10": "Logins: fixation, theft, guessing",
 }  # fmt: skip
 
 
