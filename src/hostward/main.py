@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -26,6 +27,7 @@ from hostward.access.administrators import Administrators
 from hostward.access.auditing import open_auditor
 from hostward.access.tokens import Tokens
 from hostward.access.users import Users
+from hostward.commands.accounts import change_own_password
 from hostward.commands.services import Services
 from hostward.configuration import Configuration, load_configuration
 from hostward.domain.audit import Event
@@ -213,10 +215,12 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
     services = Services(
         group=group, server=server, stores=stores, replication=replication.service,
         requests=replication.parts.requests, locks=replication.locks,
+        own_passwords=replication.own_passwords,
         welcoming=replication.welcoming, joining=replication.joining, rotation=replication.rotation,
         administrators=Administrators(server, others=users.hash_of), users=users, tokens=tokens, auditor=auditor,
         identity=identity, configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC),
     )  # fmt: skip
+    replication.own_passwords.change = partial(change_own_password, services)
     _first_administrator(services, admin_password)
     peers = Mount(f"/{s.context}/peer", app=replication.peer_app(peer_routes))
     # The servers' own conversation comes first: it is the busiest, and needs nothing of the API's machinery.

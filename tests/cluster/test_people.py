@@ -107,6 +107,27 @@ def test_what_a_slave_asks_for_users_waits_for_an_administrator_and_shows_no_has
         eventually(lambda s=server: gets_in(s, "carl", "asked for on a Slave"), within_s=TOLD_WITHIN_S)  # type: ignore[misc]
 
 
+@pytest.mark.feature("R11")
+@pytest.mark.feature("A5")
+def test_a_user_changes_the_own_password_on_a_slave_by_the_present_one_alone(light: LightGroup) -> None:
+    path = made(light, "heidi")
+    slave, new = light.slaves[0], {"new": "another one of hers"}
+    with login(slave, "heidi") as heidi, login(light.slaves[1], "heidi") as elsewhere:
+        wrong = heidi.put("me/password", json={"current": "not it at all", **new})
+        assert (wrong.status_code, wrong.json()["code"]) == (422, "wrong-password")
+        done = heidi.put("me/password", json={"current": SECRET, **new})
+        assert done.status_code == 200, done.text
+        assert heidi.get("me").status_code == 200, "this login goes on"
+        eventually(lambda: elsewhere.get("me").status_code == 401, within_s=TOLD_WITHIN_S)
+    for server in light.servers:
+        assert gets_in(server, "heidi", new["new"])
+        assert not gets_in(server, "heidi")
+    assert not any("heidi" in r["summary"] for r in light.master.api.get("change-requests")["items"])
+    entries = light.master.api.get("audit", act="password-changed", user="heidi")["items"]
+    assert any(e["outcome"] == "done" and e["about"].get("given_on") == slave.name for e in entries), entries
+    light.master.api.delete(path)
+
+
 def test_everything_about_users_by_the_command_line(light: LightGroup, tmp_path: Path) -> None:
     master = light.master
 

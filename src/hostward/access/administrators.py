@@ -59,9 +59,13 @@ class Administrators:
         Raises Unauthenticated, which doesn't say whether there is such a user, TooManyAttempts, or Unavailable while
         more passwords are being checked than this server can."""
         name = user.strip().casefold()[:64]
-        self._throttle.attempt(name, address)
         account = self._accounts().get(name)
-        hashed = account["password"] if account else self._others(name)
+        await self.check(name, password, account["password"] if account else self._others(name), address)
+        return name
+
+    async def check(self, name: str, password: str, hashed: str | None, address: str) -> None:
+        """Return where that is the password of the hash; None is nobody's. Raises as log_in."""
+        self._throttle.attempt(name, address)
         if not await self._in_thread(passwords.matches, password, hashed):
             raise Unauthenticated(
                 "The user name or the password is wrong.",
@@ -69,18 +73,18 @@ class Administrators:
                 code="wrong-password",
             )
         self._throttle.succeeded(name, address)
-        return name
 
     async def change_password(self, user: str, current: str, new: str, address: str) -> None:
         """Raises InvalidInput where the new password can't be one, or the present one is wrong; TooManyAttempts."""
-        await self._set(user, await self.check_change(user, current, new, address))
+        hashed = self._accounts()[user]["password"]
+        await self._set(user, await self.check_change(user, current, new, hashed, address))
 
-    async def check_change(self, user: str, current: str, new: str, address: str) -> str:
-        """The new password as it is hashed, where `current` is the present one of the account or user. Raises as
+    async def check_change(self, user: str, current: str, new: str, hashed: str, address: str) -> str:
+        """The new password in the form that is hashed, where `current` is that of the present hash. Raises as
         change_password."""
         checked = passwords.check_new(new, user)
         try:
-            await self.log_in(user, current, address)
+            await self.check(user.casefold(), current, hashed, address)
         except Unauthenticated as error:
             if error.code != "wrong-password":
                 raise

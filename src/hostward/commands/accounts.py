@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from hostward.access.tokens import CONSOLE, LOGIN, Token
 from hostward.commands import people
-from hostward.commands.auditing import recorded
+from hostward.commands.auditing import Act, recorded
 from hostward.commands.services import Actor, Services
-from hostward.commands.writing import Submitted
-from hostward.domain.errors import Forbidden, Unauthenticated
+from hostward.commands.writing import commit_act
+from hostward.domain.errors import Forbidden, NotFound, Unauthenticated
 from hostward.domain.people import Role
 from hostward.domain.permissions import ALLOWED, Permission, check_allowed
 
@@ -140,21 +141,44 @@ async def delete_token(services: Services, actor: Actor, token_id: str) -> Token
     return token
 
 
-async def change_password(services: Services, actor: Actor, current: str, new: str) -> int | Submitted:
+async def change_password(services: Services, actor: Actor, current: str, new: str) -> int:
     """The actor's own. All other logins of that account end, those of a user of the group on every server; how many
-    there were on this one. Raises InvalidInput, TooManyAttempts, and what a change of the configuration raises."""
-    if actor.account:
-        checked = await services.administrators.check_change(actor.user, current, new, actor.address)
-        done = await people.set_password(services, actor, actor.account, checked)
-        if isinstance(done, Submitted):
-            return done
-        services.tokens.keep(actor.token_id, _generation(services, actor))
-        return services.tokens.revoke_logins(actor.user, account=actor.account, but=actor.token_id)
+    there were on this one. Raises InvalidInput, TooManyAttempts, Unavailable where the Master is needed and away."""
     async with recorded(services, actor, "password-changed") as act:
-        await services.administrators.change_password(actor.user, current, new, actor.address)
-        ended = services.tokens.revoke_logins(actor.user, but=actor.token_id)
+        if actor.account:
+            await _change_users_password(services, actor, act, current, new)
+            services.tokens.keep(actor.token_id, _generation(services, actor))
+        else:
+            await services.administrators.change_password(actor.user, current, new, actor.address)
+        ended = services.tokens.revoke_logins(actor.user, account=actor.account, but=actor.token_id)
         act.about["logins_ended"] = ended
     return ended
+
+
+async def change_own_password(services: Services, user_id: str, current: str, hashed: str, server: str) -> int:
+    """On the Master: a user's own new password, given on the Slave `server`; the revision. The present one is what
+    proves the user. Raises NotFound, Unauthenticated, TooManyAttempts, InvalidInput, and what a change raises."""
+    user = services.users.get(user_id)
+    name = user.name if user else UNKNOWN
+    async with recorded(services, Actor(name, "", ""), "password-changed", given_on=server) as act:
+        if user is None or user.disabled:
+            raise NotFound("There is no such user.", remedy="Ask an administrator.")
+        await services.administrators.check(name.casefold(), current, user.hash or None, f"server {server}")
+        done = await commit_act(
+            services, Actor(name, "", ""), act, partial(people.own_password, services, user_id, hashed)
+        )
+    return done.committed.revision
+
+
+async def _change_users_password(services: Services, actor: Actor, act: Act, current: str, new: str) -> None:
+    user = services.users.get(actor.account)
+    assert user is not None
+    checked = await services.administrators.check_change(user.name, current, new, user.hash, actor.address)
+    hashed = await services.administrators.hashed(checked)
+    if services.replication.submits_to() is None:
+        await commit_act(services, actor, act, partial(people.own_password, services, actor.account, hashed))
+    else:
+        act.revision = await services.own_passwords.ask(actor.account, current, hashed)
 
 
 async def check_permitted(services: Services, actor: Actor, needed: Permission, what: str) -> None:

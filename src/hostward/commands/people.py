@@ -187,6 +187,12 @@ async def set_password(services: Services, actor: Actor, user_id: str, new: str)
     return await _write(services, actor, "user-password-set", decide, USER_KIND, user_id)
 
 
+def own_password(services: Services, user_id: str, hashed: str, reader: Reader) -> Sequence[Operation]:
+    """The change that gives a user a new password, of which the hash is given. Raises NotFound, InvalidInput."""
+    existing(reader, USER_KIND, user_id)
+    return [_password(services, reader, user_id, hashed)]
+
+
 async def end_logins(services: Services, actor: Actor, user_id: str) -> Outcome:
     """The user is logged out everywhere, on all servers. Raises NotFound, Forbidden."""
     _check_helps(actor, user_id, read_user(services, user_id).element.json())

@@ -201,6 +201,14 @@ class Locks(Protocol):
         ...
 
 
+class OwnPasswords(Protocol):
+    """A user's own new password on a Slave; implemented by hostward.replication.own_passwords.OwnPasswords."""
+
+    async def ask(self, user_id: str, current: str, hashed: str) -> int:
+        """The revision in which the Master made the change. Raises Unavailable, PeerError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """The parts of one server. `stores` are by their key (mss, security-proxy); `clock` gives aware times."""
@@ -211,6 +219,7 @@ class Services:
     replication: Replication
     requests: Requests
     locks: Locks
+    own_passwords: OwnPasswords
     welcoming: Welcoming
     joining: Joining
     rotation: Rotation

@@ -46,6 +46,7 @@ from hostward.replication.loops import keep_running
 from hostward.replication.masters.beyond import keep_beyond
 from hostward.replication.masters.claims import Claims, Told
 from hostward.replication.masters.promotion import Promotion
+from hostward.replication.own_passwords import OwnPasswords
 from hostward.replication.parts import Parts
 from hostward.replication.peers.conversation import REMOVED_WORDS, Conversation
 from hostward.replication.peers.envelopes import Receiver
@@ -134,6 +135,7 @@ class GroupServer:
         self._carrier = Carrier(self.parts, self.service.check_writable)
         outbox.added = self._carrier.wake
         self.locks = Locks(self.parts, logins)
+        self.own_passwords = OwnPasswords(self.parts)
         conversation = Conversation(
             self.parts,
             self._claims,
@@ -143,6 +145,7 @@ class GroupServer:
             self.service.database_status,
             self._carrier.receive,
             self.locks.answer,
+            self.own_passwords.answer,
         )
         self._receiver = Receiver(
             identity, self._instance, sealer, opener, self._own_group, conversation.answer,

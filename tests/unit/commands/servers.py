@@ -179,7 +179,10 @@ class StandaloneReplication:
 
 
 class NoGroup:
-    """Join codes on a Standalone server: it makes none, and remembers those that it was given."""
+    """What a Standalone server has no use for. Join codes: it makes none, and remembers those that it was given."""
+
+    async def ask(self, user_id: str, current: str, hashed: str) -> int:
+        raise AssertionError("there is no Master to ask")
 
     def __init__(self) -> None:
         self.joined: list[tuple[JoinCode, str | None, Passphrase | None]] = []
@@ -315,6 +318,7 @@ def open_server(
                 replication=replication,
                 requests=requests,
                 locks=OwnLocks(identity.server_id, tokens),
+                own_passwords=no_group,
                 welcoming=no_group,
                 joining=no_group,
                 rotation=NeverRenewed(),

@@ -12,11 +12,9 @@ from starlette.responses import Response
 
 from hostward.access.tokens import MAX_DAYS, Token
 from hostward.commands import accounts
-from hostward.commands.writing import Submitted
 from hostward.domain.permissions import Permission
 from hostward.http.api import shapes
-from hostward.http.api.change_requests import submitted
-from hostward.http.api.shapes import answers, or_submitted
+from hostward.http.api.shapes import answers
 from hostward.http.requests import Json, OpenRoute, Secret, Strict, Text, Who, With, address_of, administrators_router
 
 open_router = APIRouter(tags=["Login"], route_class=OpenRoute)
@@ -61,13 +59,11 @@ async def me(who: Who, services: With) -> Response:
     return Json({"user": who.user, "role": who.role.value, "token": _shown(accounts.token_of(services, who))})
 
 
-@router.put(
-    "/me/password", summary="Change your own password", responses=or_submitted(shapes.LoginsEnded, "It is changed")
-)
+@router.put("/me/password", summary="Change your own password", responses=answers(shapes.LoginsEnded, "It is changed"))
 async def change_password(given: PasswordIn, who: Who, services: With) -> Response:
     """All other logins of the user end."""
     ended = await accounts.change_password(services, who, given.current, given.new)
-    return submitted(ended) if isinstance(ended, Submitted) else Json({"logins_ended": ended})
+    return Json({"logins_ended": ended})
 
 
 @router.delete("/me/logins", summary="Log out everywhere", responses=answers(shapes.LoginsEnded, "They are ended"))

@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 class Conversation:
     """Answers messages. `changed` wakes the coordinator; `database_status` is this server's own; `submit` takes in
-    change requests, `lock` answers about Concurrency Locks."""
+    change requests, `lock` answers about Concurrency Locks, `own_password` changes a user's."""
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class Conversation:
         database_status: Callable[[], str],
         submit: Callable[[str, Message], Awaitable[Message]],
         lock: Callable[[str, Message], Awaitable[Message]],
+        own_password: Callable[[str, Message], Awaitable[Message]],
     ) -> None:
         self._p, self._claims, self._passphrases, self._rotation = parts, claims, passphrases, rotation
         self._changed, self._database_status = changed, database_status
@@ -72,6 +73,7 @@ class Conversation:
             "passphrase": self._passphrase,
             "submit": submit,
             "lock": lock,
+            "own-password": own_password,
             "audit": self._audit,
             RENEWED: self._renewed,
         }
