@@ -226,3 +226,21 @@ def test_what_is_saved_on_a_slave_is_followed_to_its_end(pair: LightGroup, log_i
     expect(page.get_by_text("It counts on every server")).to_be_visible()
     (now,) = slave.api.get("sessions")["items"]
     assert now["comment"] == "Finance and Claims"
+
+
+@pytest.mark.feature("R22")
+def test_a_page_on_a_slave_is_told_when_the_lock_is_free(pair: LightGroup, log_in: Callable[..., Page]) -> None:
+    master, (slave,) = pair.master, pair.slaves
+    made = master.api.post("sessions", {"name": "Shared", "type": "VT", "host": "a.example.com"})["session"]
+    master.api.post(f"sessions/{made['id']}/lock")
+    pair.wait_equal()
+    page = log_in(slave, f"/manage/sessions/{made['id']}")
+    expect(page.get_by_role("main").get_by_text("is editing this session")).to_be_visible()
+    master.api.patch(f"sessions/{made['id']}", {"comment": "saved meanwhile"})
+    master.api.delete(f"sessions/{made['id']}/lock")
+    expect(page.get_by_text("Nobody else edits this session any more")).to_be_visible()
+    expect(entry(page, "Comment")).to_be_disabled()
+    assert not look(page, "free again")
+    page.get_by_role("button", name="Edit", exact=True).click()
+    expect(entry(page, "Comment")).to_be_editable()
+    expect(entry(page, "Comment")).to_have_value("saved meanwhile")

@@ -364,6 +364,7 @@ def _import_words(answer: Mapping[str, Any], *, dry_run: bool) -> Iterator[Rende
     imported = f"{answer.get('imported', 0):,} sessions"
     if dry_run:
         yield f"Would import {imported} ({counts}). Nothing was changed."
+        yield from answer.get("locked") or []
     else:
         yield f"Imported {imported} ({counts}): {replicated_words(answer)}."
     mistakes = answer.get("mistakes") or []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
+from hostward.commands.locks import held_by, locks_of_others
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Beforehand, Once, Submitted, write
 from hostward.domain.changes import Operation, Put
@@ -40,6 +41,8 @@ class Imported:
     revision: int
     replicated: Replicated | None
     first: Sequence[Row] = ()
+    locked: Sequence[str] = ()
+    """Of a dry run: who edits sessions that it would change, in sentences."""
 
 
 async def import_sessions(
@@ -61,7 +64,8 @@ async def import_sessions(
         parsed.require_all_good()
     planned = await Beforehand.look(services, lambda reader: _plan(reader, parsed, once))
     if dry_run:
-        return _outcome(planned.found, parsed, planned.position.revision, None)
+        seen = _outcome(planned.found, parsed, planned.position.revision, None)
+        return replace(seen, locked=await _edited(services, actor, planned.found))
     asked = False
 
     def decide(reader: Reader) -> Sequence[Operation]:
@@ -91,6 +95,12 @@ async def export_sessions(services: Services, format: Format) -> Iterator[bytes]
         return export_csv(bodies) if format is Format.CSV else export_json(bodies)
 
     return await asyncio.to_thread(read)
+
+
+async def _edited(services: Services, actor: Actor, plan: ImportPlan) -> Sequence[str]:
+    """Who else edits sessions that the plan would change."""
+    locks = await locks_of_others(services, actor)
+    return held_by(services, [locks[put.id] for put in plan.puts if put.id in locks]) if locks else []
 
 
 def _plan(reader: Reader, parsed: ParsedInventory, once: Once | None) -> ImportPlan:

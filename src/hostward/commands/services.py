@@ -187,6 +187,14 @@ class Locks(Protocol):
         """Which sessions a login of this server holds, as far as this server knows."""
         ...
 
+    def taken(self, login: str) -> list[str]:
+        """Which of the sessions that somebody here waits for are locked for others than this login."""
+        ...
+
+    def wait_for(self, session: str) -> None:
+        """Somebody reads a locked session, and wants to know when it is free; asked again within a minute."""
+        ...
+
     async def hold(self, session: str, login: str, user: str, page: str, *, take_over: bool = False) -> Lock:
         """Lock it for that page, or renew it; the lock that is there then, which may be somebody else's. Raises
         Unavailable, PeerError where the Master can't be asked."""

@@ -1,8 +1,9 @@
 """Concurrency Locks in a group: held by the Master, where sessions change; a Slave asks it, for its own logins.
 
 Nothing is kept on disk. A new epoch begins with an empty table, so a promotion frees all, as a restart does; a page
-that is still open takes its lock again when somebody goes on working in it. A Slave that holds locks asks once a second
-what has become of them, so that a lock which was taken over or has ended is known there within about a second.
+that is still open takes its lock again when somebody goes on working in it. A Slave that holds locks, or where
+somebody waits for one, asks once a second, so that a lock which was taken over or has ended is known there within about
+a second.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from hostward.replication.peers.messages import Message, understood
 
 EVERY_S: Final = 1.0
 ASK_TIMEOUT_S: Final = 2.0
+AWAITED_S: Final = 90.0
+MAX_AWAITED: Final = 500
 
 
 class Locks:
@@ -34,6 +37,8 @@ class Locks:
         self._table, self._epoch = LockTable(), parts.group.position.epoch
         self._told: list[Lock] = []
         """On a Slave, what the Master said last."""
+        self._awaited: dict[str, float] = {}
+        """The sessions whose lock somebody here waits for, and until when that counts."""
 
     @property
     def timeout_s(self) -> float:
@@ -43,8 +48,19 @@ class Locks:
 
     def mine(self, login: str) -> list[str]:
         """Which sessions a login of this server holds, as far as this server knows."""
-        locks = self._told if self._slave else self._here().locks(self._clock())
-        return sorted(k.session for k in locks if (k.holder.server, k.holder.login) == (self._p.server_id, login))
+        return sorted(k.session for k in self._known() if self._is(k, login))
+
+    def taken(self, login: str) -> list[str]:
+        """Which of the sessions that somebody here waits for are locked for others than this login."""
+        return sorted(k.session for k in self._known() if k.session in self._awaited and not self._is(k, login))
+
+    def wait_for(self, session: str) -> None:
+        """Somebody reads the session while it is locked, and wants to know when it is free; asked again, or forgotten
+        after a while."""
+        now = self._clock()
+        self._awaited = {k: until for k, until in self._awaited.items() if until > now}
+        if len(self._awaited) < MAX_AWAITED:
+            self._awaited[session] = now + AWAITED_S
 
     async def hold(self, session: str, login: str, user: str, page: str, *, take_over: bool = False) -> Lock:
         """Lock it for that page, or renew it; the lock that is there then, which may be somebody else's. Raises
@@ -108,6 +124,12 @@ class Locks:
     def _slave(self) -> bool:
         return self._p.state.now.role is Role.SLAVE
 
+    def _known(self) -> list[Lock]:
+        return self._told if self._slave else self._here().locks(self._clock())
+
+    def _is(self, lock: Lock, login: str) -> bool:
+        return (lock.holder.server, lock.holder.login) == (self._p.server_id, login)
+
     def _here(self) -> LockTable:
         """The table of this server's epoch, in which only logins count that are still valid."""
         epoch = self._p.group.position.epoch
@@ -129,8 +151,11 @@ class Locks:
         if not self._slave:
             self._here()
             self._told = []
-        elif any(lock.holder.server == self._p.server_id for lock in self._told):
+        elif self._awaits() or any(lock.holder.server == self._p.server_id for lock in self._told):
             await self.locks()
+
+    def _awaits(self) -> bool:
+        return any(until > self._clock() for until in self._awaited.values())
 
     async def _ask(self, data: dict[str, object]) -> tuple[str, Message]:
         """Raises Unavailable at once where the Master is known to be silent."""

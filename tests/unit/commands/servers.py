@@ -210,9 +210,16 @@ class OwnLocks:
     def __init__(self, server: str, tokens: Tokens) -> None:
         self._server, self._tokens = server, tokens
         self.table, self.now_s, self.away = LockTable(), 1000.0, False
+        self.awaited: set[str] = set()
 
     def mine(self, login: str) -> list[str]:
         return [lock.session for lock in self._locks() if lock.holder.login == login]
+
+    def taken(self, login: str) -> list[str]:
+        return [k.session for k in self._locks() if k.session in self.awaited and k.holder.login != login]
+
+    def wait_for(self, session: str) -> None:
+        self.awaited.add(session)
 
     async def hold(self, session: str, login: str, user: str, page: str, *, take_over: bool = False) -> Lock:
         self._locks()

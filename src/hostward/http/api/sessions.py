@@ -176,6 +176,7 @@ async def import_sessions(
                 {"row": m.row, "field": m.field, "problem": m.problem, "remedy": m.remedy} for m in done.mistakes
             ],
             "first": [{"name": r.after["name"], "new": r.before is None, "changed": r.changed} for r in done.first],
+            "locked": list(done.locked),
         }
     )
 

@@ -106,6 +106,8 @@ class Imported(Shown):
     mistakes: list[MistakeShown]
     first: list[RowShown]
     """Of a dry run: the first 100 sessions that it would create or change."""
+    locked: list[str]
+    """Of a dry run: who edits sessions that it would change, in sentences."""
 
 
 class ChangeRequest(Shown):

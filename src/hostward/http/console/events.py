@@ -1,5 +1,5 @@
 """Live status: one look at the server a second while anybody watches, handed to every open page as server-sent events;
-with it which sessions' locks the page's login holds, and how long the login lasts if nobody uses it.
+with it which sessions' locks the page's login holds or waits for, and how long the login lasts if nobody uses it.
 
 What is sent is the whole picture, so a reader that is slow loses nothing but what is out of date already.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -45,8 +45,8 @@ class Watcher:
     """One open page. `news` holds the newest picture alone."""
 
     login: str
-    held: list[str] = field(default_factory=list)
-    """The sessions whose lock the login held when it was last told."""
+    locks: Mapping[str, Any] = field(default_factory=dict)
+    """What its page was last told of locks."""
     news: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(1))
 
     def tell(self, message: bytes) -> None:
@@ -58,8 +58,8 @@ class Watcher:
 class Broadcaster:
     """Belongs to one event loop. It looks only while somebody watches."""
 
-    def __init__(self, look: Callable[[], dict[str, Any]], held: Callable[[str], list[str]]) -> None:
-        self._look, self._held = look, held
+    def __init__(self, look: Callable[[], dict[str, Any]], locks: Callable[[str], Mapping[str, Any]]) -> None:
+        self._look, self._locks = look, locks
         self._watchers: set[Watcher] = set()
         self._looking: asyncio.Task[None] | None = None
         self._last = b""
@@ -71,7 +71,7 @@ class Broadcaster:
             raise Unavailable("Too many pages are open.", remedy="Close some of them.", code="too-many-pages")
         watcher = Watcher(login)
         self._watchers.add(watcher)
-        watcher.held = self._held(login)
+        watcher.locks = self._locks(login)
         if self._last:
             watcher.tell(self._picture(watcher))
         if self._looking is None or self._looking.done():
@@ -95,13 +95,13 @@ class Broadcaster:
                 continue  # the pages go on with what they have, and beats tell them that the server lives
             changed, self._last = message != self._last, message
             for watcher in self._watchers:
-                held, watcher.held = watcher.held, self._held(watcher.login)
-                if changed or held != watcher.held:
+                before, watcher.locks = watcher.locks, self._locks(watcher.login)
+                if changed or before != watcher.locks:
                     watcher.tell(self._picture(watcher))
             await asyncio.sleep(EVERY_S)
 
     def _picture(self, watcher: Watcher) -> bytes:
-        return self._last + event("locks", watcher.held)
+        return self._last + event("locks", watcher.locks)
 
 
 def event(name: str, data: object) -> bytes:

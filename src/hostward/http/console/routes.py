@@ -18,7 +18,7 @@ from hostward.http.console.pages.certificates import certificate_routes
 from hostward.http.console.pages.history import history_routes
 from hostward.http.console.pages.inventories import inventory_routes
 from hostward.http.console.pages.locks import PANEL as FIRST_PANEL
-from hostward.http.console.pages.locks import lock_routes
+from hostward.http.console.pages.locks import lock_routes, locks_shown
 from hostward.http.console.pages.my_sessions import PAGE as MY_SESSIONS
 from hostward.http.console.pages.my_sessions import my_session_routes
 from hostward.http.console.pages.replication import replication_routes
@@ -34,7 +34,8 @@ from hostward.http.console.visits import HEADERS, Console, Visit, authenticated,
 def console_routes(services: Services) -> list[BaseRoute]:
     """Everything below /<context>/ that is for people."""
     base = f"/{services.configuration.server.context}"
-    console = Console(services, Pages(base), Broadcaster(services.replication.status, services.locks.mine))
+    broadcaster = Broadcaster(services.replication.status, lambda login: locks_shown(services, login))
+    console = Console(services, Pages(base), broadcaster)
 
     async def home(visit: Visit) -> Response:
         """Administrators manage; who has no role uses."""

@@ -41,7 +41,7 @@ async def news_of(watcher: Watcher) -> dict[str, Any]:
 
 async def test_all_pages_get_the_newest_picture_of_one_look() -> None:
     server = Server()
-    broadcaster = Broadcaster(server.look, lambda _: [])
+    broadcaster = Broadcaster(server.look, lambda _: {})
     first = broadcaster.watch("a")
     assert (await news_of(first))["revision"] == 0
     late = broadcaster.watch("b")
@@ -67,7 +67,7 @@ async def test_all_pages_get_the_newest_picture_of_one_look() -> None:
 
 
 async def test_a_login_has_few_open_pages_and_a_server_not_too_many() -> None:
-    broadcaster = Broadcaster(Server().look, lambda _: [])
+    broadcaster = Broadcaster(Server().look, lambda _: {})
     mine = [broadcaster.watch("a") for _ in range(MAX_OPEN_EACH)]
     with pytest.raises(Unavailable):
         broadcaster.watch("a")

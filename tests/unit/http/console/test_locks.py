@@ -7,9 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.inventory import as_csv, rows
 from tests.unit.commands.servers import OwnLocks
 from tests.unit.http.conftest import client
-from tests.unit.http.console.conftest import Browser
+from tests.unit.http.console.conftest import SAME_ORIGIN, Browser
+
+from hostward.http.console.pages.locks import locks_shown
 
 pytestmark = [pytest.mark.anyio, pytest.mark.feature("R22")]
 
@@ -111,3 +114,45 @@ async def test_a_form_opens_without_a_lock_while_the_master_is_away(browser: Bro
     assert "data-lockable>" in page
     assert await state(browser, path, page="a") == "away"
     assert (await browser.post(f"{path}/lock/release", page="a")).status_code == 204
+
+
+async def test_whoever_reads_a_locked_session_is_told_when_it_is_free(browser: Browser, other: Browser) -> None:
+    path = f"/manage/sessions/{(await made(browser))['id']}"
+    assert await state(browser, path, page="a") == "held"
+    assert "is editing this session" in await other.page(path)
+    (login,) = {t.id for t in browser.server.services.tokens.list() if t.kind == "console"} - {holder(browser)}
+    assert locks_shown(browser.server.services, login) == {
+        "mine": [],
+        "taken": [path.removeprefix("/manage/sessions/")],
+    }
+    still = await other.http.get(f"{path}/lock?reading=yes")
+    assert "is editing this session" in still.text
+    await browser.post(f"{path}/lock/release", page="a")
+    assert locks_shown(browser.server.services, login) == {"mine": [], "taken": []}
+    free = await other.http.get(f"{path}/lock?reading=yes")
+    assert free.headers["x-lock"] == "free"
+    assert "Nobody else edits this session any more" in free.text
+
+
+def inventory(name: str) -> bytes:
+    return as_csv([rows(1)[0] | {"name": name}])
+
+
+def holder(browser: Browser) -> str:
+    locks = browser.server.services.locks
+    assert isinstance(locks, OwnLocks)
+    (lock,) = locks.table.locks(locks.now_s)
+    return lock.holder.login
+
+
+async def test_an_imports_preview_names_who_edits_what_it_would_change(browser: Browser, other: Browser) -> None:
+    path = f"/manage/sessions/{(await made(browser))['id']}"
+    await state(browser, path, page="a")
+    for name, told in (("one", True), ("two", False)):
+        content = inventory(name)
+        sent = SAME_ORIGIN | {"HX-Request": "true", "X-CSRF": other.forgery}
+        shown = await other.http.post("/manage/sessions/import", files={"file": ("a.csv", content)}, headers=sent)
+        assert ("“one” has been edited by admin on server.example.com" in shown.text) == told
+    dry = {"dry_run": "true"}
+    seen = (await other.server.api.post("/sessions/import", params=dry, content=inventory("one"))).json()
+    assert seen["locked"] == ["“one” has been edited by admin on server.example.com for less than a minute."]

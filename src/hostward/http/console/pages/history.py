@@ -79,9 +79,10 @@ async def session_part(visit: Visit) -> Response:
 async def restore_session(visit: Visit) -> Response:
     """Only while the session is as it was when the page was made."""
     session_id, revision = visit.request.path_params["session_id"], _revision(visit.text("revision"))
+    past = await history.session_history(visit.services, session_id, limit=1)
     confirm(
         visit.confirmed,
-        f"Restoring the session to what it was after revision {revision:,}",
+        f"Restoring “{past.name}” to what it was after revision {revision:,}",
         ["It is one new change on every server of the group, and can itself be undone."],
     )
     etag = visit.text("etag")

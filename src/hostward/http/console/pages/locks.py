@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hostward.commands import locks
+from hostward.commands.services import Services
 from hostward.commands.settings import lock_timeout_minutes
 from hostward.domain.errors import PeerError, SessionLocked, Unavailable
 from hostward.domain.panels import SESSIONS
@@ -30,6 +31,11 @@ def lock_routes(console: Console) -> list[Route]:
         route("/take-over", take_over),
         route("/release", release),
     ]
+
+
+def locks_shown(services: Services, login: str) -> Mapping[str, Any]:
+    """For the open pages of a login: which sessions it holds, and which that are waited for are still taken."""
+    return {"mine": services.locks.mine(login), "taken": services.locks.taken(login)}
 
 
 async def show(visit: Visit) -> Response:
@@ -76,6 +82,8 @@ async def lock_state(visit: Visit, session_id: str) -> Mapping[str, Any]:
         state = AWAY
     if lock is not None:
         state = HELD if lock.yours else LOCKED
+    if state == LOCKED:
+        visit.services.locks.wait_for(session_id)
     return {"lock": lock, "lock_state": state, "lock_minutes": minutes, "session_id": session_id}
 
 
@@ -84,6 +92,7 @@ def _page(visit: Visit) -> str:
 
 
 def _part(visit: Visit, state: Mapping[str, Any]) -> Response:
-    answer = visit.part("parts/session_lock.html", **state, opened=False)
+    reading = visit.request.query_params.get("reading") == "yes"
+    answer = visit.part("parts/session_lock.html", **state, opened=reading, reading=reading)
     answer.headers["X-Lock"] = state["lock_state"]
     return answer

@@ -192,6 +192,7 @@ async def _form(visit: Visit, values: dict[str, Any], element: Element | None) -
         element=element,
         **lock,
         opened=True,
+        reading=False,
         launching=launch_offers(visit.services, element.id) if element else (),
         key=secrets.token_hex(8),
         usual_ports={t: (default_port(t, True), default_port(t, False)) for t in TYPES},

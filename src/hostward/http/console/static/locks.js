@@ -24,7 +24,7 @@ if (place) {
   // One after the other, so that an older answer never replaces a newer one.
   const ask = (path, method, more) => {
     asking = asking.then(async () => {
-      const answer = await send(path, method, more);
+      const answer = await send(path + (fields.disabled ? "?reading=yes" : ""), method, more);
       if (answer.ok) show(answer.headers.get("X-Lock"), await answer.text());
     }).catch(() => { /* the server is away, and the page says so; the next renewal asks again */ });
     return asking;
@@ -68,10 +68,13 @@ if (place) {
     if (used) hold();
     used = false;
   }, renewEveryMs);
+  // Read while it is locked: the server goes on telling when it is free.
+  if (fields.disabled) setInterval(() => { if (state === "locked") ask("", "GET", { "X-Background": "1" }); }, 60000);
 
   // Taken over, timed out, or gone with the Master: the server says which sessions this login holds.
   addEventListener("hw:locks", ({ detail }) => {
-    if ((state === "held") !== detail.includes(session) && !fields.disabled) ask("", "GET", { "X-Background": "1" });
+    const other = fields.disabled ? state === "locked" && !detail.taken.includes(session) : (state === "held") !== detail.mine.includes(session);
+    if (other) ask("", "GET", { "X-Background": "1" });
   });
   addEventListener("hw:logged-in", hold);
   addEventListener("pageshow", ({ persisted }) => { if (persisted) hold(); });
