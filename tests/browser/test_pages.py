@@ -17,7 +17,7 @@ pytestmark = pytest.mark.feature("R24")
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-MAX_PAGE_BYTES = 150_000
+MAX_PAGE_BYTES = 130_000
 WIDTHS = (360, 1280, 2560)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 ZOOMED: tuple[Literal["light", "dark"], int] = ("light", 640)

@@ -18,8 +18,8 @@ from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.feature("R24"), pytest.mark.feature("R26")]
 
-MAX_LIST_BYTES = 200_000
-"""With 50 sessions, which alone are about 60,000."""
+MAX_LIST_BYTES = 135_000
+"""With 50 sessions."""
 
 
 def make(server: Server, number: int, prefix: str) -> None:

@@ -31,6 +31,7 @@ from hostward.http.api import (
     settings,
 )
 from hostward.http.api.shapes import Problem
+from hostward.http.compression import Compression
 from hostward.http.console.routes import console_routes
 from hostward.http.guard import Guard
 from hostward.http.problems import MEDIA_TYPE, add_problem_handlers
@@ -90,6 +91,7 @@ def create_app(services: Services) -> FastAPI:
     app.router.routes.extend(console_routes(services))
     app.add_route("/", _to_context(context), include_in_schema=False)
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]
+    app.add_middleware(Compression, peer_path=f"/{context}/peer/")
     app.add_middleware(
         Guard,
         peer_path=f"/{context}/peer/",

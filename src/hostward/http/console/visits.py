@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import re
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -39,6 +41,7 @@ from hostward.http.problems import status_of
 from hostward.http.requests import MAX_SECRET, READING, address_of
 
 FORGERY_FIELD: Final = "csrf"
+_TOKEN_BYTES: Final = hashlib.sha256().digest_size
 FORGERY_HEADER: Final = "x-csrf"
 BACKGROUND_HEADER: Final = "x-background"
 """Sent with what a page asks for by itself, so that it doesn't count as using the login."""
@@ -206,8 +209,26 @@ def to_https(services: Services, request: Request) -> Response | None:
 
 
 def forgery_token(secret: str) -> str:
-    """Derived from the login's secret, which a forger doesn't have."""
-    return hmac.new(secret.encode(), b"hostward-console-csrf", hashlib.sha256).hexdigest()
+    """Derived from the login's secret, which a forger doesn't have; under another mask each time, so that the size of a
+    compressed page tells nothing of it (BREACH)."""
+    mask = secrets.token_bytes(_TOKEN_BYTES)
+    return (mask + _xor(mask, _bare_token(secret))).hex()
+
+
+def is_forgery_token(shown: str, secret: str) -> bool:
+    """Whether it is one of that login's, under whatever mask."""
+    if not re.fullmatch(f"[0-9a-f]{{{4 * _TOKEN_BYTES}}}", shown):
+        return False
+    given = bytes.fromhex(shown)
+    return hmac.compare_digest(_xor(given[:_TOKEN_BYTES], given[_TOKEN_BYTES:]), _bare_token(secret))
+
+
+def _bare_token(secret: str) -> bytes:
+    return hmac.new(secret.encode(), b"hostward-console-csrf", hashlib.sha256).digest()
+
+
+def _xor(mask: bytes, text: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(mask, text, strict=True))
 
 
 def check_origin(request: Request) -> None:
@@ -279,7 +300,7 @@ async def _visit(console: Console, request: Request) -> Visit:
     if writing:
         form = await form_of(request)
         shown = request.headers.get(FORGERY_HEADER) or form.get(FORGERY_FIELD, "")
-        if not isinstance(shown, str) or not hmac.compare_digest(shown.encode(), forgery_token(secret).encode()):
+        if not isinstance(shown, str) or not is_forgery_token(shown, secret):
             raise Forbidden(
                 "The form doesn't belong to this login; nothing was changed.",
                 remedy="Load the page again, and repeat what you did.",
