@@ -84,7 +84,7 @@ async def test_a_login_has_few_open_pages_and_a_server_not_too_many() -> None:
 async def test_the_stream_ends_with_its_login_though_there_is_nothing_to_say(browser: Browser) -> None:
     services = browser.server.services
     secret = browser.http.cookies[browser.cookie]
-    broadcaster = Broadcaster(Server().look, lambda _: [])
+    broadcaster = Broadcaster(Server().look, lambda _: {})
     answer = stream(services, broadcaster, secret, accounts.authenticate(services, secret, "192.0.2.1"))
     pieces = aiter(answer.body_iterator)
     async with asyncio.timeout(BEAT_S):  # before it would have said anything
