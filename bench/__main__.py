@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import alone, machine, ours, peer
+from bench import alone, machine, ours, pages, peer
 from bench.attempts import Attempts
 from bench.report import Run, read_notes, report
 from bench.samples import QUICK, Samples, Sizes
@@ -23,8 +23,8 @@ from hostward.database.archive import ensure_archive
 from hostward.database.install import Runtime, ensure_runtime
 from hostward.domain.errors import HostwardError
 
-ALL = ("P1", "P3", "P4", "P7", "P8", "P9")
-IN_A_GROUP = frozenset(ALL) - {"P7"}
+ALL = ("P1", "P3", "P4", "P6", "P7", "P8", "P9", "P12")
+IN_A_GROUP = frozenset(ALL) - {"P6", "P7", "P12"}
 ROUNDS = 5
 RESULTS = Path(__file__).with_name("results.md")
 ROUND_WITHIN_S = 1500.0
@@ -118,10 +118,12 @@ async def _round(plan: Plan, number: int, runtime: Runtime, found: Found) -> Non
             async with found.attempts.at(f"Round {number + 1}, {kind}"), asyncio.timeout(ROUND_WITHIN_S):
                 if kind == "ours" and plan.wanted & IN_A_GROUP:
                     await ours.measure(directory, plan.sizes, plan.wanted, found.ours, found.attempts)
-                elif kind == "raw":
+                elif kind == "raw" and plan.wanted - {"P6", "P12"}:
                     await peer.measure(directory, runtime, plan.sizes, plan.wanted, found.raw, found.attempts)
                 elif kind == "alone" and "P7" in plan.wanted:
                     await alone.measure(directory, plan.sizes, found.ours, found.attempts)
+                if kind == "alone" and plan.wanted & {"P6", "P12"}:
+                    await pages.measure(directory, plan.sizes, found.ours, found.attempts)
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class Measure:
 
 def measures(sizes: Sizes) -> list[Measure]:
     """All of them. Where no goal is given, the value explains another."""
-    return [*_of_changes(sizes), *_of_bulk(sizes), *_of_one_server(sizes), *_of_roles(sizes)]
+    return [*_of_changes(sizes), *_of_bulk(sizes), *_of_pages(sizes), *_of_one_server(sizes), *_of_roles(sizes)]
 
 
 def _of_changes(sizes: Sizes) -> list[Measure]:
@@ -92,6 +92,39 @@ def _of_one_server(sizes: Sizes) -> list[Measure]:
         Measure("P7", "memory, idle", "p7_idle_mb", "MB", limits=small),
         Measure("P7", f"memory after importing {full}", "p7_imported_mb", "MB", limits=large),
         Measure("P7", f"memory, started again with {full}", "p7_full_mb", "MB", limits=large),
+    ]
+
+
+def _of_pages(sizes: Sizes) -> list[Measure]:
+    soon, sooner = (_at_most(100, "100"),), (_at_most(20, "20"),)
+    half = (_at_least(50, "50"),)
+    consoles = (
+        ("the list of sessions", "p12_list"),
+        ("searched", "p12_search"),
+        ("its last page", "p12_last"),
+        ("a session's form", "p12_form"),
+        ("Replication", "p12_replication"),
+        ("Change History", "p12_history"),
+    )
+    full = f"console with {sizes.memory_sessions:,} sessions"
+    pages = [
+        Measure("P12", f"{full}: {words}, {which}", f"{name}_{which}_ms", "ms", 1, limits=soon)
+        for words, name in consoles
+        for which in ("p50", "p99")
+    ]
+    users = [
+        Measure("P6", f"{words}, {which}", f"{name}_{which}_ms", "ms", 1, limits=sooner)
+        for words, name in (("a user's page", "p6_users_page"), ("a launch", "p6_launch"))
+        for which in ("p50", "p99")
+    ]
+    return [
+        *users,
+        Measure("P6", "a constant answer, 8 clients", "p6_constant_per_s", "/s"),
+        Measure("P6", "a page of 50 of the list by the API, 8 clients", "p6_list_per_s", "/s"),
+        Measure("P6", "of the constant answer's", "p6_list_percent", "%", limits=half),
+        Measure("P6", "a search by the API, 8 clients", "p6_search_per_s", "/s"),
+        Measure("P6", "of the constant answer's", "p6_search_percent", "%", limits=half),
+        *pages,
     ]
 
 
