@@ -57,10 +57,14 @@ def plan_import(
     puts: list[Put] = []
     first: list[Row] = []
     imported = unchanged = 0
-    for session in parsed.sessions:
+    for given in parsed.sessions:
+        session = given
+        id_, before = existing.get(name_key(session["name"]), ("", b""))
+        if before and (unsaid := parsed.unsaid.get(name_key(session["name"]))):
+            old = orjson.loads(before)
+            session = session | {field: old[field] for field in unsaid}
         # A copy, because the encoder's bytes hold on to the 4 KiB they were made in: 400 MB for 100,000 sessions.
         body = b"%b" % canonical(session)
-        id_, before = existing.get(name_key(session["name"]), ("", b""))
         if before == body:
             unchanged += 1
             continue

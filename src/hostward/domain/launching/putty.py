@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from hostward.domain.errors import Mistake
-from hostward.domain.launching.remarks import read_remarks, remarks
+from hostward.domain.launching.remarks import UNSAID, read_remarks, remarks
 from hostward.domain.launching.writing import Written, bracketed
 from hostward.domain.sessions import Session, SessionType, default_port, session_from_body
 from hostward.domain.suggestions import shown
@@ -128,10 +128,11 @@ class _Saved:
 
 @dataclass(frozen=True, slots=True)
 class ReadSession:
-    """A session's fields as PuTTY has them, unchecked, or what is wrong; and what of it a session has no place for.
-    `line` is where it begins in the file."""
+    """A session's fields as PuTTY has them, unchecked, without those that it doesn't say, or what is wrong; and what of
+    it a session has no place for. `line` is where it begins in the file, `name` its name there."""
 
     line: int
+    name: str
     fields: Mapping[str, Any] | Mistake
     notes: tuple[Mistake, ...] = ()
 
@@ -189,25 +190,24 @@ def _unquoted(text: str) -> str:
 def _read(saved: _Saved) -> ReadSession:
     if saved.unreadable:
         problem = f"The line {shown(saved.unreadable)} is no value."
-        return ReadSession(saved.line, Mistake("", problem, 'Write "NAME"="VALUE" or "NAME"=dword:NUMBER.'))
+        return ReadSession(saved.line, saved.key, Mistake("", problem, 'Write "NAME"="VALUE" or "NAME"=dword:NUMBER.'))
     try:
         name = unquote_to_bytes(saved.key).decode()
     except UnicodeDecodeError:
         problem = f"The name {shown(saved.key)} isn't UTF-8."
-        return ReadSession(
-            saved.line, Mistake("name", problem, "Write its letters outside a to z as UTF-8, such as %C3%B6.")
-        )
+        remedy = "Write its letters outside a to z as UTF-8, such as %C3%B6."
+        return ReadSession(saved.line, saved.key, Mistake("name", problem, remedy))
     protocol = str(saved.values.get("Protocol", "ssh"))
     if protocol not in _PROTOCOLS:
         problem = f"PuTTY's {shown(protocol)} sessions can't be imported."
-        return ReadSession(saved.line, Mistake("type", problem, "Import those of ssh and telnet."))
+        return ReadSession(saved.line, saved.key, Mistake("type", problem, "Import those of ssh and telnet."))
     kept = read_remarks(saved.comments)
     type_ = _PROTOCOLS[protocol]
     user, _, host = str(saved.values.get("HostName", "")).rpartition("@")
     port = saved.values.get("PortNumber") or default_port(type_, False)
     through = str(saved.values.get("ProxyTelnetCommand", "")).startswith(_TLS_COMMAND)
     tls = type_ == SessionType.VT and bool(kept.get("tls", through or port == 992))
-    fields = {
+    fields: dict[str, Any] = {
         "name": kept.get("name", name),
         "type": type_,
         "host": host.strip("[]"),
@@ -216,15 +216,14 @@ def _read(saved: _Saved) -> ReadSession:
         "lu": "",
         "model": "",
         "code_page": "",
-        "groups": kept["groups"],
-        "comment": kept["comment"],
+        **{field: kept[field] for field in UNSAID if field in kept},
     }
     notes = list(_notes(saved.values, user, through))
     if tls and not through:
         notes.append(
             Mistake("tls", "Port 992 is taken for one with TLS, which PuTTY hasn't.", "Turn TLS off if it isn't.")
         )
-    return ReadSession(saved.line, fields, tuple(notes))
+    return ReadSession(saved.line, name, fields, tuple(notes))
 
 
 def _notes(values: Mapping[str, str | int], user: str, through: bool) -> Iterator[Mistake]:

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 import orjson
 
+UNSAID: Final = ("groups", "comment")
+"""What a file says only in remarks: where it has none, it is not known."""
 PIECE_CHARACTERS: Final = 200
-_TAGS: Final = ("name", "tls", "group", "comment")
+_TAGS: Final[Mapping[str, type]] = {"name": str, "tls": bool, "groups": int, "group": str, "comment": str}
 
 
 def remarks(body: Mapping[str, Any], *fields: str) -> list[str]:
@@ -22,9 +24,9 @@ def remarks(body: Mapping[str, Any], *fields: str) -> list[str]:
     for field in fields:
         value = body[field]
         if field == "groups":
-            lines += [_line("group", name) for name in value]
+            lines += [_line("groups", len(value)), *(_line("group", name) for name in value)]
         elif field == "comment":
-            pieces = [value[at : at + PIECE_CHARACTERS] for at in range(0, len(value), PIECE_CHARACTERS)]
+            pieces = [value[at : at + PIECE_CHARACTERS] for at in range(0, len(value), PIECE_CHARACTERS)] or [""]
             lines += [_line("comment", piece) for piece in pieces]
         else:
             lines.append(_line(field, value))
@@ -32,25 +34,25 @@ def remarks(body: Mapping[str, Any], *fields: str) -> list[str]:
 
 
 def read_remarks(comments: Iterable[str]) -> dict[str, Any]:
-    """The fields that the comments hold. Those that nobody wrote in this way are the session's comment."""
+    """The fields that the comments hold, and no others. A comment that nobody wrote in this way is the session's."""
     found: dict[str, Any] = {}
-    groups: list[str] = []
-    pieces: list[str] = []
     plain: list[str] = []
     for comment in comments:
         tag, value = _read(comment)
-        if tag == "group":
-            groups.append(value)
+        if tag == "groups":
+            found.setdefault("groups", [])
+        elif tag == "group":
+            found.setdefault("groups", []).append(value)
         elif tag == "comment":
-            pieces.append(value)
+            found["comment"] = found.get("comment", "") + value
         elif tag:
             found[tag] = value
         elif comment.strip():
             plain.append(comment.strip())
-    return found | {"groups": groups, "comment": "".join(pieces) or "\n".join(plain)}
+    return ({"comment": "\n".join(plain)} if plain else {}) | found
 
 
-def _line(tag: str, value: str | bool) -> str:
+def _line(tag: str, value: str | bool | int) -> str:
     return f"@{tag} {orjson.dumps(value).decode()}"
 
 
@@ -63,4 +65,4 @@ def _read(comment: str) -> tuple[str, Any]:
         found = orjson.loads(value)
     except orjson.JSONDecodeError:
         return "", ""
-    return (tag, found) if isinstance(found, bool if tag == "tls" else str) else ("", "")
+    return (tag, found) if type(found) is _TAGS[tag] else ("", "")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from hostward.domain.errors import Mistake
 from hostward.domain.launching.names import file_stem
-from hostward.domain.launching.remarks import read_remarks, remarks
+from hostward.domain.launching.remarks import UNSAID, read_remarks, remarks
 from hostward.domain.launching.writing import Written, bracketed
 from hostward.domain.sessions import Session, session_from_body
 from hostward.domain.suggestions import shown
@@ -104,7 +104,8 @@ def _like_a_prefix(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ReadProfile:
-    """A session's fields as the profile has them, unchecked, and what of it a session has no place for."""
+    """A session's fields as the profile has them, unchecked, without those that it doesn't say; and what of it a
+    session has no place for."""
 
     fields: Mapping[str, Any]
     notes: tuple[Mistake, ...]
@@ -131,7 +132,7 @@ def read_profile(text: str, file_stem: str) -> ReadProfile | Mistake:
     prefixes = (split["prefixes"] + split["more"]).lower().replace(":", "")
     usual_port = resources.pop("port", "") or "23"
     kept = read_remarks(comments)
-    fields = {
+    fields: dict[str, Any] = {
         "name": kept.get("name", file_stem.replace("_", " ").strip()),
         "type": "IBM 3270",
         "host": split["host"].strip("[]"),
@@ -140,8 +141,7 @@ def read_profile(text: str, file_stem: str) -> ReadProfile | Mistake:
         "lu": (split["lu"] or "").strip("[]"),
         "model": _model(resources.pop("model", "")),
         "code_page": _code_page(resources.pop("codePage", "") or resources.pop("charset", "")),
-        "groups": kept["groups"],
-        "comment": kept["comment"],
+        **{field: kept[field] for field in UNSAID if field in kept},
     }
     return ReadProfile(fields, tuple(_notes(prefixes, split["accept"] or "", resources)))
 
