@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
@@ -50,6 +50,8 @@ class Format(StrEnum):
 
     csv = "csv"
     json = "json"
+    x3270 = "x3270"
+    putty = "putty"
 
 
 @client_command(app, "list")
@@ -199,10 +201,14 @@ def edit_matching(
 @client_command(app, "import")
 def import_sessions(
     call: Call,
-    file: Annotated[
-        Path,
+    files: Annotated[
+        list[Path],
         typer.Argument(
-            metavar="FILE", exists=True, dir_okay=False, allow_dash=True, help="CSV or JSON; - is standard input."
+            metavar="FILE...",
+            exists=True,
+            dir_okay=False,
+            allow_dash=True,
+            help="CSV, JSON, PuTTY's .reg, x3270's profiles or a .zip of them; - is standard input.",
         ),
     ],
     skip_invalid: Annotated[
@@ -212,14 +218,17 @@ def import_sessions(
     format_: Annotated[Format | None, typer.Option("--format", help="Where the content doesn't show it.")] = None,
     take_over: TakeOverOption = False,
 ) -> None:
-    """Import sessions from a file, as one change: all of them or none.
+    """Import sessions from a file, or several profiles of x3270, as one change: all of them or none.
 
     Sessions are matched by name: new ones are added, different ones updated. A file with mistakes is refused as a
     whole, with a list of them, unless --skip-invalid is given."""
-    content = read_limited(file, MAX_IMPORT_BYTES)
-    kind = format_ or _format_of(file, content)
+    from hostward.domain.inventory import one_file
+
+    content = one_file([(file.name, read_limited(file, MAX_IMPORT_BYTES)) for file in files])
+    kind = format_ or _format_of(files[0], content)
     content_type = "application/json" if kind is Format.json else "text/csv"
-    params = {"skip_invalid": skip_invalid, "dry_run": dry_run, "format": kind.value, "take_over": take_over}
+    params: dict[str, Any] = {"skip_invalid": skip_invalid, "dry_run": dry_run, "take_over": take_over}
+    params |= {"format": kind.value} if kind else {}
     try:
         answer = call.api.upload("sessions/import", content, content_type, params)
     except Refused as refused:
@@ -235,10 +244,11 @@ def export(
     file: Annotated[
         Path | None, typer.Argument(metavar="FILE", dir_okay=False, help="Standard output, unless given.")
     ] = None,
-    format_: Annotated[Format | None, typer.Option("--format", help="csv, unless FILE ends in .json.")] = None,
+    format_: Annotated[Format | None, typer.Option("--format", help="Else by FILE's end, else csv.")] = None,
 ) -> None:
-    """Export all sessions, as CSV or JSON with the columns that import takes."""
-    kind = format_ or (Format.json if file and file.suffix.lower() == ".json" else Format.csv)
+    """Export all sessions, as import takes them: CSV, JSON; or those of x3270 as a zip file of profiles, those of PuTTY
+    as a registry file."""
+    kind = format_ or (_BY_SUFFIX.get(file.suffix.lower()) if file else None) or Format.csv
     with call.api.download("sessions/export", {"format": kind.value}) as pieces:
         if file is None:
             for piece in pieces:
@@ -373,12 +383,23 @@ def _import_words(answer: Mapping[str, Any], *, dry_run: bool) -> Iterator[Rende
         yield mistakes_table(mistakes[:MISTAKES_SHOWN])
         if len(mistakes) > MISTAKES_SHOWN:
             yield f"… and {len(mistakes) - MISTAKES_SHOWN:,} more; --json lists them all."
+    notes = answer.get("notes") or []
+    for note in notes[:MISTAKES_SHOWN]:
+        yield f"Row {note['row']}: {note['problem']} {note['remedy']}"
+    if len(notes) > MISTAKES_SHOWN:
+        yield f"… and {len(notes) - MISTAKES_SHOWN:,} more that isn't carried; --json lists it all."
 
 
-def _format_of(file: Path, content: bytes) -> Format:
-    """By the file's name, else by how its content begins."""
-    if file.suffix.lower() in (".csv", ".txt"):
-        return Format.csv
-    if file.suffix.lower() == ".json" or content[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"[", b"{")):
-        return Format.json
-    return Format.csv
+_BY_SUFFIX: Final = {
+    **dict.fromkeys((".csv", ".txt"), Format.csv),
+    **dict.fromkeys((".x3270", ".c3270", ".wc3270", ".s3270", ".zip"), Format.x3270),
+    ".json": Format.json,
+    ".reg": Format.putty,
+}
+
+
+def _format_of(file: Path, content: bytes) -> Format | None:
+    """By the file's name, else by how its content begins; None: the server finds out."""
+    if content[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"[", b"{")):
+        return _BY_SUFFIX.get(file.suffix.lower(), Format.json)
+    return _BY_SUFFIX.get(file.suffix.lower())

@@ -11,27 +11,32 @@ from hostward.commands.locks import held_by, locks_of_others
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Beforehand, Once, Submitted, write
 from hostward.domain.changes import Operation, Put
-from hostward.domain.errors import Mistake
+from hostward.domain.errors import InvalidInput, Mistake
 from hostward.domain.inventory import (
+    MAX_PROFILES,
     Format,
     ImportPlan,
     ParsedInventory,
     Row,
     export_csv,
     export_json,
+    export_profiles,
+    export_putty,
     new_session_id,
     parse,
     plan_import,
 )
+from hostward.domain.launching import EMULATORS
 from hostward.domain.replicated import Replicated
+from hostward.domain.sessions import TYPES, SessionType
 from hostward.registry.group import Reader
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """An import's outcome, in rows. `mistakes` are those of the `skipped` rows. `replicated` is None for a dry run,
-    whose `revision` is the one that it was compared with, and whose `first` are the first sessions it would create or
-    change."""
+    """An import's outcome, in rows. `mistakes` are those of the `skipped` rows; `notes` say what of the others can't be
+    carried. `replicated` is None for a dry run, whose `revision` is the one that it was compared with, and whose
+    `first` are the first sessions it would create or change."""
 
     imported: int
     updated: int
@@ -43,6 +48,7 @@ class Imported:
     first: Sequence[Row] = ()
     locked: Sequence[str] = ()
     """Of a dry run: who edits sessions that it would change, in sentences."""
+    notes: Sequence[Mistake] = ()
 
 
 async def import_sessions(
@@ -86,12 +92,23 @@ async def import_sessions(
 
 
 async def export_sessions(services: Services, format: Format) -> Iterator[bytes]:
-    """All sessions by name, at one revision, piece by piece; the iterator may be used in any thread."""
+    """All sessions by name, at one revision, piece by piece; the iterator may be used in any thread. Where the format
+    is an emulator's, those of its types. Raises InvalidInput where there are too many for it."""
 
     def read() -> Iterator[bytes]:
         with services.group.read() as reader:
             elements = reader.all_sessions()
+            _, profiles = reader.search_sessions(None, type=SessionType.IBM_3270.value, page=1, per_page=1, sort="name")
+        if format is Format.X3270 and profiles > MAX_PROFILES:
+            raise InvalidInput(
+                f"There are {profiles:,} sessions for x3270; at most {MAX_PROFILES:,} are written as profiles.",
+                remedy="Export them as CSV or JSON.",
+            )
         bodies = (element.json() for element in elements)
+        own = next((e.types for e in EMULATORS if e.program.value == format.value), TYPES)
+        bodies = (body for body in bodies if body["type"] in own)
+        if format in (Format.X3270, Format.PUTTY):
+            return export_profiles(bodies) if format is Format.X3270 else export_putty(bodies)
         return export_csv(bodies) if format is Format.CSV else export_json(bodies)
 
     return await asyncio.to_thread(read)
@@ -134,4 +151,5 @@ def _outcome(plan: ImportPlan, parsed: ParsedInventory, revision: int, replicate
         revision,
         replicated,
         plan.first if replicated is None else (),
+        notes=parsed.notes,
     )

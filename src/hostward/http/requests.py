@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,6 +24,8 @@ from hostward.domain.permissions import Permission
 from hostward.http.guard import MAX_IMPORT_BYTES
 
 MAX_SECRET: Final = 1024
+MAX_FILES: Final = 1_000
+"""That one form may have."""
 READING: Final = ("GET", "HEAD")
 
 
@@ -126,13 +129,26 @@ def _secret_of(request: Request) -> str:
 
 async def uploaded(request: Request) -> bytes:
     """A file that is sent: the body, or the form's part `file`. Raises InvalidInput."""
+    ((_, content),) = await uploads(request, 1)
+    return content
+
+
+async def uploads(request: Request, most: int = MAX_FILES) -> list[tuple[str, bytes]]:
+    """Files that are sent, with their names: the body, which has none, or the form's parts `file`. Raises
+    InvalidInput."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        return await request.body()
-    async with request.form(max_files=1, max_fields=4, max_part_size=MAX_IMPORT_BYTES) as form:
-        part = form.get("file")
-        if part is None or isinstance(part, str):
-            raise InvalidInput("The form has no file.", remedy="Send the file as the form's part “file”.")
-        return await part.read()
+        return [("", await request.body())]
+    async with request.form(max_files=most, max_fields=4, max_part_size=MAX_IMPORT_BYTES) as form:
+        found = await files_of(form)
+    if not found:
+        raise InvalidInput("The form has no file.", remedy="Send the file as the form's part “file”.")
+    return found
+
+
+async def files_of(form: FormData) -> list[tuple[str, bytes]]:
+    """The form's parts `file`, with their names; an input that nothing was chosen in is none."""
+    parts = [part for part in form.getlist("file") if not isinstance(part, str) and part.filename]
+    return [(part.filename or "", await part.read()) for part in parts]
 
 
 async def _services(request: Request) -> Services:

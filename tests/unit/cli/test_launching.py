@@ -9,6 +9,8 @@ import pytest
 from tests.unit.cli.conftest import answering
 from tests.unit.cli.test_command_line import run
 
+from hostward.domain.inventory import parse
+
 pytestmark = pytest.mark.feature("R26")
 
 FOUND = {"items": [{"name": "TSO", "id": "1", "type": "IBM 3270"}], "total": 1}
@@ -74,3 +76,25 @@ def test_a_program_that_cant_open_it_is_refused_with_those_that_can(capsys: pyte
         assert said in error
         assert "putty, telnet" in error
         assert len(server.asked) == 2
+
+
+def test_several_profiles_are_imported_as_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.x3270", "b.x3270"):
+        (tmp_path / name).write_text("x3270.hostname: h\n")
+    note = {"row": 1, "field": "", "problem": "Not carried: keymap.", "remedy": "Set it."}
+    answer = {"imported": 2, "updated": 0, "unchanged": 0, "skipped": 0, "revision": 1, "mistakes": [], "notes": [note]}
+    with answering((200, answer)) as server:
+        assert run("session", "import", "a.x3270", "b.x3270", "--server", server.url) == 0
+    (asked,) = server.asked
+    assert "format=x3270" in asked.path
+    assert [s["name"] for s in parse(asked.body).sessions] == ["a", "b"]
+    assert "Row 1: Not carried: keymap." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "format_"), [("a.zip", "x3270"), ("a.reg", "putty"), ("a.json", "json"), ("a", "csv")]
+)
+def test_an_export_is_of_the_kind_that_its_files_name_says(name: str, format_: str) -> None:
+    with answering((200, {"a": 1})) as server:
+        assert run("session", "export", name, "--server", server.url) == 0
+    assert server.asked[0].path.endswith(f"/sessions/export?format={format_}")

@@ -375,3 +375,41 @@ async def test_a_dry_run_of_an_import_names_what_it_would_do(server: Server) -> 
     assert {"name", "comment"} <= set(first[0]["changed"])
     assert "host" not in first[0]["changed"]
     assert first[1] == {"name": given[1]["name"], "new": True, "changed": []}
+
+
+PROFILES = [("TSO_1.x3270", b"x3270.hostname: L:LU1@tso.example.com:992\n"), ("TSO_2.c3270", b"c3270.hostname: h\n")]
+
+
+async def test_several_profiles_of_x3270_are_one_import_and_come_back_as_a_zip(server: Server) -> None:
+    parts = [("file", (name, content, "text/plain")) for name, content in PROFILES]
+    done = (await server.api.post("/sessions/import", files=parts)).json()
+    assert (done["imported"], done["revision"], done["notes"]) == (2, 1, [])
+    exported = await server.api.get("/sessions/export", params={"format": "x3270"})
+    assert exported.headers["content-type"] == "application/zip"
+    assert exported.headers["content-disposition"] == 'attachment; filename="sessions.zip"'
+    again = (await import_(server, exported.content, "application/zip")).json()
+    assert (again["unchanged"], again["revision"]) == (2, 1)
+    mixed = [*parts, ("file", ("a.csv", CSV.encode(), "text/csv"))]
+    refused = await server.api.post("/sessions/import", files=mixed)
+    assert (refused.status_code, refused.json()["code"]) == (422, "inventory-files")
+
+
+async def test_puttys_sessions_come_back_as_a_registry_file_without_those_of_other_types(server: Server) -> None:
+    await import_(server, CSV.encode())
+    exported = await server.api.get("/sessions/export", params={"format": "putty"})
+    assert exported.headers["content-disposition"] == 'attachment; filename="sessions.reg"'
+    before = (await server.api.get("/sessions")).json()["items"]
+    mine = [s["name"] for s in before if s["type"] in ("VT", "SSH")]
+    assert 0 < len(mine) < len(before)
+    again = (await import_(server, exported.content)).json()
+    assert (again["unchanged"], again["revision"]) == (len(mine), 1)
+
+
+async def test_what_cant_be_carried_is_named_before_and_after(server: Server) -> None:
+    text = b"x3270.hostname: h\nx3270.keymap: mine\n"
+    for dry_run in (True, False):
+        answer = await server.api.post(
+            "/sessions/import", files={"file": ("a.x3270", text)}, params={"dry_run": dry_run}
+        )
+        (note,) = answer.json()["notes"]
+        assert (note["row"], "keymap" in note["problem"]) == (1, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
@@ -15,8 +16,8 @@ from hostward.commands.history import session_history
 from hostward.commands.selections import MAX_IDS, Selection
 from hostward.commands.services import Services
 from hostward.commands.writing import Once, Submitted
-from hostward.domain.errors import InvalidInput
-from hostward.domain.inventory import Format
+from hostward.domain.errors import InvalidInput, Mistake
+from hostward.domain.inventory import Format, one_file
 from hostward.domain.locks import TakeOver
 from hostward.domain.permissions import Permission
 from hostward.domain.sessions import FIELDS, SessionType
@@ -36,7 +37,7 @@ from hostward.http.requests import (
     Writer,
     administrators_router,
     etag_header,
-    uploaded,
+    uploads,
 )
 from hostward.registry.group import Element
 
@@ -46,13 +47,26 @@ router = administrators_router("Sessions", "/sessions", writes=Permission.SESSIO
 SessionIn = Annotated[dict[str, Any], WithJsonSchema(shapes.flat(shapes.SessionFields)), Body()]
 SessionEditIn = Annotated[dict[str, Any], WithJsonSchema(shapes.flat(shapes.SessionEdit)), Body()]
 
-_MEDIA: Final = {Format.CSV: "text/csv; charset=utf-8", Format.JSON: "application/json"}
+_MEDIA: Final = {
+    Format.CSV: "text/csv; charset=utf-8",
+    Format.JSON: "application/json",
+    Format.X3270: "application/zip",
+    Format.PUTTY: "text/x-ms-regedit",
+}
+_NAMES: Final = {
+    Format.CSV: "sessions.csv",
+    Format.JSON: "sessions.json",
+    Format.X3270: "sessions.zip",
+    Format.PUTTY: "sessions.reg",
+}
 _FILE: Final = {
     "requestBody": {
         "required": True,
         "content": {
             "text/csv": {"schema": {"type": "string"}},
             "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},
+            "application/zip": {"schema": {"type": "string", "contentMediaType": "application/zip"}},
+            "text/x-ms-regedit": {"schema": {"type": "string"}},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
@@ -148,11 +162,15 @@ async def create_session(fields: SessionIn, key: IdempotencyKey, who: Who, servi
 async def import_sessions(
     query: Annotated[ImportQuery, Query()], request: Request, key: IdempotencyKey, who: Who, services: With
 ) -> Response:
-    """CSV (UTF-8, UTF-16 as Excel writes it; comma, semicolon or tab) or JSON, as the body or as `file` of a form, at
-    most 64 MiB. Sessions are matched by name. A file with mistakes is refused as a whole, with all of them, unless
-    skip_invalid. When this answers, every Slave that can be reached has the sessions. On a Slave the file becomes one
+    """CSV (UTF-8, UTF-16 as Excel writes it; comma, semicolon or tab), JSON, a zip file of x3270's profiles, or PuTTY's
+    sessions from the Windows registry (.reg), as the body or as `file` of a form, at most 64 MiB; a form may have
+    several profiles. What a session has no place for is in `notes`; what an emulator's file doesn't say, such as
+    groups, stays as it is.
+
+    Sessions are matched by name. A file with mistakes is refused as a whole, with all of them, unless skip_invalid.
+    When this answers, every Slave that can be reached has the sessions. On a Slave the file becomes one
     change request."""
-    data = await uploaded(request)
+    data = one_file(await uploads(request))
     done = await inventory.import_sessions(
         services,
         replace(who, take_over=TakeOver(any=query.take_over)),
@@ -172,9 +190,8 @@ async def import_sessions(
             "skipped": done.skipped,
             "revision": done.revision,
             "replicated": done.replicated.to_json() if done.replicated else None,
-            "mistakes": [
-                {"row": m.row, "field": m.field, "problem": m.problem, "remedy": m.remedy} for m in done.mistakes
-            ],
+            "mistakes": _mistakes(done.mistakes),
+            "notes": _mistakes(done.notes),
             "first": [{"name": r.after["name"], "new": r.before is None, "changed": r.changed} for r in done.first],
             "locked": list(done.locked),
         }
@@ -203,9 +220,10 @@ async def edit_sessions(given: EditSelectedIn, who: Writer, services: With) -> R
     "/export",
     summary="Export all sessions",
     response_class=Response,
-    responses={200: {"content": {"text/csv": {}, "application/json": {}}, "description": "As import takes them"}},
+    responses={200: {"content": {media: {} for media in _MEDIA.values()}, "description": "As import takes them"}},
 )
 async def export_sessions(query: Annotated[ExportQuery, Query()], who: Who, services: With) -> Response:
+    """In the format of an emulator, those sessions that it opens."""
     return await exported(services, query.format)
 
 
@@ -290,9 +308,9 @@ async def restore_session(
 
 
 async def exported(services: Services, format: Format) -> Response:
-    """All sessions as a file."""
+    """All sessions as a file; in an emulator's format, those that it opens."""
     pieces = await inventory.export_sessions(services, format)
-    headers = dict(attachment(f"sessions.{format.value}"))
+    headers = dict(attachment(_NAMES[format]))
     return StreamingResponse(pieces, media_type=_MEDIA[format], headers=headers)
 
 
@@ -301,6 +319,10 @@ def shown(element: Element) -> dict[str, Any]:
     body = element.json()
     fields = {name: body[name] for name in FIELDS}
     return {"id": element.id, **fields, "etag": element.etag, "revision": element.revision}
+
+
+def _mistakes(found: Sequence[Mistake]) -> list[dict[str, Any]]:
+    return [{"row": m.row, "field": m.field, "problem": m.problem, "remedy": m.remedy} for m in found]
 
 
 def _written(done: sessions.Outcome, status: int = 200) -> Response:

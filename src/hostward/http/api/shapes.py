@@ -104,6 +104,8 @@ class Imported(Shown):
     replicated: Replicated | None
     """Null for a dry run."""
     mistakes: list[MistakeShown]
+    notes: list[MistakeShown]
+    """What of an emulator's file a session has no place for."""
     first: list[RowShown]
     """Of a dry run: the first 100 sessions that it would create or change."""
     locked: list[str]

@@ -38,7 +38,7 @@ from hostward.domain.permissions import Permission
 from hostward.http.console.events import Broadcaster, picture
 from hostward.http.console.rendering import Pages
 from hostward.http.problems import status_of
-from hostward.http.requests import MAX_SECRET, READING, address_of
+from hostward.http.requests import MAX_FILES, MAX_SECRET, READING, address_of
 
 FORGERY_FIELD: Final = "csrf"
 _TOKEN_BYTES: Final = hashlib.sha256().digest_size
@@ -270,7 +270,7 @@ async def form_of(request: Request) -> FormData:
         return FormData()  # a button alone
     if not content_type or not content_type.startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
         raise InvalidInput("This isn't a form.", remedy="Use the page's own buttons.", code="no-form")
-    return await request.form(max_files=1, max_fields=MAX_FIELDS)
+    return await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS)
 
 
 async def around_page(console: Console, user: str, secret: str, path: str) -> dict[str, Any]:

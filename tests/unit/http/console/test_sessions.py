@@ -246,9 +246,10 @@ async def test_many_are_deleted_and_edited_with_one_yes(browser: Browser) -> Non
     assert len(await sessions(browser)) == 5
 
 
-async def upload(browser: Browser, content: bytes, **fields: str) -> httpx.Response:
+async def upload(browser: Browser, *contents: bytes, names: tuple[str, ...] = ("a.csv",), **fields: str) -> Any:
     sent = SAME_ORIGIN | {"HX-Request": "true", "X-CSRF": browser.forgery}
-    return await browser.http.post(f"{PANEL}/import", data=fields, files={"file": ("a.csv", content)}, headers=sent)
+    files = [("file", (name, content)) for name, content in zip(names, contents, strict=True)]
+    return await browser.http.post(f"{PANEL}/import", data=fields, files=files, headers=sent)
 
 
 async def test_an_import_is_shown_before_it_is_done(browser: Browser) -> None:
@@ -334,3 +335,21 @@ async def test_hostile_names_are_inert_in_the_menu_of_launch_files(browser: Brow
     assert file.headers["content-disposition"].startswith(
         'attachment; filename="x-script-alert-1-script-id.ssh_config"'
     )
+
+
+async def test_profiles_of_x3270_are_chosen_together_and_what_isnt_carried_is_shown(browser: Browser) -> None:
+    names_ = ("a_b.x3270", "c.x3270")
+    texts = (b"x3270.hostname: h:23\nx3270.keymap: <mine>\n", b"x3270.hostname: L:LU1@i:992\n")
+    shown = await upload(browser, *texts, names=names_)
+    assert shown.status_code == 200, shown.text
+    for part_ in ("What “2 files” would do", "a b", "Not carried: keymap", "Import 2 sessions"):
+        assert part_ in shown.text
+    digest = re.findall(r'name="digest" value="([^"]*)"', shown.text)[0]
+    assert await sessions(browser) == []
+    done = await upload(browser, *texts, names=names_, decision="yes", digest=digest)
+    assert "2 created" in said(done)
+    page = await browser.page(PANEL)
+    for format_, name in (("x3270", "sessions.zip"), ("putty", "sessions.reg")):
+        assert f"{PANEL}/export/{format_}" in page
+        file = await browser.http.get(f"{PANEL}/export/{format_}")
+        assert file.headers["content-disposition"] == f'attachment; filename="{name}"'

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 from typing import Final
 
-from starlette.datastructures import UploadFile
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -14,7 +13,7 @@ from hostward.commands import inventory, selections
 from hostward.commands.selections import Selection
 from hostward.commands.writing import Submitted
 from hostward.domain.errors import InvalidInput, NotFound
-from hostward.domain.inventory import Format
+from hostward.domain.inventory import Format, one_file
 from hostward.domain.permissions import Permission
 from hostward.domain.sessions import DECLARED
 from hostward.http.api.sessions import exported
@@ -23,6 +22,7 @@ from hostward.http.console.pages.locks import PANEL
 from hostward.http.console.pages.outcomes import on_a_slave, submitted, went
 from hostward.http.console.pages.sessions import View
 from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes, wrong_field
+from hostward.http.requests import files_of
 
 MAX_MISTAKES: Final = 200
 
@@ -62,10 +62,10 @@ async def show_import(visit: Visit) -> Response:
 
 async def import_file(visit: Visit) -> Response:
     """First what it would do; with Yes it is done, where the file is still the same."""
-    file = visit.form.get("file")
-    if not isinstance(file, UploadFile) or not file.filename:
-        raise wrong_field("file", "No file is chosen.", "Choose a CSV or JSON file.")
-    data = await file.read()
+    files = await files_of(visit.form)
+    if not files:
+        raise wrong_field("file", "No file is chosen.", "Choose a CSV or JSON file, or an emulator's.")
+    data = one_file(files)
     digest = hashlib.sha256(data).hexdigest()
     decided = visit.text("decision") == "yes" and visit.text("digest") == digest
     skip_invalid = not decided or visit.text("skip_invalid") == "yes"
@@ -81,8 +81,9 @@ async def import_file(visit: Visit) -> Response:
         "parts/import_preview.html",
         done=done,
         digest=digest,
-        file_name=file.filename,
+        file_name=files[0][0] if len(files) == 1 else f"{len(files):,} files",
         mistakes=done.mistakes[:MAX_MISTAKES],
+        notes=done.notes[:MAX_MISTAKES],
         slave=await asyncio.to_thread(on_a_slave, visit),
     )
 
@@ -90,7 +91,7 @@ async def import_file(visit: Visit) -> Response:
 async def export(visit: Visit) -> Response:
     format_ = visit.request.path_params["format"]
     if format_ not in list(Format):
-        raise NotFound("There is no such format.", remedy="Export CSV or JSON.")
+        raise NotFound("There is no such format.", remedy="Export CSV, JSON, x3270 or PuTTY.")
     answer = await exported(visit.services, Format(format_))
     answer.headers.update(HEADERS)
     return answer
