@@ -41,7 +41,7 @@ PANELS: Final = (
         "The terminal sessions that people are given.",
         parts=(
             Place("Add a session", f"{SESSIONS}/new", "One by hand, of any type."),
-            Place("Import sessions", f"{SESSIONS}/import", "From a CSV or JSON file; what it would do is shown first."),
+            Place("Import sessions", f"{SESSIONS}/import", "CSV, JSON, x3270, PuTTY; what it would do is shown first."),
         ),
     ),
     Panel("General Settings", GENERAL, "What holds for the whole console.", CONFIGURE),
