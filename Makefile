@@ -6,7 +6,7 @@ CONSOLE := src/hostward/http/console
 ASSETS := $(CONSOLE)/assets/patternfly.css
 NODE_MODULES := web/node_modules/.installed
 
-.PHONY: setup assets demo test check unit contract cluster netns browser pictures faults fence bench lock clean
+.PHONY: setup assets demo test check unit contract cluster netns browser pictures terminals faults fence bench lock clean
 
 setup: $(STAMP) $(ASSETS)
 
@@ -51,12 +51,16 @@ netns: setup
 browser: setup
 	$(VENV)/bin/python -m pytest tests/browser -n 2
 
+# Real emulators, started with the files that Hostward makes, against real hosts.
+terminals: setup
+	$(VENV)/bin/python -m pytest tests/terminals
+
 # The guide's pictures, from the browser tests.
 pictures: setup
 	mkdir -p docs/pictures
 	HOSTWARD_PICTURES=$(CURDIR)/docs/pictures $(VENV)/bin/python -m pytest tests/browser tests/cluster/test_console.py -k 'not axe'
 
-test: check unit browser contract cluster netns
+test: check unit terminals browser contract cluster netns
 
 faults: setup
 	$(VENV)/bin/python -m tests.faults --seeds $(or $(SEEDS),10)
