@@ -205,19 +205,20 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
     stores, tls = certificate_stores(data_dir, server, identity), server_context(identity)
     users = Users(group)
     tokens = Tokens(server, console_lasts=console_lasts(group))
+    administrators = Administrators(server, others=users.hash_of)
     auditor = open_auditor(data_dir, server, identity, s.name or s.host_name, now, lambda: uuid.uuid4().hex)
     replication = GroupServer(
         data_dir=data_dir, configuration=configuration, identity=identity, group=group, server=server,
         auditor=auditor, store=stores["mss"], now=now, version=__version__, new_id=lambda: uuid.uuid4().hex,
         reload_tls=lambda: reload(tls, identity),
-        logins=tokens.ids,
+        logins=tokens.ids, throttle=administrators.throttle,
     )  # fmt: skip
     services = Services(
         group=group, server=server, stores=stores, replication=replication.service,
         requests=replication.parts.requests, locks=replication.locks,
         own_passwords=replication.own_passwords,
         welcoming=replication.welcoming, joining=replication.joining, rotation=replication.rotation,
-        administrators=Administrators(server, others=users.hash_of), users=users, tokens=tokens, auditor=auditor,
+        administrators=administrators, users=users, tokens=tokens, auditor=auditor,
         identity=identity, configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC),
     )  # fmt: skip
     replication.own_passwords.change = partial(change_own_password, services)

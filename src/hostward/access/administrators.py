@@ -40,7 +40,7 @@ class Administrators:
         others: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._server, self._others = server, others
-        self._throttle = Throttle(clock_s)
+        self.throttle = Throttle(clock_s)
         self._hashing = asyncio.Semaphore(_AT_ONCE)
         self._waiting = 0
 
@@ -65,14 +65,14 @@ class Administrators:
 
     async def check(self, name: str, password: str, hashed: str | None, address: str) -> None:
         """Return where that is the password of the hash; None is nobody's. Raises as log_in."""
-        self._throttle.attempt(name, address)
+        self.throttle.attempt(name, address)
         if not await self._in_thread(passwords.matches, password, hashed):
             raise Unauthenticated(
                 "The user name or the password is wrong.",
                 remedy="Check both; upper and lower case matter in the password.",
                 code="wrong-password",
             )
-        self._throttle.succeeded(name, address)
+        self.throttle.succeeded(name, address)
 
     async def change_password(self, user: str, current: str, new: str, address: str) -> None:
         """Raises InvalidInput where the new password can't be one, or the present one is wrong; TooManyAttempts."""

@@ -4,38 +4,28 @@ Counted are a user at an address, an address whichever the user, and a user whic
 stops guesses spread over many addresses; it doesn't hold for an address at which that user has logged in before, so
 that guessing elsewhere locks no administrator out of the place where they work. One machine has all the addresses of an
 IPv6 network (/64), which therefore counts as one. What is counted is forgotten a while after the last wrong guess, and
-when the server restarts.
+when the server restarts. What the other servers of the group have counted is added (domain.guesses), but for a user at
+an address where they have logged in here: no other server can keep them out of there.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from math import ceil
-from typing import Final
+from typing import Any, Final
 
 from hostward.domain.errors import Unauthenticated
+from hostward.domain.guesses import FORGOTTEN_AFTER_S, NONE, Guesses, Limit, heard, to_tell, together, wait_s
 
 CODE: Final = "too-many-attempts"
-FORGOTTEN_AFTER_S: Final = 3600.0
 MAX_COUNTED: Final = 10_000
 MAX_KNOWN: Final = 1_000
 
 _Key = tuple[str, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """`free` wrong guesses cost nothing; each further one doubles the delay from 1 s up to `longest_s`."""
-
-    free: int
-    longest_s: float
-
-    def delay_s(self, failures: int) -> float:
-        beyond = failures - self.free
-        return 0.0 if beyond < 0 else min(self.longest_s, 2.0 ** min(beyond, 32))
 
 
 LIMITS: Final = {"pair": Limit(10, 900.0), "address": Limit(30, 900.0), "user": Limit(50, 10.0)}
@@ -66,21 +56,26 @@ class Throttle:
         self._counts: OrderedDict[_Key, _Count] = OrderedDict()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
         """Who has logged in where, the longest ago first."""
+        self._told: dict[str, dict[str, Guesses]] = {}
+        """What each other server says."""
 
     def attempt(self, user: str, address: str) -> None:
         """Before a password is looked at; it counts as wrong until `succeeded`, so that tries made at the same time
         can't get past. Raises TooManyAttempts; then it isn't counted."""
         now = self._clock_s()
         keys = self._keys(user, address)
-        waits = [0.0]
+        known = (user, _place(address)) in self._known
+        waits_s = 0.0
         for key in keys:
-            count = self._counts.get(key)
-            if count is not None and now - count.last_s > FORGOTTEN_AFTER_S:
+            own = self._counts.get(key)
+            if own is not None and now - own.last_s > FORGOTTEN_AFTER_S:
                 del self._counts[key]
-            elif count is not None:
-                waits.append(count.last_s + LIMITS[key[0]].delay_s(count.failures) - now)
-        if max(waits) > 0:
-            raise TooManyAttempts(max(waits))
+                own = None
+            here = Guesses(own.failures, own.last_s) if own else NONE
+            there = NONE if known or not self._told else together(self._told.values(), _hashed(key), now)
+            waits_s = max(waits_s, wait_s(LIMITS[key[0]], here, there, now))
+        if waits_s > 0:
+            raise TooManyAttempts(waits_s)
         for key in keys:
             count = self._counts.setdefault(key, _Count(0, now))
             count.failures, count.last_s = count.failures + 1, now
@@ -104,10 +99,28 @@ class Throttle:
         if len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
 
+    def to_tell(self) -> list[list[Any]]:
+        """What this server has counted, for the others (domain.guesses)."""
+        counted: Iterator[tuple[_Key, _Count]] = iter(self._counts.items())
+        return to_tell(((_hashed(k), Guesses(c.failures, c.last_s)) for k, c in counted), self._clock_s())
+
+    def hear(self, server: str, said: object) -> None:
+        """What another server has told, instead of what it told before."""
+        self._told[server] = heard(self._told.get(server, {}), said, self._clock_s())
+
+    def hear_only(self, servers: Collection[str]) -> None:
+        """Whoever else has told anything is no longer one of the group."""
+        self._told = {server: told for server, told in self._told.items() if server in servers}
+
     def _keys(self, user: str, address: str) -> list[_Key]:
         place = _place(address)
         keys = [("pair", user, place), ("address", "", place)]
         return keys if (user, place) in self._known else [*keys, ("user", user, "")]
+
+
+def _hashed(key: _Key) -> str:
+    """Names and addresses are nothing that another server must know."""
+    return hashlib.sha256("\0".join(("hostward-guesses", *key)).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _place(address: str) -> str:

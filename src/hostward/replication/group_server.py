@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from hostward.access.auditing import Auditor
+from hostward.access.throttle import Throttle
 from hostward.configuration import Configuration
 from hostward.domain.changes import Position
 from hostward.domain.errors import PeerError
@@ -87,10 +88,11 @@ class GroupServer:
         new_id: Callable[[], str],
         reload_tls: Callable[[], None],
         logins: Callable[[], Collection[str]],
+        throttle: Throttle,
     ) -> None:
         self._group, self._identity, self._store = group, identity, store
         self._state = StateStore(server, Vault.open(identity.key_path.parent))
-        self._instance = Instance(os.urandom)
+        self._instance, self._throttle = Instance(os.urandom), throttle
         sealer, opener = self._speak(lambda: self._state.now.secrets)
         links = Links(store, sealer, opener, lambda p: self._speak(lambda: [p]), self._own_group, self._met)
         sources, s = PeerSources(), configuration.server
@@ -146,6 +148,7 @@ class GroupServer:
             self._carrier.receive,
             self.locks.answer,
             self.own_passwords.answer,
+            throttle.to_tell,
         )
         self._receiver = Receiver(
             identity, self._instance, sealer, opener, self._own_group, conversation.answer,
@@ -264,6 +267,7 @@ class GroupServer:
         assert view.status is not None
         self._claims.heard_member(view.server_id, view.position.epoch)
         self._claims.hear(view.status.get("records", ()), Told(view.server_id, view.position.epoch))
+        self._throttle.hear(view.server_id, view.status.get("guesses"))
         state = self._state.now
         self.rotation.heard(view.server_id)
         self.confirmation.answered(view)
@@ -286,6 +290,7 @@ class GroupServer:
             others = p.others()
             master = self._state.now.role is Role.MASTER
             p.acknowledgements.follow({m.server_id: m for m in others if m.state == JOINED} if master else {})
+            self._throttle.hear_only([m.server_id for m in others])
             await p.views.poll(others)
             self._claims.contacts.looked()
             self.confirmation.looked()

@@ -6,7 +6,8 @@ import contextlib
 
 import pytest
 
-from hostward.access.throttle import FORGOTTEN_AFTER_S, LIMITS, MAX_COUNTED, Limit, Throttle, TooManyAttempts
+from hostward.access.throttle import LIMITS, MAX_COUNTED, Throttle, TooManyAttempts
+from hostward.domain.guesses import FORGOTTEN_AFTER_S, Limit
 
 FREE = LIMITS["pair"].free
 
@@ -145,6 +146,43 @@ def test_guessing_from_everywhere_keeps_nobody_out_of_where_they_have_logged_in(
     throttle.attempt("admin", "203.0.113.1")
     with pytest.raises(TooManyAttempts):
         throttle.attempt("admin", "203.0.113.2")
+    for _ in range(FREE):
+        throttle.attempt("admin", "192.0.2.1")
+    with pytest.raises(TooManyAttempts):
+        throttle.attempt("admin", "192.0.2.1")
+
+
+def test_guesses_on_other_servers_count_here_and_nothing_else_is_told(throttle: Throttle, clock: Clock) -> None:
+    there = Throttle(clock)
+    for n in range(FREE):
+        there.attempt("admin", "192.0.2.1")
+        there.attempt(f"mistyped {n}", f"198.51.100.{n}")
+    told = there.to_tell()
+    assert [count for _, count, _ in told] == [FREE] * 3, "one user, one address, both: no mistyped names"
+    assert "admin" not in str(told)
+    throttle.hear("there", told)
+    with pytest.raises(TooManyAttempts):
+        throttle.attempt("admin", "192.0.2.1")
+    throttle.attempt("admin", "192.0.2.2")
+    assert throttle.to_tell() == [], "what was told is not told on"
+    throttle.hear_only(["another"])
+    throttle.attempt("admin", "192.0.2.1")
+
+
+def test_no_server_keeps_anybody_out_of_where_they_have_logged_in(throttle: Throttle, clock: Clock) -> None:
+    liar = Throttle(clock)
+    for _ in range(FREE + 5):
+        liar.attempt("admin", "192.0.2.1")
+        clock.now_s += 1000
+    lies = [[key, 1000, 0] for key, _, _ in liar.to_tell()]
+    throttle.attempt("admin", "192.0.2.1")
+    throttle.succeeded("admin", "192.0.2.1")
+    for _ in range(100):
+        throttle.hear("liar", lies)
+        throttle.attempt("admin", "192.0.2.1")
+        throttle.succeeded("admin", "192.0.2.1")
+        clock.now_s += 1
+    # Who guesses there is slowed down by what this server has counted.
     for _ in range(FREE):
         throttle.attempt("admin", "192.0.2.1")
     with pytest.raises(TooManyAttempts):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from typing import Any
 import uvicorn
 
 from hostward.access.auditing import open_auditor
+from hostward.access.throttle import Throttle
 from hostward.configuration import load_configuration
 from hostward.domain.replication import Target
 from hostward.http.peer.endpoint import peer_routes
@@ -88,6 +90,7 @@ async def served(directory: Path, name: str, server_id: str = "") -> AsyncIterat
             group=group, server=registry, auditor=auditor,
             store=certificate_stores(data_dir, registry, identity)["mss"], now=_now,
             version="0.1.0", new_id=lambda: "0" * 32, reload_tls=lambda: None, logins=lambda: (),
+            throttle=Throttle(time.monotonic),
         )  # fmt: skip
         server.parts.state.update(protocol="http")
         found = Served(data_dir, identity, server, port)

@@ -40,7 +40,8 @@ log = structlog.get_logger()
 
 class Conversation:
     """Answers messages. `changed` wakes the coordinator; `database_status` is this server's own; `submit` takes in
-    change requests, `lock` answers about Concurrency Locks, `own_password` changes a user's."""
+    change requests, `lock` answers about Concurrency Locks, `own_password` changes a user's; `guesses` are the wrong
+    passwords given here."""
 
     def __init__(
         self,
@@ -53,9 +54,10 @@ class Conversation:
         submit: Callable[[str, Message], Awaitable[Message]],
         lock: Callable[[str, Message], Awaitable[Message]],
         own_password: Callable[[str, Message], Awaitable[Message]],
+        guesses: Callable[[], list[list[Any]]],
     ) -> None:
         self._p, self._claims, self._passphrases, self._rotation = parts, claims, passphrases, rotation
-        self._changed, self._database_status = changed, database_status
+        self._changed, self._database_status, self._guesses = changed, database_status, guesses
         self._answers: dict[str, Callable[[str, Message], Awaitable[Message]]] = {
             "status": self._status,
             "check": self._check,
@@ -107,6 +109,7 @@ class Conversation:
             "version": p.version,
             "time": p.now(),
             "database": p.node.summary(),
+            "guesses": self._guesses(),
         }
 
     async def _status(self, sender: str, message: Message) -> Message:

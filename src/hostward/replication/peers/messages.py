@@ -1,6 +1,6 @@
 """What servers say to each other, inside envelopes: an act's name with JSON data, and bytes where there are any.
 
-status     position, content, role, version, database            any member
+status     position, content, role, version, database, guesses   any member
 check      is my certificate, passphrase, clock good with you?   any trusted server
 try-back   do you reach me, and my database's port?              Slave to be, to Master
 nudge      the Master's position, and changes                    Master to Slave

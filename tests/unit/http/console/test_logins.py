@@ -109,7 +109,7 @@ async def test_wrong_passwords_are_throttled_as_the_api_does(stranger: Browser) 
     assert refused.status_code == 401
     assert "The user name or the password is wrong." in refused.text
     assert "set-cookie" not in refused.headers
-    throttle = stranger.server.services.administrators._throttle
+    throttle = stranger.server.services.administrators.throttle
     for _ in range(LIMITS["pair"].free + 20):
         # As many as a fast machine would let through, whose checks of a password take no time.
         throttle._counts[("pair", "admin", "192.0.2.1")].failures += 1
