@@ -1,4 +1,4 @@
-"""The search over everything: sessions, certificates, servers, change requests, settings, and the console's panels.
+"""The search over everything: sessions, users, certificates, servers, change requests, settings, the console's panels.
 
 Each word must be found somewhere in what is searched, without regard to case. A kind of thing gives a few hits alone,
 and sessions aren't counted, so that it answers while somebody types.
@@ -7,16 +7,18 @@ and sessions aren't counted, so that it answers while somebody types.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from hostward.commands.services import Services
+from hostward.domain import sessions
+from hostward.domain.changes import Body
 from hostward.domain.panels import CERTIFICATES, PANELS, REPLICATION, REQUESTS, SESSIONS, Panel
+from hostward.domain.people import GROUP_KIND, USER_KIND
 from hostward.domain.settings import SETTINGS
 from hostward.domain.texts import name_key
-from hostward.registry.group import Element
 from hostward.replication.group.members import members
 
 MAX_QUERY: Final = 500
@@ -30,6 +32,8 @@ class Kind(StrEnum):
     PANEL = "panel"
     SETTING = "setting"
     SESSION = "session"
+    USER = "user"
+    USER_GROUP = "user group"
     SERVER = "server"
     REQUEST = "change request"
     CERTIFICATE = "certificate"
@@ -37,8 +41,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Something that was found, and where the console has it: `path` is below the console's own. `id` is what the
-    commands about its kind take."""
+    """Something that was found, and where the console has it: `path` is below the console's own, and empty for what has
+    no page there. `id` is what the commands about its kind take."""
 
     kind: Kind
     id: str
@@ -67,7 +71,9 @@ def _search(services: Services, q: str, each: int) -> Found:
     found = {
         Kind.PANEL: _ranked(words, _places()),
         Kind.SETTING: _ranked(words, _settings()),
-        Kind.SESSION: _sessions(services, q, each + 1),
+        Kind.SESSION: _elements(services, sessions.KIND, q, each + 1, _session),
+        Kind.USER: _elements(services, USER_KIND, q, each + 1, _user),
+        Kind.USER_GROUP: _elements(services, GROUP_KIND, q, each + 1, _group),
         Kind.SERVER: _ranked(words, _servers(services)),
         Kind.REQUEST: _ranked(words, _requests(services)),
         Kind.CERTIFICATE: _ranked(words, _certificates(services)),
@@ -111,14 +117,22 @@ def _settings() -> Iterator[Searched]:
         yield Hit(Kind.SETTING, setting.name, setting.label, detail, f"{setting.panel}#{setting.name}"), also
 
 
-def _sessions(services: Services, q: str, limit: int) -> list[Hit]:
-    def hit(element: Element) -> Hit:
-        s = element.json()
-        detail = f"{s['type']}, {s['host']}:{s['port']}"
-        return Hit(Kind.SESSION, element.id, s["name"], detail, f"{SESSIONS}/{element.id}")
-
+def _elements(services: Services, kind: str, q: str, limit: int, hit: Callable[[str, Body], Hit]) -> list[Hit]:
     with services.group.read() as reader:
-        return [hit(element) for element in reader.first_sessions(q, limit)]
+        return [hit(element.id, element.json()) for element in reader.first_matching(kind, q, limit)]
+
+
+def _session(id_: str, body: Body) -> Hit:
+    return Hit(Kind.SESSION, id_, body["name"], f"{body['type']}, {body['host']}:{body['port']}", f"{SESSIONS}/{id_}")
+
+
+def _user(id_: str, body: Body) -> Hit:
+    said = [body.get("full_name"), body.get("role"), "disabled" if body.get("disabled") else ""]
+    return Hit(Kind.USER, id_, body["name"], ", ".join(part for part in said if part), "")
+
+
+def _group(id_: str, body: Body) -> Hit:
+    return Hit(Kind.USER_GROUP, id_, body["name"], body.get("comment", ""), "")
 
 
 def _servers(services: Services) -> Iterator[Searched]:

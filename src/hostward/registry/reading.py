@@ -14,7 +14,7 @@ import structlog
 from hostward.domain.changes import Change, Epoch, Position, change_from_parts
 from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import RegistryError
-from hostward.registry.derived import sessions
+from hostward.registry.derived import find_first, sessions
 from hostward.registry.derived.access import Access
 from hostward.registry.derived.people import People
 from hostward.registry.past import Past
@@ -87,9 +87,10 @@ class Reader:
         found = [e for e in (self.get(sessions.KIND, i) for i in ids) if e]
         return found, total
 
-    def first_sessions(self, q: str, limit: int) -> Sequence[Element]:
-        """A few that match, without counting the others; those whose name begins so come first."""
-        return [e for i in sessions.find_first(self._db, q, limit) if (e := self.get(sessions.KIND, i))]
+    def first_matching(self, kind: str, q: str, limit: int) -> Sequence[Element]:
+        """A few sessions, users or user groups that match, without counting the others; those whose name begins so
+        come first."""
+        return [e for i in find_first(self._db, kind, q, limit) if (e := self.get(kind, i))]
 
     def matching_sessions(self, q: str | None, type: str | None) -> Sequence[str]:
         """The ids of all that match, by name."""

@@ -41,6 +41,10 @@ async def test_everything_is_found_by_its_names_hosts_and_labels(server: Server)
         assert ("panel", panel.label) in await found(server, panel.label)
     assert ("panel", "Join codes") in await found(server, "join code")
     assert ("certificate", "this server") in await found(server, server.services.identity.fingerprint[:20])
+    assert (await server.api.post("/users", json={"name": "anna", "full_name": "Anna Berg"})).status_code == 201
+    assert (await server.api.post("/user-groups", json={"name": "Anna's friends"})).status_code == 201
+    assert {("user", "anna"), ("user group", "Anna's friends")} <= set(await found(server, "anna"))
+    assert await found(server, "berg ann") == [("user", "anna")]
     assert ("server", "server.example.com") in await found(server, "this server")
 
 

@@ -30,7 +30,7 @@ class HitShown(Shown):
     title: str
     detail: str
     path: str
-    """Where the console has it, below the servlet context."""
+    """Where the console has it, below the servlet context; empty where it has no page."""
 
 
 class Hits(Shown):
@@ -41,6 +41,7 @@ class Hits(Shown):
 
 @router.get("", summary="Search everything", responses=answers(Hits, "The first hits of each kind"))
 async def search(query: Annotated[SearchQuery, Query()], who: Who, services: With) -> Response:
-    """Sessions, servers of the group, trusted certificates, change requests, settings, and the console's panels."""
+    """Sessions, users and their groups, servers, trusted certificates, change requests, settings, the console's
+    panels."""
     found = await searching.search(services, query.q, each=query.each)
     return Json({"items": [asdict(hit) for hit in found.hits], "more": list(found.more)})

@@ -33,6 +33,11 @@ def put_rows(db: sqlite3.Connection, elements: Sequence[Row]) -> None:
         table.put(db, bodies.get(table.kind, ()))
 
 
+def find_first(db: sqlite3.Connection, kind: str, q: str, limit: int) -> Sequence[str]:
+    """The ids of a few of a kind that match, as its table with unique names has them."""
+    return next(t for t in TABLES if t.kind == kind and t.unique_noun).first(db, q, limit)
+
+
 def delete_rows(db: sqlite3.Connection, gone: Iterable[tuple[str, str]]) -> None:
     """Of elements (kind, id) that are no longer there."""
     ids: dict[str, list[str]] = {}

@@ -9,9 +9,7 @@ from typing import Final
 from hostward.domain.changes import Body
 from hostward.domain.people import GROUP_KIND, USER_KIND
 from hostward.domain.texts import name_key
-from hostward.registry.derived.table import Derived, Rows, check_page
-
-MAX_WORDS: Final = 8
+from hostward.registry.derived.table import MAX_WORDS, Derived, Rows, anywhere, check_page
 
 
 def users(id_: str, body: Body, revision: int) -> Rows:
@@ -99,8 +97,8 @@ class People:
     ) -> tuple[Sequence[str], int]:
         check_page(page, per_page)
         words = name_key(q or "").split()[:MAX_WORDS]
-        conditions = ["instr(text, ?) > 0"] * len(words)
-        values: list[str | int] = [*words]
+        conditions = ["text GLOB ?"] * len(words)
+        values: list[str | int] = [*map(anywhere, words)]
         if group is not None:
             conditions.append(f"id IN (SELECT id FROM {links} WHERE group_id = ?)")  # noqa: S608
             values.append(group)

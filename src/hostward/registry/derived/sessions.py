@@ -5,7 +5,6 @@ A search looks for each of its words as a part of name, host, type, groups or co
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from typing import Final
 
@@ -13,15 +12,11 @@ from hostward.domain.changes import Body
 from hostward.domain.errors import InvalidInput
 from hostward.domain.sessions import KIND
 from hostward.domain.texts import name_key
-from hostward.registry.derived.table import Derived, Rows, check_page
+from hostward.registry.derived.table import MAX_WORDS, Derived, Rows, anywhere, check_page
 
 __all__ = ["KIND", "name_key"]
 
 SORTS = {"name": "name_key", "type": "type", "host": "host", "revision": "revision"}
-MAX_WORDS = 8
-_SPECIAL = re.compile(r"[*?\[]")
-_LAST = "\U0010ffff"
-"""Sorts behind every other character."""
 
 
 def rows_of(id_: str, body: Body, revision: int) -> Rows:
@@ -76,27 +71,8 @@ def find_ids(db: sqlite3.Connection, q: str | None, type_: str | None) -> list[s
     return [row[0] for row in found]
 
 
-def find_first(db: sqlite3.Connection, q: str, limit: int) -> list[str]:
-    """A few that match, not counting the others: those whose name begins with `q`, by name, then any, by name too."""
-    begins, found = name_key(q).strip(), list[str]()
-    if begins:
-        sql = "SELECT id FROM session_row WHERE name_key >= ? AND name_key < ? ORDER BY name_key LIMIT ?"
-        found = [row[0] for row in db.execute(sql, (begins, begins + _LAST, limit))]
-    where, values = _matching(q, None)
-    # Not sorted before it is cut: that would read every row where many match.
-    rows = db.execute(f"SELECT id, name_key FROM session_row WHERE {where} LIMIT ?", [*values, 2 * limit])  # noqa: S608
-    others = sorted((row for row in rows if row[0] not in found), key=lambda row: str(row[1]))
-    return [*found, *(row[0] for row in others)][:limit]
-
-
 def _matching(q: str | None, type_: str | None) -> tuple[str, list[str]]:
     """The condition of a search, and its values. Sessions of a type that isn't there don't exist."""
     words = name_key(q or "").split()[:MAX_WORDS]
     conditions = [*(["type = ?"] if type_ else []), *(["text GLOB ?"] * len(words))]
-    return " AND ".join(conditions) or "1", [*([type_] if type_ else []), *map(_anywhere, words)]
-
-
-def _anywhere(word: str) -> str:
-    """The pattern of what has this word in it: GLOB compares in half the time that instr() takes. A pattern would end
-    at a NUL, which no text has, so that becomes one that nothing fits."""
-    return "" if "\0" in word else "*" + _SPECIAL.sub(r"[\g<0>]", word) + "*"
+    return " AND ".join(conditions) or "1", [*([type_] if type_ else []), *map(anywhere, words)]

@@ -37,11 +37,12 @@ async def show(visit: Visit) -> Response:
     q = visit.request.query_params.get("q", "")[: searching.MAX_QUERY].strip()
     typing = visit.request.headers.get("hx-target") == "search-found"
     found = await searching.search(visit.services, q, each=AS_TYPED if typing else ON_ITS_PAGE)
+    hits = [hit for hit in found.hits if hit.path]
     shown: dict[str, Any] = {
         "q": q,
-        "kinds": [(kind, HEADINGS[kind], list(hits)) for kind, hits in groupby(found.hits, lambda hit: hit.kind)],
-        "count": len(found.hits),
-        "more": found.more,
+        "kinds": [(kind, HEADINGS[kind], list(hits)) for kind, hits in groupby(hits, lambda hit: hit.kind)],
+        "count": len(hits),
+        "more": [kind for kind in found.more if kind in HEADINGS],
         "everything": f"{PATH}?{urlencode({'q': q})}",
         "all_sessions": f"{SESSIONS}?{urlencode({'q': q})}",
     }
