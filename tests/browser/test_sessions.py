@@ -128,6 +128,29 @@ def test_a_form_that_was_changed_is_not_left_by_a_wrong_click(north: Server, log
     assert not look(page, "form with a mistake")
 
 
+def test_profiles_chosen_together_are_imported_and_each_is_given_back_for_its_emulator(
+    north: Server, log_in: Callable[..., Page], tmp_path: Path
+) -> None:
+    for name in ("Profile_1", "Profile_2"):
+        (tmp_path / f"{name}.x3270").write_text("x3270.hostname: L:tso.example.com:992\nx3270.keymap: mine\n")
+    page = log_in(north, "/manage/sessions/import")
+    page.get_by_label("CSV or JSON").set_input_files(sorted(tmp_path.glob("*.x3270")))
+    expect(page.get_by_role("heading", name="What “2 files” would do")).to_be_focused()
+    page.get_by_text("2 things that aren't carried").click()
+    expect(page.get_by_text("Not carried: keymap.")).to_have_count(2)
+    assert not look(page, "import of profiles")
+    page.get_by_role("button", name="Yes").click()
+    expect(page.locator(".hw-toast")).to_have_text("Imported: 2 created, 0 changed.")
+    page.get_by_role("link", name="Profile 2", exact=True).click()
+    page.get_by_text("Launch file", exact=True).click()
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="c3270").first.click()
+    assert downloading.value.suggested_filename == "Profile 2.c3270"
+    assert "c3270.hostname: L:tso.example.com:992" in Path(downloading.value.path()).read_text()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="c3270").first).to_be_hidden()
+
+
 def test_an_inventory_is_imported_edited_and_deleted_at_once(
     north: Server, log_in: Callable[..., Page], tmp_path: Path
 ) -> None:
