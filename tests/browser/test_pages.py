@@ -73,6 +73,8 @@ def test_no_page_breaks_a_rule_of_axe(north: Server, open_browser: Callable[...,
         wrong += look(page, button)
         page.keyboard.press("Escape")
     page.on("dialog", lambda asked: asked.accept())
+    page.goto(f"{address_of(north)}/password")
+    wrong += look(page, "Change password")
     page.goto(f"{address_of(north)}/settings/trusted-certificates")
     wrong += look(page, "Trusted Certificates")
     page.get_by_role("button", name="Import").click()

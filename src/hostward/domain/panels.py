@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
+
+from hostward.domain.permissions import Permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +21,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Panel(Place):
-    """A page of the navigation, under the heading `section`. `parts` are what it has, beside its settings."""
+    """A page of the navigation, under the heading `section`. `parts` are what it has, beside its settings;
+    `reads` is what looking at it needs."""
 
     section: str = ""
     parts: Sequence[Place] = ()
+    reads: Permission = Permission.READ
 
 
 SESSIONS: Final = "/manage/sessions"
@@ -79,5 +84,17 @@ PANELS: Final = (
         GROUP,
     ),
     Panel("Change History", HISTORY, "Every change, with each difference: Undo, Restore to here.", GROUP),
-    Panel("Audit Log", AUDIT, "Who did what, from where, and what came of it: Export, Verify.", REPORTS),
+    Panel(
+        "Audit Log",
+        AUDIT,
+        "Who did what, from where, and what came of it: Export, Verify.",
+        REPORTS,
+        reads=Permission.AUDIT,
+    ),
 )
+
+
+def navigation(allowed: Collection[Permission]) -> Sequence[tuple[str, Sequence[Panel]]]:
+    """The panels for whom these permissions were given, by section."""
+    shown = (panel for panel in PANELS if panel.reads in allowed)
+    return [(section, list(panels)) for section, panels in groupby(shown, lambda panel: panel.section)]

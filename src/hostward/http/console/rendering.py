@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from itertools import groupby
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
 from hostward import __version__
-from hostward.domain.panels import PANELS
 from hostward.http.console.assets import Assets, load_assets
 from hostward.http.console.pages.entries import as_entered, as_shown, field_label
 
@@ -40,7 +38,6 @@ class Pages:
         self._env.globals |= {
             "asset": lambda name: f"{base}/static/{self.assets.names[name]}",
             "version": __version__,
-            "sections": [(name, list(found)) for name, found in groupby(PANELS, lambda panel: panel.section)],
             "moment": moment,
             "severity_of": lambda status: DATABASE_STATUSES.get(status, "info"),
         }

@@ -21,6 +21,7 @@ from hostward.http.console.pages.locks import PANEL as FIRST_PANEL
 from hostward.http.console.pages.locks import lock_routes, locks_shown
 from hostward.http.console.pages.my_sessions import PAGE as MY_SESSIONS
 from hostward.http.console.pages.my_sessions import my_session_routes
+from hostward.http.console.pages.own_password import own_password_routes
 from hostward.http.console.pages.replication import replication_routes
 from hostward.http.console.pages.requests import request_routes
 from hostward.http.console.pages.search import search_routes
@@ -57,6 +58,7 @@ def console_routes(services: Services) -> list[BaseRoute]:
         Route(f"{base}/events", events),
         Route(f"{base}/static/{{name}}", static),
         *login_routes(console),
+        *own_password_routes(console),
         *my_session_routes(console),
         *inventory_routes(console),
         *session_routes(console),

@@ -33,8 +33,9 @@ from hostward.domain.errors import (
     Unauthenticated,
 )
 from hostward.domain.locks import TakeOver
-from hostward.domain.people import Role
-from hostward.domain.permissions import Permission
+from hostward.domain.panels import navigation
+from hostward.domain.people import ROLES, Role
+from hostward.domain.permissions import ALLOWED, Permission
 from hostward.http.console.events import Broadcaster, picture
 from hostward.http.console.rendering import Pages
 from hostward.http.problems import status_of
@@ -94,6 +95,11 @@ class Visit:
         return self.console.services
 
     @property
+    def may(self) -> dict[str, bool]:
+        """What this one's role allows."""
+        return may(self.actor.role)
+
+    @property
     def confirmed(self) -> bool:
         """Whether Yes was pressed."""
         return self.text("confirm") == "yes"
@@ -114,12 +120,12 @@ class Visit:
 
     async def page(self, template: str, status: int = 200, **shown: Any) -> Response:
         """A whole page, with the server's state as of now around it."""
-        around = await around_page(self.console, self.actor.user, self.secret, self.request.url.path)
+        around = await around_page(self.console, self.actor, self.secret, self.request.url.path)
         return html(self.console.pages.render(template, **around, **shown), status)
 
     def part(self, template: str, **shown: Any) -> Response:
         """A part of a page."""
-        return html(self.console.pages.render(template, base=self.console.base, **shown))
+        return html(self.console.pages.render(template, base=self.console.base, may=self.may, **shown))
 
     def go(self, path: str) -> Response:
         """Lead on to another page, below the base, from a form that JavaScript has sent."""
@@ -273,17 +279,25 @@ async def form_of(request: Request) -> FormData:
     return await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS)
 
 
-async def around_page(console: Console, user: str, secret: str, path: str) -> dict[str, Any]:
+async def around_page(console: Console, actor: Actor, secret: str, path: str) -> dict[str, Any]:
     """What every page shows around its content."""
     status = await asyncio.to_thread(console.services.replication.status)
     return {
         "base": console.base,
         "path": path.removeprefix(console.base),
-        "user": user,
+        "user": actor.user,
+        "role_label": next(r.label for r in ROLES if r.role is actor.role),
+        "may": may(actor.role),
+        "sections": navigation(ALLOWED[actor.role]),
         "csrf": forgery_token(secret) if secret else "",
         "status": status,
         "live": picture(status),
     }
+
+
+def may(role: Role) -> dict[str, bool]:
+    """What a page offers: each permission, by its name in small letters, and whether the role has it."""
+    return {p.name.lower(): p in ALLOWED[role] for p in Permission}
 
 
 def wrong_field(field: str, problem: str, remedy: str) -> InvalidInput:
@@ -331,5 +345,5 @@ async def _error_page(console: Console, request: Request, error: HostwardError) 
     if actor.role is Role.NONE:  # of the server they see nothing but their sessions
         shown = console.pages.render("my_error.html", base=console.base, error=error, status_code=status)
         return html(shown, status)
-    around = await around_page(console, actor.user, secret, request.url.path)
+    around = await around_page(console, actor, secret, request.url.path)
     return html(console.pages.render("error.html", **around, error=error, status_code=status), status)

@@ -76,14 +76,15 @@ async def show_one(visit: Visit) -> Response:
         every = await requests.list_requests(visit.services, None)
         successor = next((one.request.id for one in every if one.request.replaces == request_id), "")
     slave = await asyncio.to_thread(on_a_slave, visit)
+    acts = visit.may["everything"]
     own = request.origin == visit.services.identity.server_id
     shown: dict[str, Any] = {
         "panel": REQUESTS,
         "detail": detail,
         "request": request,
         "successor": successor,
-        "decides": not slave and request.state is State.WAITING,
-        "takes_back": request.state in OPEN and (own or not slave),
+        "decides": acts and not slave and request.state is State.WAITING,
+        "takes_back": acts and request.state in OPEN and (own or not slave),
         "slave": slave,
         "max_edited": MAX_EDITED,
         "max_reason": MAX_REASON,
