@@ -124,8 +124,20 @@ def test_a_user_changes_the_own_password_on_a_slave_by_the_present_one_alone(lig
         assert not gets_in(server, "heidi")
     assert not any("heidi" in r["summary"] for r in light.master.api.get("change-requests")["items"])
     entries = light.master.api.get("audit", act="password-changed", user="heidi")["items"]
-    assert any(e["outcome"] == "done" and e["about"].get("given_on") == slave.name for e in entries), entries
+    assert any(e["outcome"] == "done" and e["about"].get("on") == slave.name for e in entries), entries
     light.master.api.delete(path)
+
+
+@pytest.mark.feature("A10")
+def test_logging_out_everywhere_on_a_slave_ends_the_logins_on_every_server(light: LightGroup) -> None:
+    made(light, "ivan")
+    with ExitStack() as stack:
+        logins = [stack.enter_context(login(server, "ivan")) for server in light.servers]
+        assert logins[1].delete("me/logins").status_code == 200
+        for one in logins:
+            eventually(lambda one=one: one.get("me").status_code == 401, within_s=TOLD_WITHIN_S)  # type: ignore[misc]
+    assert gets_in(light.slaves[0], "ivan")
+    assert not any("ivan" in r["summary"] for r in light.master.api.get("change-requests")["items"])
 
 
 def test_everything_about_users_by_the_command_line(light: LightGroup, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hostward.access.tokens import CONSOLE, LOGIN, Token
 from hostward.commands import people
 from hostward.commands.auditing import Act, recorded
 from hostward.commands.services import Actor, Services
-from hostward.commands.writing import commit_act
+from hostward.commands.writing import Decide, commit_act
 from hostward.domain.errors import Forbidden, NotFound, Unauthenticated
 from hostward.domain.people import Role
 from hostward.domain.permissions import ALLOWED, Permission, check_allowed
@@ -103,12 +103,14 @@ async def log_out(services: Services, actor: Actor) -> None:
 async def log_out_everywhere(services: Services, actor: Actor, *, programs: bool = False) -> int:
     """All logins of the actor's account end, this one too, at once; tokens for programs of an administrator of this
     server stay unless `programs`. A user of the group is logged out of all its servers, tokens too, by a change. How
-    many there were on this one."""
+    many there were on this one. Raises Unavailable where the Master is needed and away: then only this one's ended."""
     async with recorded(services, actor, "logged-out-everywhere", programs=programs) as act:
         ended = services.tokens.revoke_logins(actor.user, account=actor.account, programs=programs)
         act.about["logins_ended"] = ended
-    if actor.account:
-        await people.end_logins(services, actor, actor.account)
+        if actor.account and services.replication.submits_to() is None:
+            await commit_act(services, actor, act, partial(people.ended_logins, actor.account))
+        elif actor.account:
+            act.revision = await services.own_passwords.ask(actor.account, "", "")
     return ended
 
 
@@ -157,16 +159,19 @@ async def change_password(services: Services, actor: Actor, current: str, new: s
 
 async def change_own_password(services: Services, user_id: str, current: str, hashed: str, server: str) -> int:
     """On the Master: a user's own new password, given on the Slave `server`; the revision. The present one is what
-    proves the user. Raises NotFound, Unauthenticated, TooManyAttempts, InvalidInput, and what a change raises."""
+    proves the user. Without a hash all logins of the user end, for which the Slave's word is enough. Raises NotFound,
+    Unauthenticated, TooManyAttempts, InvalidInput, and what a change raises."""
     user = services.users.get(user_id)
     name = user.name if user else UNKNOWN
-    async with recorded(services, Actor(name, "", ""), "password-changed", given_on=server) as act:
+    actor = Actor(name, "", "")
+    async with recorded(services, actor, "password-changed" if hashed else "logged-out-everywhere", on=server) as act:
         if user is None or user.disabled:
             raise NotFound("There is no such user.", remedy="Ask an administrator.")
-        await services.administrators.check(name.casefold(), current, user.hash or None, f"server {server}")
-        done = await commit_act(
-            services, Actor(name, "", ""), act, partial(people.own_password, services, user_id, hashed)
-        )
+        decide: Decide = partial(people.ended_logins, user_id)
+        if hashed:
+            await services.administrators.check(name.casefold(), current, user.hash or None, f"server {server}")
+            decide = partial(people.own_password, services, user_id, hashed)
+        done = await commit_act(services, actor, act, decide)
     return done.committed.revision
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from hostward.access import passwords
@@ -193,15 +194,18 @@ def own_password(services: Services, user_id: str, hashed: str, reader: Reader) 
     return [_password(services, reader, user_id, hashed)]
 
 
+def ended_logins(user_id: str, reader: Reader) -> Sequence[Operation]:
+    """The change that ends all logins of a user. Raises NotFound."""
+    existing(reader, USER_KIND, user_id)
+    kept = _kept_password(reader, user_id)
+    return [Put(PASSWORD_KIND, user_id, canonical({**kept, "generation": kept["generation"] + 1}))]
+
+
 async def end_logins(services: Services, actor: Actor, user_id: str) -> Outcome:
     """The user is logged out everywhere, on all servers. Raises NotFound, Forbidden."""
     _check_helps(actor, user_id, read_user(services, user_id).element.json())
 
-    def decide(reader: Reader) -> Sequence[Operation]:
-        existing(reader, USER_KIND, user_id)
-        kept = _kept_password(reader, user_id)
-        return [Put(PASSWORD_KIND, user_id, canonical({**kept, "generation": kept["generation"] + 1}))]
-
+    decide = partial(ended_logins, user_id)
     return await _write(services, actor, "user-logged-out", decide, USER_KIND, user_id)
 
 

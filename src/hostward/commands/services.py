@@ -210,7 +210,8 @@ class Locks(Protocol):
 
 
 class OwnPasswords(Protocol):
-    """A user's own new password on a Slave; implemented by hostward.replication.own_passwords.OwnPasswords."""
+    """A user's own new password on a Slave; implemented by hostward.replication.own_passwords.OwnPasswords. Without a
+    hash only all logins of the user end."""
 
     async def ask(self, user_id: str, current: str, hashed: str) -> int:
         """The revision in which the Master made the change. Raises Unavailable, PeerError."""

@@ -37,7 +37,7 @@ class Once:
         if key is None:
             return None
         raw = content if isinstance(content, bytes) else canonical(content)
-        parts = (actor.user.encode(), key.encode(), act.encode(), hashlib.sha256(raw).digest())
+        parts = ((actor.account or actor.user).encode(), key.encode(), act.encode(), hashlib.sha256(raw).digest())
         return cls(hashlib.sha256(b"".join(len(p).to_bytes(4) + p for p in parts)).hexdigest())
 
     def id(self, number: int = 0) -> str:

@@ -1,4 +1,5 @@
-"""A user's own new password, given on a Slave: the Master makes the change, where the present password is right.
+"""A user's own new password, or logging out everywhere, on a Slave: the Master makes the change, that of a password
+only where the present one is right.
 
 A change request would have to be believed on the Slave's word alone, or wait for an administrator. The present password
 is the user's own proof, which a Slave has only of who gives it there. It travels inside the envelope, as all does.
@@ -22,8 +23,8 @@ LOOK_S: Final = 0.5
 MAX_TEXT: Final = 1024
 
 Change = Callable[[str, str, str, str], Awaitable[int]]
-"""Makes the change: the user's id, the present password, the new one's hash, the Slave's name. The revision. Raises
-HostwardError."""
+"""Makes the change: the user's id, the present password, the new one's hash (empty: only all logins end, for which no
+password is needed), the Slave's name. The revision. Raises HostwardError."""
 
 
 async def _nobody(user_id: str, current: str, hashed: str, server: str) -> int:
