@@ -33,6 +33,7 @@ SESSIONS: Final = "/manage/sessions"
 GENERAL: Final = "/settings/general"
 CERTIFICATES: Final = "/settings/trusted-certificates"
 REPLICATION: Final = "/settings/replication"
+AUTHENTICATION: Final = "/settings/authentication"
 REQUESTS: Final = "/change-requests"
 HISTORY: Final = "/history"
 AUDIT: Final = "/reports/audit-log"
@@ -50,6 +51,16 @@ PANELS: Final = (
         ),
     ),
     Panel("General Settings", GENERAL, "What holds for the whole console.", CONFIGURE),
+    Panel(
+        "Authentication & Authorization",
+        AUTHENTICATION,
+        "Users, user groups and roles: who may log in, and what each may do.",
+        CONFIGURE,
+        (
+            Place("Users", f"{AUTHENTICATION}/users", "Add one; disable; Set password; Log out everywhere."),
+            Place("User Groups", f"{AUTHENTICATION}/groups", "Who belongs to each: add and remove members."),
+        ),
+    ),
     Panel(
         "Trusted Certificates",
         CERTIFICATES,

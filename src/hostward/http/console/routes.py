@@ -22,6 +22,7 @@ from hostward.http.console.pages.locks import lock_routes, locks_shown
 from hostward.http.console.pages.my_sessions import PAGE as MY_SESSIONS
 from hostward.http.console.pages.my_sessions import my_session_routes
 from hostward.http.console.pages.own_password import own_password_routes
+from hostward.http.console.pages.people import people_routes
 from hostward.http.console.pages.replication import replication_routes
 from hostward.http.console.pages.requests import request_routes
 from hostward.http.console.pages.search import search_routes
@@ -66,6 +67,7 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *replication_routes(console),
         *server_routes(console),
         *setting_routes(console),
+        *people_routes(console),
         *certificate_routes(console),
         *request_routes(console),
         *history_routes(console),

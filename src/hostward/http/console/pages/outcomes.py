@@ -7,6 +7,7 @@ import json
 from starlette.responses import Response
 
 from hostward.commands.writing import Submitted
+from hostward.domain.errors import Conflict, InvalidInput, Mistake
 from hostward.domain.panels import REQUESTS
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Role
@@ -40,3 +41,15 @@ def who_has_it(replicated: Replicated) -> str:
         return ""
     waits = "" if replicated.confirmed else " No other server has confirmed it yet; it is sent again by itself."
     return f"On {replicated.have} of {replicated.of} servers.{waits}"
+
+
+class NameTaken:
+    """A name that is taken is a mistake of the field name."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, Conflict) and error.code == "name-taken":
+            mistake = Mistake("name", error.message, error.remedy)
+            raise InvalidInput(error.message, remedy=error.remedy, code=error.code, mistakes=[mistake]) from error

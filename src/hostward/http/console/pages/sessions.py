@@ -14,13 +14,13 @@ from starlette.routing import Route
 from hostward.commands import sessions
 from hostward.commands.launching import launch_file_of, launch_offers
 from hostward.commands.writing import Once, Submitted
-from hostward.domain.errors import Conflict, InvalidInput, Mistake, NotFound, PreconditionFailed
+from hostward.domain.errors import NotFound, PreconditionFailed
 from hostward.domain.launching import Program
 from hostward.domain.permissions import Permission
 from hostward.domain.sessions import BULK, DECLARED, TYPES, default_port
 from hostward.http.console.pages.entries import compared, entered_session
 from hostward.http.console.pages.locks import FREE, PANEL, let_go, lock_state
-from hostward.http.console.pages.outcomes import submitted, went
+from hostward.http.console.pages.outcomes import NameTaken, submitted, went
 from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes
 from hostward.http.downloads import launch_answer
 from hostward.registry.group import Element
@@ -131,7 +131,7 @@ async def show_one(visit: Visit) -> Response:
 async def create(visit: Visit) -> Response:
     fields = entered_session(visit.form)
     once = Once.of(visit.actor, visit.text("key") or None, "create-session", fields)
-    with _NameTaken():
+    with NameTaken():
         done = await sessions.create_session(visit.services, visit.actor, fields, once=once)
     if isinstance(done, Submitted):
         return submitted(visit, done)
@@ -143,7 +143,7 @@ async def save(visit: Visit) -> Response:
     if visit.text("as_new"):
         return await create(visit)
     try:
-        with _NameTaken():
+        with NameTaken():
             done = await sessions.replace_session(
                 visit.services, visit.actor, session_id, fields, if_match=(visit.text("etag"),)
             )
@@ -214,15 +214,3 @@ def _back(visit: Visit) -> str:
     """The list as it was left."""
     view = View.kept(visit.text("list"))
     return view.path(page=view.page)
-
-
-class _NameTaken:
-    """A name that is taken is a mistake of the field name."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, Conflict) and error.code == "name-taken":
-            mistake = Mistake("name", error.message, error.remedy)
-            raise InvalidInput(error.message, remedy=error.remedy, code=error.code, mistakes=[mistake]) from error

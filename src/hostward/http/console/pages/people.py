@@ -1,0 +1,238 @@
+"""Configure Settings > Authentication & Authorization: users and user groups, a list and a form of each."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hostward.commands import people, people_files
+from hostward.commands.writing import Once, Submitted
+from hostward.domain.panels import AUTHENTICATION
+from hostward.domain.people import GROUP_KIND, ROLES, USER_KIND
+from hostward.domain.permissions import Permission
+from hostward.http.console.pages.outcomes import NameTaken, submitted, went
+from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes, wrong_field
+from hostward.http.requests import MAX_SECRET
+from hostward.registry.group import Element
+
+USERS: Final = f"{AUTHENTICATION}/users"
+GROUPS: Final = f"{AUTHENTICATION}/groups"
+PER_PAGE: Final = 50
+MAX_PAGE: Final = 1_000_000
+MAX_WORDS: Final = 500
+
+
+def people_routes(console: Console) -> list[Route]:
+    """Users, then groups. The help desk gives new passwords and logs users out."""
+    user, group = panel_routes(console, USERS), panel_routes(console, GROUPS)
+    help_user = panel_routes(console, USERS, writes=Permission.HELP)
+    return [
+        panel_routes(console, AUTHENTICATION)("", list_users, "GET"),
+        user("", list_users, "GET"),
+        user("/new", new_user, "GET"),
+        user("/new", create_user),
+        user("/export", export_users, "GET"),
+        user("/{user_id}", show_user, "GET"),
+        user("/{user_id}", save_user),
+        user("/{user_id}/delete", delete_user),
+        help_user("/{user_id}/password", set_password),
+        help_user("/{user_id}/logins", end_logins),
+        group("", list_groups, "GET"),
+        group("/new", new_group, "GET"),
+        group("/new", create_group),
+        group("/{group_id}", show_group, "GET"),
+        group("/{group_id}", save_group),
+        group("/{group_id}/delete", delete_group),
+        group("/{group_id}/members", change_members),
+    ]
+
+
+async def list_users(visit: Visit) -> Response:
+    return await _list(visit, USER_KIND)
+
+
+async def list_groups(visit: Visit) -> Response:
+    return await _list(visit, GROUP_KIND)
+
+
+async def new_user(visit: Visit) -> Response:
+    return await _form(visit, USER_KIND, {"role": "", "disabled": False, "full_name": ""}, ())
+
+
+async def new_group(visit: Visit) -> Response:
+    return await _form(visit, GROUP_KIND, {}, ())
+
+
+async def show_user(visit: Visit) -> Response:
+    found = people.read_user(visit.services, _id(visit))
+    return await _form(visit, USER_KIND, found.element.json(), found.groups, found.element, about=found)
+
+
+async def show_group(visit: Visit) -> Response:
+    found = people.read_group(visit.services, _id(visit))
+    return await _form(visit, GROUP_KIND, found.element.json(), found.groups, found.element, about=found)
+
+
+async def create_user(visit: Visit) -> Response:
+    fields = _user_fields(visit)
+    password = _password(visit) if visit.form.get("password") or visit.form.get("again") else None
+    once = Once.of(visit.actor, visit.text("key") or None, "create-user", fields)
+    with NameTaken():
+        done = await people.create_user(visit.services, visit.actor, fields, password, once=once)
+    return _went(visit, done, USERS, "Created.")
+
+
+async def create_group(visit: Visit) -> Response:
+    fields = _group_fields(visit)
+    once = Once.of(visit.actor, visit.text("key") or None, "create-user-group", fields)
+    with NameTaken():
+        done = await people.create_group(visit.services, visit.actor, fields, once=once)
+    return _went(visit, done, GROUPS, "Created.")
+
+
+async def save_user(visit: Visit) -> Response:
+    with NameTaken():
+        done = await people.edit_user(
+            visit.services, visit.actor, _id(visit), _user_fields(visit), if_match=(visit.text("etag"),)
+        )
+    return _went(visit, done, USERS, "Saved.")
+
+
+async def save_group(visit: Visit) -> Response:
+    with NameTaken():
+        done = await people.edit_group(
+            visit.services, visit.actor, _id(visit), _group_fields(visit), if_match=(visit.text("etag"),)
+        )
+    return _went(visit, done, GROUPS, "Saved.")
+
+
+async def delete_user(visit: Visit) -> Response:
+    """Its page has asked already."""
+    done = await people.delete_user(visit.services, visit.actor, _id(visit), if_match=(visit.text("etag"),))
+    return _went(visit, done, USERS, "Deleted.")
+
+
+async def delete_group(visit: Visit) -> Response:
+    done = await people.delete_group(
+        visit.services, visit.actor, _id(visit), confirmed=visit.confirmed, if_match=(visit.text("etag"),)
+    )
+    return _went(visit, done, GROUPS, "Deleted.")
+
+
+async def set_password(visit: Visit) -> Response:
+    done = await people.set_password(visit.services, visit.actor, _id(visit), _password(visit))
+    return _went(visit, done, f"{USERS}/{_id(visit)}", "The password is set; the user's logins have ended.")
+
+
+async def end_logins(visit: Visit) -> Response:
+    done = await people.end_logins(visit.services, visit.actor, _id(visit))
+    return _went(visit, done, f"{USERS}/{_id(visit)}", "Logged out everywhere.")
+
+
+async def change_members(visit: Visit) -> Response:
+    names = _lines(visit, "members")
+    if not names:
+        raise wrong_field("members", "No user is named.", "Write user names, one a line.")
+    adds = visit.text("act") != "remove"
+    done = await people.change_members(
+        visit.services, visit.actor, _id(visit), add=names if adds else (), remove=() if adds else names
+    )
+    return _went(visit, done, f"{GROUPS}/{_id(visit)}", "Members added." if adds else "Members removed.")
+
+
+async def export_users(visit: Visit) -> Response:
+    headers = {**HEADERS, "Content-Disposition": 'attachment; filename="users.json"'}
+    return Response(await people_files.export_users(visit.services), media_type="application/json", headers=headers)
+
+
+async def _list(visit: Visit, kind: str) -> Response:
+    given = visit.request.query_params
+    q, group, number = given.get("q", "")[:MAX_WORDS].strip(), given.get("group", ""), given.get("page", "")
+    page = min(int(number), MAX_PAGE) if number.isascii() and number.isdigit() and int(number[:9]) else 1
+    search = people.list_users if kind == USER_KIND else people.list_groups
+    found = await search(visit.services, q or None, group or None, page=page, per_page=PER_PAGE)
+    last = max(1, -(-found.total // PER_PAGE))
+    if page > last:
+        page = last
+        found = await search(visit.services, q or None, group or None, page=page, per_page=PER_PAGE)
+    rows = [(e, e.json(), [found.names[i] for i in e.json()["groups"] if i in found.names]) for e in found.items]
+    here = USERS if kind == USER_KIND else GROUPS
+    kept = {name: value for name, value in (("q", q), ("group", group)) if value}
+    return await visit.page(
+        "people.html",
+        **_about(kind),
+        q=q,
+        group=group,
+        group_name=found.names.get(group, ""),
+        rows=rows,
+        sizes=found.sizes or {},
+        total=found.total,
+        first=(page - 1) * PER_PAGE + 1,
+        page=page,
+        last=last,
+        to=lambda number: f"{here}?{urlencode({**kept, 'page': number})}",
+    )
+
+
+async def _form(
+    visit: Visit, kind: str, values: dict[str, Any], groups: Any, element: Element | None = None, about: Any = None
+) -> Response:
+    return await visit.page(
+        "person.html",
+        **_about(kind),
+        values={"name": "", "comment": ""} | values | {"groups": list(groups)},
+        element=element,
+        about=about,
+        key=secrets.token_hex(8),
+    )
+
+
+def _about(kind: str) -> dict[str, Any]:
+    users = kind == USER_KIND
+    return {
+        "users": users,
+        "panel": USERS if users else GROUPS,
+        "noun": "user" if users else "user group",
+        "tabs": {USERS: "Users", GROUPS: "User Groups"},
+        "roles": ROLES,
+    }
+
+
+def _went(visit: Visit, done: people.Outcome, path: str, said: str) -> Response:
+    if isinstance(done, Submitted):
+        return submitted(visit, done)
+    return went(visit, path, said, done.replicated)
+
+
+def _id(visit: Visit) -> str:
+    given = visit.request.path_params
+    return str(given.get("user_id") or given["group_id"])
+
+
+def _user_fields(visit: Visit) -> dict[str, Any]:
+    names = ("full_name", "role")
+    return _group_fields(visit) | {n: visit.text(n) for n in names} | {"disabled": visit.text("disabled") == "yes"}
+
+
+def _group_fields(visit: Visit) -> dict[str, Any]:
+    comment = visit.text("comment").replace("\r\n", "\n")
+    return {"name": visit.text("name"), "groups": _lines(visit, "groups"), "comment": comment}
+
+
+def _lines(visit: Visit, name: str) -> list[str]:
+    return [line.strip() for line in re.split("[\n;]", visit.text(name)) if line.strip()]
+
+
+def _password(visit: Visit) -> str:
+    """As it was typed, blanks included."""
+    new, again = (str(visit.form.get(name, "")) for name in ("password", "again"))
+    if len(new) > MAX_SECRET:
+        raise wrong_field("password", "The password is too long.", f"Use at most {MAX_SECRET} characters.")
+    if new != again:
+        raise wrong_field("again", "The passwords aren't the same.", "Enter it twice.")
+    return new

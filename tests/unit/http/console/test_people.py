@@ -1,0 +1,155 @@
+"""The panel for users and user groups: lists, forms, passwords, and that each role gets what it may."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from tests.unit.http.conftest import client
+from tests.unit.http.console.conftest import Browser
+
+from hostward.domain.panels import AUTHENTICATION
+
+pytestmark = [pytest.mark.anyio, pytest.mark.feature("R23")]
+
+USERS, GROUPS = f"{AUTHENTICATION}/users", f"{AUTHENTICATION}/groups"
+SECRET = "a password of hers 1"
+
+
+async def ids(browser: Browser, what: str) -> dict[str, str]:
+    answer = await browser.server.api.get(f"/{what}")
+    return {item["name"]: item["id"] for item in answer.json()["items"]}
+
+
+async def read(browser: Browser, path: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await browser.server.api.get(path)).json()
+    return found
+
+
+async def add_user(browser: Browser, name: str = "anna", **fields: str) -> str:
+    answer = await browser.post(f"{USERS}/new", name=name, role="", **fields)
+    assert answer.headers.get("HX-Redirect") == f"/mss{USERS}", answer.text
+    return (await ids(browser, "users"))[name]
+
+
+async def add_group(browser: Browser, name: str = "Oslo IT", groups: str = "") -> str:
+    answer = await browser.post(f"{GROUPS}/new", name=name, groups=groups)
+    assert answer.headers.get("HX-Redirect") == f"/mss{GROUPS}", answer.text
+    return (await ids(browser, "user-groups"))[name]
+
+
+async def test_a_group_and_a_user_of_it_are_made_who_then_logs_in(browser: Browser) -> None:
+    await add_group(browser, "Nordics")
+    await add_group(browser, "Oslo IT", "Nordics")
+    user = await add_user(browser, full_name="Anna Berg", groups="Oslo IT", password=SECRET, again=SECRET)
+    made = await read(browser, f"/users/{user}")
+    assert (made["full_name"], made["groups"], made["by_way_of"]) == ("Anna Berg", ["Oslo IT"], ["Nordics"])
+    page = await browser.page(f"{USERS}/{user}")
+    assert "also a member of: Nordics" in page
+    assert (await browser.submit("/login", user="anna", password=SECRET)).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "anna", "groups": "Nobody's"}, "groups"),
+        ({"name": "anna", "role": "king"}, "role"),
+        ({"name": "anna", "password": SECRET, "again": "another"}, "again"),
+        ({"name": "there"}, "name"),
+    ],
+)
+async def test_a_mistake_names_its_field_and_nothing_is_made(
+    browser: Browser, fields: dict[str, str], field: str
+) -> None:
+    await add_user(browser, "there")
+    answer = await browser.post(f"{USERS}/new", **fields)
+    assert answer.status_code in (409, 422), answer.text
+    assert [m["field"] for m in answer.json()["mistakes"]] == [field]
+    assert list(await ids(browser, "users")) == ["there"]
+
+
+async def test_the_list_is_searched_by_pages_and_by_group(browser: Browser) -> None:
+    group = await add_group(browser)
+    for n in range(53):
+        given = {"name": f"user{n:02}", "groups": ["Oslo IT"] if n < 2 else [], "disabled": n == 1}
+        await browser.server.api.post("/users", json=given)
+
+    async def shown(query: str) -> list[str]:
+        return re.findall(r">(user\d\d)</a>", await browser.page(f"{USERS}?{query}"))
+
+    assert await shown("") == [f"user{n:02}" for n in range(50)]
+    assert await shown("page=2") == await shown("page=99") == ["user50", "user51", "user52"]
+    assert await shown("q=ser07") == ["user07"]
+    assert await shown(f"group={group}") == ["user00", "user01"]
+    assert (await browser.page(f"{USERS}?q=user01")).count(">Disabled<") == 1
+    assert ">Disabled<" not in await browser.page(f"{USERS}?q=user00")
+
+
+async def test_what_somebody_else_changed_meanwhile_isnt_overwritten(browser: Browser) -> None:
+    user = await add_user(browser)
+    page = await browser.page(f"{USERS}/{user}")
+    (etag,) = re.findall(r'id="person-form".*?name="etag" value="([^"]+)"', page, re.DOTALL)
+    await browser.server.api.patch(f"/users/{user}", json={"comment": "theirs"})
+    refused = await browser.post(f"{USERS}/{user}", name="anna", comment="mine", etag=etag)
+    assert refused.status_code == 412
+    assert (await read(browser, f"/users/{user}"))["comment"] == "theirs"
+
+
+async def test_members_come_and_go_by_name_and_deleting_asks_first(browser: Browser) -> None:
+    group = await add_group(browser)
+    for name in ("anna", "bert"):
+        await add_user(browser, name)
+    await browser.post(f"{GROUPS}/{group}/members", members="anna\nbert", act="add")
+    assert (await read(browser, f"/user-groups/{group}"))["users"] == 2
+    assert "2 users</a> belong to it" in await browser.page(f"{GROUPS}/{group}")
+    assert ">Oslo IT</a>" in await browser.page(GROUPS)
+    await browser.post(f"{GROUPS}/{group}/members", members="bert", act="remove")
+    assert (await read(browser, f"/user-groups/{group}"))["users"] == 1
+    etag = (await read(browser, f"/user-groups/{group}"))["etag"]
+    asked = await browser.post(f"{GROUPS}/{group}/delete", etag=etag)
+    assert asked.json()["code"] == "confirmation-required"
+    assert "1 users" in asked.text
+    await browser.post(f"{GROUPS}/{group}/delete", etag=etag, confirm="yes")
+    assert await ids(browser, "user-groups") == {}
+
+
+@pytest.mark.parametrize("role", ["help desk", "sessions"])
+async def test_the_help_desk_sets_passwords_and_nobody_else_but_administrators_may(browser: Browser, role: str) -> None:
+    user = await add_user(browser)
+    given = {"name": "erin", "role": role, "password": SECRET}
+    assert (await browser.server.api.post("/users", json=given)).status_code == 201
+    async with client(browser.server.app, base="/mss") as http:
+        other = Browser(browser.server, http)
+        await other.log_in("erin", SECRET)
+        page = await other.page(f"{USERS}/{user}")
+        helps = role == "help desk"
+        assert ("Set password" in page) is ("Log out everywhere</span>" in page) is helps
+        assert ">Save<" not in page
+        assert ">Delete<" not in page
+        answer = await other.post(f"{USERS}/{user}/password", password=SECRET, again=SECRET)
+        assert answer.status_code == (200 if helps else 403), answer.text
+        assert (await other.post(f"{USERS}/{user}", name="other")).status_code == 403
+        assert (await other.post(f"{USERS}/new", name="other")).status_code == 403
+    assert (await read(browser, f"/users/{user}"))["password"] is helps
+
+
+async def test_a_user_is_logged_out_everywhere_and_deleted(browser: Browser) -> None:
+    user = await add_user(browser, password=SECRET, again=SECRET)
+    async with client(browser.server.app, base="/mss") as http:
+        other = Browser(browser.server, http)
+        assert (await other.submit("/login", user="anna", password=SECRET)).status_code == 303
+        assert (await other.http.get("/sessions")).status_code == 200
+        await browser.post(f"{USERS}/{user}/logins")
+        assert (await other.http.get("/sessions")).status_code == 303
+    etag = (await read(browser, f"/users/{user}"))["etag"]
+    await browser.post(f"{USERS}/{user}/delete", etag=etag)
+    assert await ids(browser, "users") == {}
+
+
+async def test_all_users_are_exported_as_the_api_does(browser: Browser) -> None:
+    await add_user(browser)
+    answer = await browser.http.get(f"{USERS}/export")
+    assert answer.headers["content-disposition"] == 'attachment; filename="users.json"'
+    assert answer.content == (await browser.server.api.get("/users/export")).content
