@@ -91,6 +91,26 @@ async def list_assignments(
     return await asyncio.to_thread(read)
 
 
+def chosen(
+    services: Services, *, user: str = "", group: str = "", session: str = ""
+) -> tuple[tuple[To, str] | None, str | None]:
+    """Whom and what names mean: the kind and id of the user or group, and the session's id; None where no name is
+    given. Raises InvalidInput with a Mistake for each that isn't there."""
+    named = (To.USER, user) if user else (To.GROUP, group) if group else None
+    with services.group.read() as reader:
+        id_ = _subject_id(reader, *named) if named else ""
+        found = (reader.get(SESSION_KIND, session) or reader.find_session_by_name(session)) if session else None
+    mistakes = []
+    if named and id_ is None:
+        noun = "user" if named[0] is To.USER else "user group"
+        mistakes.append(Mistake(noun.split()[-1], f"There is no {noun} {shown(named[1])}.", "Check the name."))
+    if session and found is None:
+        mistakes.append(Mistake("session", f"There is no session {shown(session)}.", "Check the name."))
+    if mistakes:
+        raise InvalidInput(mistakes[0].problem, remedy=mistakes[0].remedy, code="assignment-unknown", mistakes=mistakes)
+    return (named[0], id_) if named and id_ is not None else None, found.id if found else None
+
+
 async def assign(
     services: Services,
     actor: Actor,

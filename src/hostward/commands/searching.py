@@ -15,7 +15,7 @@ from typing import Final
 from hostward.commands.services import Services
 from hostward.domain import sessions
 from hostward.domain.changes import Body
-from hostward.domain.panels import CERTIFICATES, PANELS, REPLICATION, REQUESTS, SESSIONS, Panel
+from hostward.domain.panels import AUTHENTICATION, CERTIFICATES, PANELS, REPLICATION, REQUESTS, SESSIONS, Panel
 from hostward.domain.people import GROUP_KIND, USER_KIND
 from hostward.domain.settings import SETTINGS
 from hostward.domain.texts import name_key
@@ -128,11 +128,11 @@ def _session(id_: str, body: Body) -> Hit:
 
 def _user(id_: str, body: Body) -> Hit:
     said = [body.get("full_name"), body.get("role"), "disabled" if body.get("disabled") else ""]
-    return Hit(Kind.USER, id_, body["name"], ", ".join(part for part in said if part), "")
+    return Hit(Kind.USER, id_, body["name"], ", ".join(part for part in said if part), f"{AUTHENTICATION}/users/{id_}")
 
 
 def _group(id_: str, body: Body) -> Hit:
-    return Hit(Kind.USER_GROUP, id_, body["name"], body.get("comment", ""), "")
+    return Hit(Kind.USER_GROUP, id_, body["name"], body.get("comment", ""), f"{AUTHENTICATION}/groups/{id_}")
 
 
 def _servers(services: Services) -> Iterator[Searched]:

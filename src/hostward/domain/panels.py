@@ -30,6 +30,7 @@ class Panel(Place):
 
 
 SESSIONS: Final = "/manage/sessions"
+ACCESS: Final = "/assign-access"
 GENERAL: Final = "/settings/general"
 CERTIFICATES: Final = "/settings/trusted-certificates"
 REPLICATION: Final = "/settings/replication"
@@ -48,6 +49,15 @@ PANELS: Final = (
         parts=(
             Place("Add a session", f"{SESSIONS}/new", "One by hand, of any type."),
             Place("Import sessions", f"{SESSIONS}/import", "CSV, JSON, x3270, PuTTY; what it would do is shown first."),
+        ),
+    ),
+    Panel(
+        "Assign Access",
+        ACCESS,
+        "Who may use which sessions, and why: users, groups, All Users; allowed, denied, until when.",
+        parts=(
+            Place("Assign sessions", f"{ACCESS}/new", "Allow or deny sessions to users, groups or everyone."),
+            Place("Why may somebody use a session?", f"{ACCESS}/why", "All that allows it or denies it."),
         ),
     ),
     Panel("General Settings", GENERAL, "What holds for the whole console.", CONFIGURE),

@@ -13,6 +13,7 @@ from hostward.domain.people import Role
 from hostward.domain.permissions import Permission, check_allowed
 from hostward.http.console.events import Broadcaster, stream
 from hostward.http.console.logins import login_routes
+from hostward.http.console.pages.access import access_routes
 from hostward.http.console.pages.audit import audit_routes
 from hostward.http.console.pages.certificates import certificate_routes
 from hostward.http.console.pages.history import history_routes
@@ -63,6 +64,7 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *my_session_routes(console),
         *inventory_routes(console),
         *session_routes(console),
+        *access_routes(console),
         *lock_routes(console),
         *replication_routes(console),
         *server_routes(console),

@@ -1,0 +1,136 @@
+"""Assign Access: who may use which sessions, and why."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hostward.commands import access
+from hostward.commands.writing import Once, Submitted
+from hostward.domain.assignments import Effect, To
+from hostward.domain.errors import InvalidInput
+from hostward.domain.panels import ACCESS
+from hostward.domain.permissions import Permission
+from hostward.http.console.pages.outcomes import submitted, went
+from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
+
+PER_PAGE: Final = 50
+MAX_PAGE: Final = 1_000_000
+MAX_NAME: Final = 200
+NAMES: Final = (("users", To.USER), ("groups", To.GROUP))
+FILTERS: Final = ("user", "group", "session")
+
+
+def access_routes(console: Console) -> list[Route]:
+    """The list, a new assignment, removing some, and why somebody may use a session."""
+    route = panel_routes(console, ACCESS, writes=Permission.SESSIONS)
+    return [
+        route("", show, "GET"),
+        route("/new", show_new, "GET"),
+        route("/new", assign),
+        route("/remove", remove),
+        route("/why", why, "GET"),
+    ]
+
+
+async def show(visit: Visit) -> Response:
+    filters, page = _filters(visit), _page(visit)
+    found, problem = access.Page([], 0), None
+    try:
+        to, session = access.chosen(visit.services, **filters)
+        found = await access.list_assignments(visit.services, to=to, session=session, page=page, per_page=PER_PAGE)
+    except InvalidInput as error:
+        problem = error
+    last = max(1, -(-found.total // PER_PAGE))
+    kept = {name: value for name, value in filters.items() if value}
+    return await visit.page(
+        "access.html",
+        panel=ACCESS,
+        filters=filters,
+        used=bool(kept),
+        problem=problem,
+        rows=found.items,
+        total=found.total,
+        first=(page - 1) * PER_PAGE + 1,
+        page=page,
+        last=last,
+        to=lambda number: f"{ACCESS}?{urlencode({**kept, 'page': number})}",
+    )
+
+
+async def show_new(visit: Visit) -> Response:
+    return await visit.page("access_new.html", panel=ACCESS, filters=_filters(visit), key=secrets.token_hex(8))
+
+
+async def assign(visit: Visit) -> Response:
+    """Each session to each of those who are named. Raises InvalidInput with mistakes whose fields are the form's."""
+    to = [(kind, name) for field, kind in NAMES for name in _lines(visit, field)]
+    to += [(To.EVERYONE, "")] if visit.text("everyone") else []
+    sessions = _lines(visit, "sessions")
+    if not to:
+        raise wrong_field("users", "Nobody is named.", "Name users or groups, or tick All Users.")
+    if not sessions:
+        raise wrong_field("sessions", "No session is named.", "Write the sessions' names, one a line.")
+    once = Once.of(visit.actor, visit.text("key") or None, "assign", [to, sessions])
+    effect = Effect.DENY if visit.text("effect") == Effect.DENY else Effect.ALLOW
+    try:
+        done = await access.assign(
+            visit.services, visit.actor, to=to, sessions=sessions, effect=effect, until=visit.text("until"), once=once
+        )
+    except InvalidInput as error:
+        raise _in_form(error) from error
+    return _went(visit, done, "Assigned." if effect is Effect.ALLOW else "Denied.")
+
+
+async def remove(visit: Visit) -> Response:
+    ids = visit.texts("ids")
+    if not ids:
+        raise InvalidInput("Nothing is chosen.", remedy="Tick the assignments to remove.")
+    return _went(visit, await access.remove(visit.services, visit.actor, ids), "Removed.")
+
+
+async def why(visit: Visit) -> Response:
+    """Whether a user may use a session, and all that says so or speaks against it."""
+    given = {name: visit.request.query_params.get(name, "")[:MAX_NAME].strip() for name in ("user", "session")}
+    found, problem = None, None
+    if all(given.values()):
+        try:
+            to, session = access.chosen(visit.services, user=given["user"], session=given["session"])
+            assert to is not None
+            assert session is not None
+            found = access.explain(visit.services, to[1], session)
+        except InvalidInput as error:
+            problem = error
+    return await visit.page("access_why.html", panel=ACCESS, given=given, found=found, problem=problem)
+
+
+def _filters(visit: Visit) -> dict[str, str]:
+    given = visit.request.query_params
+    return {name: given.get(name, "")[:MAX_NAME].strip() for name in FILTERS}
+
+
+def _page(visit: Visit) -> int:
+    number = visit.request.query_params.get("page", "")
+    return min(max(int(number), 1), MAX_PAGE) if number.isascii() and number.isdigit() and len(number) < 9 else 1
+
+
+def _lines(visit: Visit, name: str) -> list[str]:
+    return [line.strip() for line in visit.text(name).splitlines() if line.strip()]
+
+
+def _in_form(error: InvalidInput) -> InvalidInput:
+    """Who isn't there is a mistake of the field in which they were named."""
+    mistakes = [
+        replace(m, field="groups" if "user group" in m.problem else "users") if m.field == "to" else m
+        for m in error.mistakes
+    ]
+    return InvalidInput(error.message, remedy=error.remedy, code=error.code, mistakes=mistakes)
+
+
+def _went(visit: Visit, done: access.Assigned | Submitted, said: str) -> Response:
+    return submitted(visit, done) if isinstance(done, Submitted) else went(visit, ACCESS, said, done.replicated)
