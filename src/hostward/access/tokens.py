@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -18,13 +18,15 @@ import structlog
 from hostward.domain.errors import Conflict, NotFound, RegistryError, Unauthenticated
 from hostward.registry.server import ServerRegistry
 
-KEY: Final = "tokens"
+EACH: Final = "token:"
+"""What a token is called in server.db, with its hash."""
 MAX_DAYS: Final = 3650
 MAX_LOGINS: Final = 100
 MAX_PROGRAMS: Final = 200
 PREFIX: Final = "hw_"
 """So that a token that leaks into text is recognised as one by scanners."""
 
+_TOGETHER = "tokens"
 _USE_KEPT_EVERY = timedelta(minutes=10)
 LOGIN, CONSOLE, PROGRAM = "login", "console", "program"
 LASTS: Final = {LOGIN: timedelta(hours=12), CONSOLE: timedelta(minutes=30)}
@@ -60,7 +62,11 @@ class Tokens:
         console_lasts: Callable[[], timedelta] = lambda: LASTS[CONSOLE],
     ) -> None:
         self._server, self._clock, self._console_lasts = server, clock, console_lasts
-        self._by_hash: dict[str, Token] = {h: _from_json(t) for h, t in (server.get(KEY) or {}).items()}
+        together = server.get(_TOGETHER)
+        if together is not None:  # as the builds before kept them
+            server.update(**{EACH + h: t for h, t in together.items()}, **{_TOGETHER: None})
+        kept = server.starting_with(EACH)
+        self._by_hash: dict[str, Token] = {name.removeprefix(EACH): _from_json(t) for name, t in kept.items()}
         self._kept_use = {h: t.last_used for h, t in self._by_hash.items()}
 
     def log_in(self, user: str, kind: str = LOGIN, account: str = "", generation: int = 0) -> tuple[str, Token]:
@@ -104,7 +110,7 @@ class Tokens:
         self._by_hash[hashed] = token
         kept = self._kept_use.get(hashed)
         if kept is None or now - kept > _USE_KEPT_EVERY:
-            self._save(self._by_hash, must=False)
+            self._write({hashed: token}, must=False)
         return token
 
     def left_s(self, token: Token) -> float:
@@ -126,21 +132,20 @@ class Tokens:
         """Make a token invalid at once. Raises NotFound."""
         for hashed, token in self._by_hash.items():
             if token.id == token_id:
-                self._save({h: t for h, t in self._by_hash.items() if h != hashed})
+                self._write({hashed: None})
                 return token
         raise NotFound("There is no such token.", remedy="`GET tokens` lists those that there are.")
 
     def keep(self, token_id: str, generation: int) -> None:
         """This login goes on in another generation of its user's logins, whose beginning ends the others."""
-        of = {h: replace(t, generation=generation) for h, t in self._by_hash.items() if t.id == token_id}
-        self._save({**self._by_hash, **of})
+        self._write({h: replace(t, generation=generation) for h, t in self._by_hash.items() if t.id == token_id})
 
     def revoke_logins(self, user: str, *, account: str = "", but: str = "", programs: bool = False) -> int:
         """End all of a user's logins except the token with that id, and those for programs where asked. How many there
         were."""
         own = {h: t for h, t in self._by_hash.items() if _is_of(t, user, account) and t.id != but}
         ended = {h for h, t in own.items() if programs or t.kind in LASTS}
-        self._save({h: t for h, t in self._by_hash.items() if h not in ended})
+        self._write(dict.fromkeys(ended))
         return len(ended)
 
     def _lasts(self, kind: str) -> timedelta:
@@ -159,26 +164,30 @@ class Tokens:
         secret = PREFIX + secrets.token_urlsafe(32)
         now = self._clock()
         token = Token(secrets.token_hex(8), kind, user, name, now, now + lasts, None, account, generation)
-        left_out = set(without)
-        kept = {h: t for h, t in self._valid().items() if h not in left_out}
-        self._save({**kept, _hash(secret): token}, must=kind == PROGRAM)
+        over = [h for h, t in self._by_hash.items() if t.expires <= now]
+        self._write({**dict.fromkeys([*over, *without]), _hash(secret): token}, must=kind == PROGRAM)
         return secret, token
 
     def _valid(self) -> dict[str, Token]:
         now = self._clock()
         return {h: t for h, t in self._by_hash.items() if t.expires > now}
 
-    def _save(self, tokens: dict[str, Token], *, must: bool = True) -> None:
-        """Durable first, then in force: a token that was given out survives a crash, one revoked doesn't. What needn't
-        be durable (a login, a time of use) is in force all the same: a full disk must not keep an administrator out."""
+    def _write(self, changed: Mapping[str, Token | None], *, must: bool = True) -> None:
+        """These alone, by their hashes; None is revoked. Durable first, then in force: a token that was given out
+        survives a crash, one revoked doesn't. What needn't be durable (a login, a time of use) is in force all the
+        same: a full disk must not keep an administrator out."""
         try:
-            self._server.put(KEY, {h: _to_json(t) for h, t in tokens.items()})
+            self._server.update(**{EACH + h: _to_json(t) if t else None for h, t in changed.items()})
         except RegistryError as error:
             if must:
                 raise
             log.warning("tokens-not-kept", reason=error.message)
-        self._by_hash = dict(tokens)
-        self._kept_use = {h: t.last_used for h, t in tokens.items()}
+        for hashed, token in changed.items():
+            if token is None:
+                self._by_hash.pop(hashed, None)
+                self._kept_use.pop(hashed, None)
+            else:
+                self._by_hash[hashed], self._kept_use[hashed] = token, token.last_used
 
 
 def _is_of(token: Token, user: str, account: str) -> bool:

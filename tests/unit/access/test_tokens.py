@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hostward.access.tokens import CONSOLE, KEY, LASTS, MAX_LOGINS, Tokens
+from hostward.access.tokens import CONSOLE, EACH, LASTS, MAX_LOGINS, Tokens
 from hostward.domain.errors import Conflict, NotFound, Unauthenticated
 from hostward.registry.server import ServerRegistry
 
@@ -127,7 +128,7 @@ def test_reading_writes_to_disk_only_now_and_then(tokens: Tokens, registry: Serv
     kept = []
     for _ in range(12):
         tokens.authenticate(secret)
-        kept.append(registry.get(KEY))
+        kept.append(registry.starting_with(EACH))
         clock.now += timedelta(minutes=1)
     assert sum(a != b for a, b in pairwise(kept)) == 1
 
@@ -185,3 +186,34 @@ def test_what_is_left_of_a_login_grows_with_its_use_and_is_nothing_at_its_end(to
     assert tokens.left_s(token) <= 0
     with pytest.raises(Unauthenticated):
         tokens.authenticate(secret, used=False)
+
+
+def test_tokens_as_the_builds_before_kept_them_are_still_good(tmp_path: Path, clock: Clock) -> None:
+    registry = ServerRegistry.open(tmp_path / "old.db")
+    secret, token = Tokens(registry, clock).create("admin", "nightly", 30)
+    registry.update(**dict.fromkeys(registry.starting_with(EACH)), tokens={
+        hashlib.sha256(secret.encode()).hexdigest(): {
+            "id": token.id, "kind": token.kind, "user": "admin", "name": "nightly",
+            "created": token.created.isoformat(), "expires": token.expires.isoformat(), "last_used": None,
+        }
+    })  # fmt: skip
+    assert Tokens(registry, clock).authenticate(secret).name == "nightly"
+    assert registry.get("tokens") is None
+    assert Tokens(registry, clock).authenticate(secret).id == token.id
+    registry.close()
+
+
+def test_a_login_writes_its_own_token_and_removes_those_that_are_over(tmp_path: Path, clock: Clock) -> None:
+    registry = ServerRegistry.open(tmp_path / "one.db")
+    tokens = Tokens(registry, clock)
+    for n in range(20):
+        tokens.log_in(f"u{n}", account=f"id{n}", generation=1)
+    before = registry.starting_with(EACH)
+    tokens.log_in("another")
+    after = registry.starting_with(EACH)
+    assert {name: after[name] for name in before} == before
+    assert len(after) == len(before) + 1
+    clock.now += timedelta(hours=13)
+    tokens.log_in("later")
+    assert len(registry.starting_with(EACH)) == 1
+    registry.close()
