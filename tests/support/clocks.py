@@ -26,15 +26,18 @@ class Clock:
         new.write_text(by + "\n", encoding="ascii")
         new.replace(self._file)
 
-    def start(self, server: Server) -> None:
-        """Start the server with this clock; it ends as any other."""
+    def environment(self) -> dict[str, str]:
+        """Of a process that has this clock."""
         library = next((str(path) for path in LIBRARIES if path.exists()), None)
         assert library, "there is no libfaketime: apt-get install libfaketime, then run again"
-        environment = {
+        return {
             "LD_PRELOAD": library,
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_DONT_RESET": "1",
         }
-        server.start(env=environment, forked=False)
+
+    def start(self, server: Server) -> None:
+        """Start the server with this clock; it ends as any other."""
+        server.start(env=self.environment(), forked=False)

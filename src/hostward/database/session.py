@@ -9,6 +9,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hostward.database.settings import NodeSettings
@@ -96,7 +97,9 @@ async def open_session(settings: NodeSettings, *, timeout_s: float = CONNECT_TIM
 
 
 async def ensure_keyspaces(session: Session, replication_factor: int) -> None:
-    """Make our keyspace, and give it and Cassandra's own the factor (1 to 16). Changes only what differs.
+    """Make our keyspace, and give it and Cassandra's own the factor (1 to 16). Changes only what differs. Raises
+    DatabaseError "clock" where a change didn't count, since an earlier one was made by a clock that was ahead:
+    Cassandra keeps what has the later time, and says nothing.
 
     NetworkTopologyStrategy rather than SimpleStrategy: with one data centre it places the same replicas, and a ring
     of two data centres needs no other strategy later. Raise the factor before a node joins, lower it after one left.
@@ -115,6 +118,23 @@ async def ensure_keyspaces(session: Session, replication_factor: int) -> None:
             await session.execute(f"CREATE KEYSPACE IF NOT EXISTS {name} WITH replication = {text}")
         elif found[name] != wanted:
             await session.execute(f"ALTER KEYSPACE {name} WITH replication = {text}")
+            await _check_counts(session, name, wanted)
+
+
+async def _check_counts(session: Session, name: str, wanted: dict[str, str]) -> None:
+    rows = await session.execute(
+        "SELECT keyspace_name, replication, WRITETIME(replication) AS written FROM system_schema.keyspaces"
+    )
+    row = next((row for row in rows if row.keyspace_name == name), None)
+    if row is None or _plain(row.replication) == wanted:
+        return
+    written = datetime.fromtimestamp(row.written / 1e6, UTC).isoformat(timespec="seconds")
+    raise DatabaseError(
+        f"The replication factor can't be changed: it was last set at {written}, by a server whose clock was ahead.",
+        remedy="See that the clocks of all servers are right (NTP). It is tried again until that time has come; to go"
+        " on now, make the database anew on the Master: hostward replication rebuild-database. Nothing is lost by it.",
+        code="clock",
+    )
 
 
 async def replication_factors(session: Session) -> dict[str, int]:
