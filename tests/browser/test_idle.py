@@ -17,6 +17,8 @@ from tests.browser.test_sessions import entry
 from tests.support.browser import address_of, picture
 from tests.support.server import Server
 
+from hostward.access.tokens import EACH
+
 pytestmark = pytest.mark.feature("R24")
 
 IDLE = timedelta(minutes=30)
@@ -27,10 +29,10 @@ def unused_for(server: Server, time: timedelta) -> None:
     server.kill()
     then = datetime.now(UTC) - time
     with closing(sqlite3.connect(server.data_dir / "server.db")) as db:
-        tokens = json.loads(db.execute("SELECT value FROM setting WHERE name = 'tokens'").fetchone()[0])
-        for token in tokens.values():
+        for name, value in db.execute("SELECT name, value FROM setting WHERE name GLOB ?", (f"{EACH}*",)).fetchall():
+            token = json.loads(value)
             token |= {"created": then.isoformat(), "last_used": then.isoformat(), "expires": (then + IDLE).isoformat()}
-        db.execute("UPDATE setting SET value = ? WHERE name = 'tokens'", (json.dumps(tokens),))
+            db.execute("UPDATE setting SET value = ? WHERE name = ?", (json.dumps(token), name))
         db.commit()
     server.start()
 

@@ -25,6 +25,7 @@ from tests.support.masters import (
     refused_by,
     restore,
     write,
+    write_until_confirmed,
 )
 from tests.support.waiting import always, eventually
 
@@ -112,7 +113,7 @@ def test_others_follow_after_a_confirmation_or_when_their_master_does(three: Lig
     assert refused_by(third, "replication/promote", confirm=True).code == "claimed"
     assert refused_by(third, "replication/follow", server=new.name).code == "confirmation-required"
     third.api.post("replication/follow", {"server": new.name, "confirm": True})
-    eventually(lambda: write(new, history, "followed")["confirmed"], within_s=ENDS_WITHIN_S)
+    write_until_confirmed(new, history, "followed", within_s=ENDS_WITHIN_S)
     old.start()
     three.wait_led_by(new)
     assert third.api.status()["claim"] is None

@@ -23,6 +23,7 @@ from tests.support.masters import (
     refused_by,
     restore,
     write,
+    write_until_confirmed,
 )
 from tests.support.server import Server
 from tests.support.waiting import eventually
@@ -84,7 +85,7 @@ def test_a_master_and_its_node_halted_for_a_minute_while_a_slave_is_promoted(his
     reconnect(*led.servers)
     promote(new)
     follow(third, new)
-    eventually(lambda: write(new, history, "of the new Master")["confirmed"], within_s=LED_WITHIN_S)
+    write_until_confirmed(new, history, "of the new Master", within_s=LED_WITHIN_S)
     goes_on_for(new, history, HALTED_FOR_S)
     old.signal_jvm(signal.SIGCONT)  # else the server would end its node, as one that hangs
     old.sigcont()
@@ -126,7 +127,7 @@ def test_a_master_restored_with_its_node_from_old_files(history: History, led: G
     end_with_its_node(old)
     promote(new)
     follow(third, new)
-    eventually(lambda: write(new, history, "of the next epoch")["confirmed"], within_s=LED_WITHIN_S)
+    write_until_confirmed(new, history, "of the next epoch", within_s=LED_WITHIN_S)
     restore(old, tmp_path / "backup")
     led_by(led, new)
     assert {n["server_name"]: n["host_id"] for n in new.api.nodes()}[old.name] == host_id
@@ -146,7 +147,7 @@ def test_a_master_burns_after_one_slave_had_confirmed_and_the_other_is_promoted(
     promote(promoted)
     follow(had, promoted)
     assert "confirmed by one Slave" in [s["name"] for s in promoted.api.export()]
-    eventually(lambda: write(promoted, history, "afterwards")["confirmed"], within_s=LED_WITHIN_S)
+    write_until_confirmed(promoted, history, "afterwards", within_s=LED_WITHIN_S)
     # A new machine at the burned one's address takes its place.
     gone = next(n["host_id"] for n in promoted.api.nodes() if n["server_name"] == old.name)
     promoted.follow(promoted.api.delete(f"replication/nodes/{gone}", confirm=True)["job"], within_s=LED_WITHIN_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ def write(server: Server, history: History, name: str) -> dict[str, object]:
     history.acknowledge(noted, answer)
     found: dict[str, object] = answer["replicated"]
     return found
+
+
+def write_until_confirmed(server: Server, history: History, name: str, *, within_s: float) -> None:
+    """Sessions of that name, numbered, until one is confirmed: the first may come before a Slave follows."""
+    numbers = count(1)
+    eventually(lambda: write(server, history, f"{name} {next(numbers)}")["confirmed"], within_s=within_s, every_s=1.0)
 
 
 def refused_by(at: Server, path: str, **body: object) -> Refused:

@@ -22,6 +22,8 @@ HEADINGS: Final = {
     Kind.PANEL: "Console",
     Kind.SETTING: "Settings",
     Kind.SESSION: "Sessions",
+    Kind.USER: "Users",
+    Kind.USER_GROUP: "User Groups",
     Kind.SERVER: "Servers",
     Kind.REQUEST: "Change Requests",
     Kind.CERTIFICATE: "Trusted Certificates",
