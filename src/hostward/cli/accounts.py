@@ -60,6 +60,7 @@ def login(
     certificate = None if insecure else _certificate_to_pin(address, fingerprint)
     verify = trusting_context() if insecure else pinned_context(certificate) if certificate else None
     with ApiClient(address, verify=verify, pinned=certificate is not None) as api:
+        api.check_encrypted()
         answer = _log_in(api, user, secrets.get(password_file, "Password", option="--password-file"))
     path = login_file()
     logins = Logins.load(path)

@@ -93,10 +93,20 @@ class ApiClient:
             self._client = None
 
     def use_token(self, token: str | None) -> None:
-        """Send this token with every request from now on."""
+        """Send this token with every request from now on. Raises UsageProblem where others could read it."""
         self._headers.pop("Authorization", None)
         if token:
+            self.check_encrypted()
             self._headers["Authorization"] = f"Bearer {token}"
+
+    def check_encrypted(self) -> None:
+        """Return where a password or token can be sent without others reading it. Raises UsageProblem."""
+        url = httpx.URL(self.url)
+        if url.scheme != "https" and not _is_loopback(url.host):
+            raise UsageProblem(
+                f"Passwords and tokens aren't sent to {self.url}: over HTTP others can read them on their way.",
+                remedy="Name the server's HTTPS address: https://HOST:PORT/CONTEXT.",
+            )
 
     def get(self, path: str, params: Params | None = None) -> Any:
         """Read something."""

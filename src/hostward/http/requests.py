@@ -21,6 +21,7 @@ from hostward.commands.services import Actor, Services
 from hostward.domain.errors import InvalidInput, Unauthenticated
 from hostward.domain.locks import TakeOver
 from hostward.domain.permissions import Permission
+from hostward.http.encrypted import check_encrypted
 from hostward.http.guard import MAX_IMPORT_BYTES
 
 MAX_SECRET: Final = 1024
@@ -78,6 +79,19 @@ class OpenRoute(APIRoute):
         return handler
 
 
+class SecretRoute(OpenRoute):
+    """A route that needs no login, and takes a secret."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            check_encrypted(request.app.state.services, request)
+            return await handle(request)
+
+        return handler
+
+
 class LoginRoute(APIRoute):
     """A route that needs a login, and a role that allows it: both are looked at before anything else of the request is,
     its body above all."""
@@ -90,6 +104,7 @@ class LoginRoute(APIRoute):
 
         async def handler(request: Request) -> Response:
             services: Services = request.app.state.services
+            check_encrypted(services, request)
             actor = await authenticate_confirmed(services, _secret_of(request), address_of(request))
             needed = self.reads if request.method in READING else self.writes
             await check_permitted(services, actor, needed, f"{request.method} {request.url.path}")

@@ -114,3 +114,17 @@ def test_only_the_confirmed_certificate_is_trusted(tmp_path: Path) -> None:
             with pytest.raises(Unreachable) as changed:
                 api.get("me")
             assert changed.value.code == "certificate-changed"
+
+
+@pytest.mark.feature("A11")
+@pytest.mark.parametrize("host", ["192.0.2.1:8080", "server.example.com", "localhost.example.com"])
+def test_no_token_and_no_password_is_sent_where_others_can_read_it(host: str) -> None:
+    for url in (f"http://{host}/mss", f"HTTP://{host}"):
+        with pytest.raises(UsageProblem, match="over HTTP others can read them") as refused:
+            ApiClient(url, token="hw_secret")
+        assert "https://" in refused.value.remedy
+        with ApiClient(url) as api, pytest.raises(UsageProblem):
+            api.check_encrypted()
+    for url in ("http://127.0.0.1:8080", "http://[::1]", f"https://{host}"):
+        with ApiClient(url, token="hw_secret") as api:
+            api.check_encrypted()

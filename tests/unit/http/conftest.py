@@ -38,11 +38,13 @@ class Server:
         return await self.api.post("/sessions", json={"name": name, "type": "VT", "host": "a.example.com", **fields})
 
 
-def client(app: FastAPI, token: str = "", address: str = "192.0.2.1", base: str = BASE) -> httpx.AsyncClient:
+def client(
+    app: FastAPI, token: str = "", address: str = "192.0.2.1", base: str = BASE, scheme: str = "https"
+) -> httpx.AsyncClient:
     """A client at that address."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 50000))
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return httpx.AsyncClient(transport=transport, base_url=f"https://server.example.com{base}", headers=headers)
+    return httpx.AsyncClient(transport=transport, base_url=f"{scheme}://server.example.com{base}", headers=headers)
 
 
 @pytest.fixture

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from argon2 import PasswordHasher
-from tests.unit.commands.servers import PASSWORD
+from tests.unit.commands.servers import PASSWORD, open_server
 from tests.unit.http.conftest import Server, client
 from tests.unit.http.test_people_api import created
 
 from hostward.access import passwords
 from hostward.access.throttle import LIMITS
+from hostward.http.app import create_app
 
 pytestmark = pytest.mark.anyio
 
@@ -152,3 +154,38 @@ async def test_a_password_in_the_wrong_place_is_not_repeated(server: Server) -> 
         assert refused.status_code == 422
         assert "hunter2" not in refused.text
     assert "“password”" in refused.json()["mistakes"][-1]["remedy"]
+
+
+@pytest.mark.feature("A11")
+@pytest.mark.parametrize("address", ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1", "128.0.0.1", ""])
+async def test_over_http_no_password_and_no_token_is_taken(server: Server, address: str) -> None:
+    """It names where to go instead, as configured and not as the request says; no token is even looked at."""
+    async with client(server.app, server.token, address, scheme="http") as plain:
+        evil = {"Host": "evil.example.net", "X-Forwarded-Proto": "https", "X-Forwarded-For": "127.0.0.1"}
+        answers = [
+            await plain.post("/login", json={"user": "admin", "password": PASSWORD}, headers=evil),
+            await plain.post("/login", content=b"{", headers=evil),
+            await plain.get("/sessions", headers=evil),
+            await plain.put("/me/password", json={"current": PASSWORD, "new": "five words of mine now"}, headers=evil),
+        ]
+        for answer in answers:
+            assert (answer.status_code, answer.json()["code"]) == (403, "https-needed")
+            assert f"https://{server.services.configuration.server.host_name}/mss/api/v1/" in answer.json()["remedy"]
+            assert "evil" not in answer.text
+        assert (await plain.get("/health/live")).json() == {"ok": True}
+        assert (await plain.get("/openapi.json")).status_code == 200
+    assert (await server.anyone.post("/login", json={"user": "admin", "password": PASSWORD})).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
+async def test_on_the_machine_itself_http_is_enough(server: Server, address: str) -> None:
+    async with client(server.app, address=address, scheme="http") as plain:
+        assert (await plain.post("/login", json={"user": "admin", "password": PASSWORD})).status_code == 200
+
+
+async def test_a_server_without_https_says_that_it_needs_it(tmp_path: Path) -> None:
+    with open_server(tmp_path, {"HOSTWARD_SERVER_HTTPS_PORT": "0"}) as (services, _):
+        async with client(create_app(services), scheme="http") as plain:
+            refused = await plain.post("/login", json={"user": "admin", "password": PASSWORD})
+    assert (refused.status_code, refused.json()["code"]) == (403, "https-needed")
+    assert "https_port" in refused.json()["remedy"]

@@ -15,9 +15,9 @@ from hostward.commands import accounts
 from hostward.domain.permissions import Permission
 from hostward.http.api import shapes
 from hostward.http.api.shapes import answers
-from hostward.http.requests import Json, OpenRoute, Secret, Strict, Text, Who, With, address_of, administrators_router
+from hostward.http.requests import Json, Secret, SecretRoute, Strict, Text, Who, With, address_of, administrators_router
 
-open_router = APIRouter(tags=["Login"], route_class=OpenRoute)
+open_router = APIRouter(tags=["Login"], route_class=SecretRoute)
 router = administrators_router("Login", reads=Permission.OWN, writes=Permission.OWN)
 token_router = administrators_router("Login", reads=Permission.READ, writes=Permission.READ)
 

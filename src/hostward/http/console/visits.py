@@ -38,6 +38,7 @@ from hostward.domain.people import ROLES, Role
 from hostward.domain.permissions import ALLOWED, Permission
 from hostward.http.console.events import Broadcaster, picture
 from hostward.http.console.rendering import Pages
+from hostward.http.encrypted import CODE, https_url, needs_https
 from hostward.http.problems import status_of
 from hostward.http.requests import MAX_FILES, MAX_SECRET, READING, address_of
 
@@ -198,20 +199,20 @@ def html(text: str, status: int = 200, headers: Mapping[str, str] | None = None)
 
 
 def to_https(services: Services, request: Request) -> Response | None:
-    """The console is for HTTPS alone: lead there, to the configured name. None where the request came that way."""
+    """The console is for HTTPS alone: lead there, to the configured name. None where the request came that way. What
+    isn't just read isn't sent on: it would be done by a request that anybody could have altered. Raises Forbidden."""
     if request.url.scheme == "https":
         return None
-    s = services.configuration.server
-    if not s.https_port:
+    url = https_url(services, request.url.path, request.url.query)
+    if url is None:
+        raise needs_https()
+    if request.method not in READING:
         raise Forbidden(
-            "The Administrative Console needs HTTPS, and this server doesn't listen on it.",
-            remedy="Set https_port in the configuration, and restart the server.",
-            code="https-needed",
+            "The Administrative Console takes nothing over HTTP; nothing was changed.",
+            remedy=f"Open {url}, and do it there.",
+            code=CODE,
         )
-    port = "" if s.https_port == 443 else f":{s.https_port}"
-    host = f"[{s.host_name}]" if ":" in s.host_name else s.host_name
-    query = f"?{request.url.query}" if request.url.query else ""
-    return RedirectResponse(f"https://{host}{port}{quote(request.url.path)}{query}", 307, HEADERS)
+    return RedirectResponse(url, 307, HEADERS)
 
 
 def forgery_token(secret: str) -> str:

@@ -204,7 +204,8 @@ async def test_over_http_it_leads_to_https_at_the_configured_name(browser: Brows
             assert (answer.status_code, answer.headers["location"]) == (307, f"https://{s.host_name}{port}{path}")
         sent = {"user": "admin", "password": PASSWORD}
         refused = await plain.post("/mss/login", data=sent, headers=SAME_ORIGIN)
-        assert refused.status_code == 307
+        assert (refused.status_code, refused.json()["code"]) == (403, "https-needed")
+        assert f"https://{s.host_name}{port}/mss/login" in refused.json()["remedy"]
         assert "set-cookie" not in refused.headers
 
 
