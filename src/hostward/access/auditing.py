@@ -34,6 +34,8 @@ MAX_DIFFERENT: Final = 10
 """Refusals in one window that have entries of their own."""
 LOOK_S: Final = 5.0
 PRUNE_S: Final = 3600.0
+SHRINK_AT_ONCE: Final = 8
+"""Pieces of 2 MiB in one pass."""
 VERIFY_S: Final = 600.0
 SEVERAL: Final = "(several)"
 
@@ -104,6 +106,7 @@ class Auditor:
             if self._kept() != pruned or self._clock_s() - pruned_s >= PRUNE_S:
                 pruned, pruned_s = self._kept(), self._clock_s()
                 await self.prune()
+            await self.shrink()
             await asyncio.sleep(LOOK_S)
 
     async def close(self) -> None:
@@ -133,6 +136,15 @@ class Auditor:
             return
         if removed:
             log.info("audit-pruned", entries=removed)
+
+    async def shrink(self) -> None:
+        """Give some of what was removed back to the disk."""
+        try:
+            for _ in range(SHRINK_AT_ONCE):
+                if not await asyncio.to_thread(self.log.shrink):
+                    break
+        except RegistryError as error:
+            log.warning("audit-not-shrunk", reason=error.message)
 
     async def verify(self) -> Verified:
         """Look at every entry. Raises RegistryError."""

@@ -25,6 +25,10 @@ T = TypeVar("T")
 MAX_LOGS_A_SERVER: Final = 16
 """How many logs of one server are kept: each time that it says something else than before is a further one."""
 POINTS: Final = 32
+SHRINK_PAGES: Final = 512
+"""2 MiB, that are given back at once: nobody who records something waits for longer than for that."""
+KEPT_PAGES: Final = 256
+"""Are left free, for what comes next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class AuditLog:
     def __init__(self, path: Path, server: str, name: str, now: Callable[[], str], new_id: Callable[[], str]) -> None:
         self.path, self.server, self._name, self._now = path, server, name, now
         self._lock = threading.Lock()
-        self._db = open_writer(path, AUDIT_TABLES)
+        self._db = open_writer(path, AUDIT_TABLES, shrinks=True)
         found = self._db.execute("SELECT id FROM chain WHERE server = ? ORDER BY id LIMIT 1", (server,)).fetchone()
         self.is_new = found is None
         if found is None:
@@ -139,6 +143,19 @@ class AuditLog:
         with self._lock:
             ids = [row[0] for row in self._db.execute("SELECT id FROM chain ORDER BY id")]
             return sum(self._prune(self._log(i), before, max_bytes) for i in ids)
+
+    def shrink(self) -> bool:
+        """Give a piece of what removed entries have left free back to the disk; whether there is more. Raises
+        RegistryError."""
+        with self._lock, explained(self.path):
+            if self._free_pages() <= KEPT_PAGES:
+                return False
+            # By executescript: execute takes a statement without columns for done after its first page.
+            self._db.executescript(f"PRAGMA incremental_vacuum({SHRINK_PAGES})")
+            if self._free_pages() > KEPT_PAGES:
+                return True
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            return False
 
     # What other servers have sent
 
@@ -205,6 +222,11 @@ class AuditLog:
             self._db.close()
 
     # With the lock held
+
+    def _free_pages(self) -> int:
+        """What can be given back; a large file of an earlier build can't."""
+        shrinks = self._db.execute("PRAGMA auto_vacuum").fetchone()[0] != 0
+        return int(self._db.execute("PRAGMA freelist_count").fetchone()[0]) if shrinks else 0
 
     def _transact(self, write: Callable[[], T]) -> T:
         before = self._own.number, self._own.hash, self._own.after

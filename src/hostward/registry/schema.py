@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hostward.domain.errors import RegistryError
 
 SCHEMA_VERSION = 1
+MAX_WRITTEN_ANEW_BYTES = 64 << 20
+"""Under a second, when a server starts."""
 
 GROUP_TABLES = """
 CREATE TABLE element (
@@ -79,12 +81,13 @@ CREATE INDEX entry_at ON entry (at, place);
 """
 
 
-def open_writer(path: Path, tables: str, later_tables: str = "") -> sqlite3.Connection:
-    """The connection that writes: made with its tables when the file is missing, checked when it is there. Raises
-    RegistryError: "registry-damaged", "registry-newer", "unwritable", "disk-full"."""
+def open_writer(path: Path, tables: str, later_tables: str = "", *, shrinks: bool = False) -> sqlite3.Connection:
+    """The connection that writes: made with its tables when the file is missing, checked when it is there. One that
+    `shrinks` can give free pages back, by incremental_vacuum. Raises RegistryError: "registry-damaged",
+    "registry-newer", "unwritable", "disk-full"."""
     with explained(path):
         if not path.exists():
-            _make(path, tables)
+            _make(path, tables, shrinks)
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
@@ -103,10 +106,23 @@ def open_writer(path: Path, tables: str, later_tables: str = "") -> sqlite3.Conn
             )
         check_integrity(db, path)
         db.executescript(later_tables)
+        if shrinks:
+            _let_shrink(db)
     return db
 
 
-def _make(path: Path, tables: str) -> None:
+def _let_shrink(db: sqlite3.Connection) -> None:
+    """A file that an earlier build made is written anew once, where that is soon done and there is space for it."""
+    pages, free, bytes_each, mode = (
+        int(db.execute(f"PRAGMA {name}").fetchone()[0])
+        for name in ("page_count", "freelist_count", "page_size", "auto_vacuum")
+    )
+    if mode == 0 and (pages - free) * bytes_each <= MAX_WRITTEN_ANEW_BYTES:
+        with suppress(sqlite3.OperationalError):  # no space for it: it is left as it was
+            db.executescript("PRAGMA auto_vacuum=INCREMENTAL; VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")
+
+
+def _make(path: Path, tables: str, shrinks: bool) -> None:
     """The file appears under its name complete or not at all: one that was cut to nothing is never taken for new."""
     if path.with_name(path.name + "-wal").exists():
         # SQLite would write that log's pages into the new file.
@@ -116,6 +132,8 @@ def _make(path: Path, tables: str) -> None:
     new.touch(mode=0o600)
     db = sqlite3.connect(new, isolation_level=None)
     try:
+        if shrinks:
+            db.execute("PRAGMA auto_vacuum=INCREMENTAL")
         db.executescript(f"BEGIN;{tables}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
     finally:
         db.close()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from hostward.domain.audit import PRUNED, REFUSED, Entry, Event, Filter, hash_of
 from hostward.domain.errors import PeerError
-from hostward.registry.audit import AuditLog, Head, Piece
+from hostward.registry import schema
+from hostward.registry.audit import SHRINK_PAGES, AuditLog, Head, Piece
 from hostward.registry.audit_reading import Verified, all_entries, page, verify_file
 
 OWN = "own"
@@ -183,6 +184,57 @@ def test_pruning_leaves_a_chain_that_can_be_verified(log: AuditLog) -> None:
     assert codes(log) == []
 
 
+def large(log: AuditLog) -> int:
+    """Fill it; the file's size then, with what is in its own log yet."""
+    for _ in range(40):
+        log.add(*(Event("logged-in", f"user{n}", about={str(k): "x" * 290 for k in range(10)}) for n in range(100)))
+    return log.path.stat().st_size + log.path.with_name("audit.db-wal").stat().st_size
+
+
+def test_the_file_gives_back_what_was_removed_in_pieces(log: AuditLog) -> None:
+    assert not log.shrink(), "there is nothing to give back"
+    was = large(log)
+    assert log.prune(before="", max_bytes=100_000) > 3900
+    sizes = []
+    while log.shrink():
+        with sqlite3.connect(log.path) as db:
+            sizes.append(db.execute("PRAGMA page_count").fetchone()[0])
+        log.add(Event("logged-in"))  # nobody waits until it is done
+    assert len(sizes) >= 5, sizes
+    own_pages = 2  # that say where each page is referred to
+    assert all(0 <= a - b <= SHRINK_PAGES + own_pages for a, b in pairwise(sizes)), sizes
+    assert log.path.stat().st_size < was / 5
+    assert codes(log) == []
+    assert not log.shrink()
+
+
+def test_a_file_of_an_earlier_build_comes_to_shrink_too(
+    tmp_path: Path, moments: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened() -> AuditLog:
+        return AuditLog(path, OWN, "north", moments, lambda: "chain")
+
+    path = tmp_path / "audit.db"
+    first = opened()
+    large(first)
+    first.close()
+    with sqlite3.connect(path, isolation_level=None) as db:
+        db.executescript("PRAGMA journal_mode=DELETE; PRAGMA auto_vacuum=NONE; VACUUM;")
+    monkeypatch.setattr(schema, "MAX_WRITTEN_ANEW_BYTES", 1 << 20)
+    again = opened()
+    again.prune(before="", max_bytes=100_000)
+    assert not again.shrink(), "it is too large to be written anew while a server starts"
+    again.close()
+    was = path.stat().st_size
+    third = opened()
+    assert path.stat().st_size + path.with_name("audit.db-wal").stat().st_size < was / 5
+    large(third)
+    third.prune(before="", max_bytes=100_000)
+    assert third.shrink()
+    assert codes(third) == []
+    third.close()
+
+
 def test_many_writers_at_once_make_one_chain(log: AuditLog) -> None:
     threads = [threading.Thread(target=fill, args=(log, 20, f"act{n}")) for n in range(8)]
     for thread in threads:
@@ -197,7 +249,7 @@ def test_many_writers_at_once_make_one_chain(log: AuditLog) -> None:
 
 WRITER = """
 import sys
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from hostward.domain.audit import Event
 from hostward.registry.audit import AuditLog
