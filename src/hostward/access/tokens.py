@@ -1,7 +1,8 @@
 """Bearer tokens: what a program or a browser shows instead of a password. 256 random bits, kept as their SHA-256 alone.
 
 A login's token lasts 12 hours from its last use, one of the console half an hour unless it is set otherwise; one made
-for a program as many days as it was given. All are local to this server, as the administrators' accounts are.
+for a program as many days as it was given. One of a desk (`hostward client`) lasts as a login's, and at most 7 days
+from when the password was given. All are local to this server, as the administrators' accounts are.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final
 import structlog
 
 from hostward.domain.errors import Conflict, NotFound, RegistryError, Unauthenticated
+from hostward.domain.tickets import DESK_LASTS
 from hostward.registry.server import ServerRegistry
 
 EACH: Final = "token:"
@@ -28,8 +30,8 @@ PREFIX: Final = "hw_"
 
 _TOGETHER = "tokens"
 _USE_KEPT_EVERY = timedelta(minutes=10)
-LOGIN, CONSOLE, PROGRAM = "login", "console", "program"
-LASTS: Final = {LOGIN: timedelta(hours=12), CONSOLE: timedelta(minutes=30)}
+LOGIN, CONSOLE, PROGRAM, DESK = "login", "console", "program", "desk"
+LASTS: Final = {LOGIN: timedelta(hours=12), CONSOLE: timedelta(minutes=30), DESK: timedelta(hours=12)}
 """From the last use. The console's is shorter: a browser is left open on a desk."""
 
 log = structlog.get_logger()
@@ -38,7 +40,8 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class Token:
     """A token without its secret. Times are aware UTC; `last_used` is None for never. `account` is the id of a user of
-    the group, with the `generation` of the user's logins; empty for an administrator's account of this server."""
+    the group, with the `generation` of the user's logins; empty for an administrator's account of this server. `began`:
+    when the password was given, for a desk's login that a ticket carried here."""
 
     id: str
     kind: str
@@ -49,6 +52,12 @@ class Token:
     last_used: datetime | None
     account: str = ""
     generation: int = 0
+    began: datetime | None = None
+
+    @property
+    def password_given(self) -> datetime:
+        """When it was, for a login."""
+        return self.began or self.created
 
 
 class Tokens:
@@ -69,14 +78,21 @@ class Tokens:
         self._by_hash: dict[str, Token] = {name.removeprefix(EACH): _from_json(t) for name, t in kept.items()}
         self._kept_use = {h: t.last_used for h, t in self._by_hash.items()}
 
-    def log_in(self, user: str, kind: str = LOGIN, account: str = "", generation: int = 0) -> tuple[str, Token]:
-        """A new login's token. The user's login unused for longest gives way where there are too many."""
+    def log_in(
+        self, user: str, kind: str = LOGIN, account: str = "", generation: int = 0, began: datetime | None = None
+    ) -> tuple[str, Token]:
+        """A new login's token. The user's login unused for longest gives way where there are too many; logins of desks,
+        for which another server's word is enough, only to such."""
         logins = sorted(
-            ((h, t) for h, t in self._by_hash.items() if t.kind in LASTS and _is_of(t, user, account)),
+            (
+                (h, t)
+                for h, t in self._by_hash.items()
+                if t.kind in LASTS and (t.kind == DESK) == (kind == DESK) and _is_of(t, user, account)
+            ),
             key=lambda item: item[1].last_used or item[1].created,
         )
         surplus = [h for h, _ in logins[: max(0, len(logins) - MAX_LOGINS + 1)]]
-        return self._issue(kind, user, "", self._lasts(kind), account, generation, without=surplus)
+        return self._issue(kind, user, "", self._lasts(kind), account, generation, began, without=surplus)
 
     def create(self, user: str, name: str, days: int, account: str = "", generation: int = 0) -> tuple[str, Token]:
         """A token for a program. Raises Conflict where the name is taken or there are too many."""
@@ -105,8 +121,9 @@ class Tokens:
             raise Unauthenticated("The token isn't valid, or no longer.", remedy="Log in again.", code="token-invalid")
         if not used:
             return token
-        expires = now + self._lasts(token.kind) if token.kind in LASTS else token.expires
-        token = replace(token, last_used=now, expires=expires)
+        token = replace(token, last_used=now)
+        if token.kind in LASTS:
+            token = self._lasting(token, now)
         self._by_hash[hashed] = token
         kept = self._kept_use.get(hashed)
         if kept is None or now - kept > _USE_KEPT_EVERY:
@@ -148,6 +165,11 @@ class Tokens:
         self._write(dict.fromkeys(ended))
         return len(ended)
 
+    def _lasting(self, token: Token, used: datetime) -> Token:
+        """A login that was used at that moment."""
+        ends = used + self._lasts(token.kind)
+        return replace(token, expires=min(ends, token.password_given + DESK_LASTS) if token.kind == DESK else ends)
+
     def _lasts(self, kind: str) -> timedelta:
         return self._console_lasts() if kind == CONSOLE else LASTS[kind]
 
@@ -159,11 +181,14 @@ class Tokens:
         lasts: timedelta,
         account: str,
         generation: int,
+        began: datetime | None = None,
         without: Iterable[str] = (),
     ) -> tuple[str, Token]:
         secret = PREFIX + secrets.token_urlsafe(32)
         now = self._clock()
-        token = Token(secrets.token_hex(8), kind, user, name, now, now + lasts, None, account, generation)
+        token = Token(secrets.token_hex(8), kind, user, name, now, now + lasts, None, account, generation, began)
+        if kind in LASTS:
+            token = self._lasting(token, now)
         over = [h for h, t in self._by_hash.items() if t.expires <= now]
         self._write({**dict.fromkeys([*over, *without]), _hash(secret): token}, must=kind == PROGRAM)
         return secret, token
@@ -205,5 +230,6 @@ def _to_json(token: Token) -> dict[str, str | int | None]:
 
 
 def _from_json(value: dict[str, str]) -> Token:
-    times = {k: datetime.fromisoformat(value[k]) if value[k] else None for k in ("created", "expires", "last_used")}
+    kept = ("created", "expires", "last_used", "began")  # builds before kept no beginning
+    times = {k: datetime.fromisoformat(value[k]) if value.get(k) else None for k in kept}
     return Token(**(value | times))  # type: ignore[arg-type]

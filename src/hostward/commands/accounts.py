@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from hostward.access.tokens import CONSOLE, LOGIN, Token
+from hostward.access.tokens import CONSOLE, DESK, LOGIN, Token
 from hostward.commands import people
 from hostward.commands.auditing import Act, recorded
 from hostward.commands.services import Actor, Services
@@ -57,8 +57,10 @@ def authenticate(services: Services, secret: str, address: str, *, used: bool = 
     """Who this token stands for; it counts as used unless no person stands behind the request. Quick; raises
     Unauthenticated."""
     token = services.tokens.authenticate(secret, used=used)
+    # What lies at a user's desk, or was let in on another server's word, administers nothing.
+    desk = token.kind == DESK
     if not token.account:
-        return Actor(token.user, token.id, address)
+        return Actor(token.user, token.id, address, role=Role.NONE if desk else Role.ADMINISTRATOR)
     user = services.users.get(token.account)
     if user is None or user.disabled or user.generation != token.generation:
         raise Unauthenticated(
@@ -66,7 +68,7 @@ def authenticate(services: Services, secret: str, address: str, *, used: bool = 
             remedy="Log in again.",
             code="token-invalid",
         )
-    return Actor(user.name, token.id, address, role=user.role, account=user.id)
+    return Actor(user.name, token.id, address, role=Role.NONE if desk else user.role, account=user.id)
 
 
 async def end_replaced(services: Services, secret: str, address: str) -> None:

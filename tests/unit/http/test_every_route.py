@@ -18,7 +18,11 @@ from hostward.http.guard import FORM_BYTES, MAX_BODY_BYTES, MAX_IMPORT_BYTES
 
 pytestmark = pytest.mark.anyio
 
-OPEN = {"/mss/api/v1/login", *(f"/mss/api/v1/health/{c}" for c in ("live", "ready", "in-sync", "master"))}
+OPEN = {
+    "/mss/api/v1/login",
+    "/mss/api/v1/login/exchange",
+    *(f"/mss/api/v1/health/{c}" for c in ("live", "ready", "in-sync", "master")),
+}
 
 
 async def description(server: Server) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -10,8 +11,10 @@ from pydantic import Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hostward.access.tokens import MAX_DAYS, Token
-from hostward.commands import accounts
+from hostward.access.tokens import DESK, LOGIN, MAX_DAYS, Token
+from hostward.commands import accounts, desks
+from hostward.commands.accounts import Issued
+from hostward.commands.services import Services
 from hostward.domain.permissions import Permission
 from hostward.http.api import shapes
 from hostward.http.api.shapes import answers
@@ -27,6 +30,12 @@ TokenName = Annotated[str, StringConstraints(min_length=1, max_length=100, patte
 class LoginIn(Strict):
     user: Text
     password: Secret
+    desk: bool = Field(default=False, strict=True)
+    """For `hostward client`: what a user without a role may do, and a ticket for the group's other servers."""
+
+
+class TicketIn(Strict):
+    ticket: Secret
 
 
 class TokenIn(Strict):
@@ -43,8 +52,17 @@ class PasswordIn(Strict):
 @open_router.post("/login", summary="Log in", responses=answers(shapes.LoggedIn, "The login's token"))
 async def log_in(given: LoginIn, request: Request, services: With) -> Response:
     """After several wrong passwords, further tries have to wait: 429 with Retry-After."""
-    issued = await accounts.log_in(services, given.user, given.password, address_of(request))
-    return Json({"token": issued.secret, "expires_at": moment(issued.token.expires), "user": issued.token.user})
+    kind = DESK if given.desk else LOGIN
+    return _logged_in(
+        services, await accounts.log_in(services, given.user, given.password, address_of(request), kind=kind)
+    )
+
+
+@open_router.post("/login/exchange", summary="Log in with a ticket", responses=answers(shapes.LoggedIn, "Its token"))
+async def exchange(given: TicketIn, request: Request, services: With) -> Response:
+    """A login at a desk for a ticket that a server of the group has made. 401 with the code `ticket` where it isn't
+    good here, or no longer: then the password is needed."""
+    return _logged_in(services, await desks.exchange(services, given.ticket, address_of(request)))
 
 
 @router.post("/logout", summary="Log out", status_code=204, response_class=Response)
@@ -75,6 +93,20 @@ async def log_out_everywhere(
     """All logins of the user end, in browsers and command lines, this one too. Tokens for programs of an administrator
     of this server stay, unless `tokens`."""
     return Json({"logins_ended": await accounts.log_out_everywhere(services, who, programs=tokens)})
+
+
+@router.post("/me/ticket", summary="Get a ticket", responses=answers(shapes.Ticket, "For POST login/exchange"))
+async def make_ticket(who: Who, services: With) -> Response:
+    """For another server of the group, where it makes a login at a desk of this one. It holds for 12 hours, at most
+    until 7 days after the password was given, and ends with the user's logins everywhere."""
+    return Json({"ticket": desks.ticket_for(services, who)})
+
+
+@router.get("/me/servers", summary="List the group's servers", responses=answers(shapes.DeskServers, "This one first"))
+async def list_servers(who: Who, services: With) -> Response:
+    """Where else the same may be asked, and which certificate to believe there."""
+    items = [asdict(server) for server in desks.desk_servers(services)]
+    return Json({"group": services.group.group_id, "items": items})
 
 
 @token_router.get("/tokens", summary="List tokens", responses=answers(shapes.Tokens, "All valid ones, newest first"))
@@ -115,3 +147,9 @@ def _shown(token: Token) -> dict[str, Any]:
         "expires_at": moment(token.expires),
         "last_used_at": moment(token.last_used) if token.last_used else None,
     }
+
+
+def _logged_in(services: Services, issued: Issued) -> Response:
+    token = issued.token
+    answer = {"token": issued.secret, "expires_at": moment(token.expires), "user": token.user}
+    return Json(answer | ({"ticket": desks.ticket_of(services, token)} if token.kind == DESK else {}))

@@ -201,12 +201,36 @@ class LoggedIn(Shown):
     """Send it as Authorization: Bearer TOKEN."""
     expires_at: str
     """12 hours after its last use."""
+    user: str
+    ticket: str = ""
+    """Of a login at a desk: for POST login/exchange on the group's other servers. Empty where there are none, or the
+    account is this server's own."""
+
+
+class Ticket(Shown):
+    ticket: str
+    """Empty as at the login."""
+
+
+class DeskServer(Shown):
+    server: str
+    """Its id."""
+    name: str
+    url: str
+    """With the servlet context."""
+    certificate: str
+    """PEM: the certificate to believe there."""
+
+
+class DeskServers(Shown):
+    group: str
+    items: list[DeskServer]
 
 
 class TokenShown(Shown):
     id: str
     kind: str
-    """login, console or program"""
+    """login, console, program or desk"""
     user: str
     name: str
     created_at: str
