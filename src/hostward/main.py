@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +39,7 @@ from hostward.domain.settings import IDLE_TIMEOUT, replicated_value
 from hostward.http.app import create_app
 from hostward.http.peer.endpoint import peer_routes
 from hostward.logging import configure_logging
+from hostward.packages.folder import Folder
 from hostward.registry.group import GroupRegistry
 from hostward.registry.lock import lock_data_dir
 from hostward.registry.server import ServerRegistry
@@ -49,7 +51,7 @@ from hostward.trust.certificates import STORES, CertificateStore
 from hostward.trust.identity import ServerIdentity, load_or_create, read_pair, server_id_of
 from hostward.trust.tls import reload, server_context
 
-DIRECTORIES = ("certificates", "deploy/packages", "logs", "backups", "database")
+DIRECTORIES = ("certificates", "deploy/packages", "logs", "backups", "database", "temporary")
 BACKLOG = 512
 GRACE_S = 2
 
@@ -63,6 +65,7 @@ def serve(data_dir: Path, config: Path | None, admin_password: str | None) -> in
     data_dir = make_data_dir(data_dir)
     with lock_data_dir(data_dir), contextlib.closing(_Sockets(configuration)) as sockets:
         configure_logging(data_dir / "logs" / "hostward.log")
+        tempfile.tempdir = str(data_dir / "temporary")  # packages that browsers upload don't fit in every /tmp
         return uvloop.run(_serve(data_dir, configuration, admin_password, sockets))
 
 
@@ -207,16 +210,17 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
     tokens = Tokens(server, console_lasts=console_lasts(group))
     administrators = Administrators(server, others=users.hash_of)
     auditor = open_auditor(data_dir, server, identity, s.name or s.host_name, now, lambda: uuid.uuid4().hex)
+    packages = Folder(data_dir / "deploy" / "packages", server)
     replication = GroupServer(
         data_dir=data_dir, configuration=configuration, identity=identity, group=group, server=server,
         auditor=auditor, store=stores["mss"], now=now, version=__version__, new_id=lambda: uuid.uuid4().hex,
         reload_tls=lambda: reload(tls, identity),
-        logins=tokens.ids, throttle=administrators.throttle,
+        logins=tokens.ids, throttle=administrators.throttle, packages=packages,
     )  # fmt: skip
     services = Services(
         group=group, server=server, stores=stores, replication=replication.service,
         requests=replication.parts.requests, locks=replication.locks,
-        own_passwords=replication.own_passwords,
+        own_passwords=replication.own_passwords, packages=packages, package_copies=replication.package_copies,
         welcoming=replication.welcoming, joining=replication.joining, rotation=replication.rotation,
         administrators=administrators, users=users, tokens=tokens, auditor=auditor,
         identity=identity, configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC),

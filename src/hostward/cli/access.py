@@ -13,13 +13,15 @@ import typer
 from hostward.cli.change_requests import submitted_words
 from hostward.cli.files import write_pieces
 from hostward.cli.options import Call, client_command
+from hostward.cli.packages import find as find_package
 from hostward.cli.people import find
 from hostward.cli.sessions import find_session
 
-app = typer.Typer(help="Assign Access: who may use which sessions.", no_args_is_help=True)
-own_app = typer.Typer(help="Your own sessions.", no_args_is_help=True)
+app = typer.Typer(help="Assign Access: who may use which sessions and packages.", no_args_is_help=True)
+own_app = typer.Typer(help="Your own sessions and packages.", no_args_is_help=True)
 
-SessionsArgument = Annotated[list[str], typer.Argument(metavar="SESSION…", help="Sessions, by name or id.")]
+SessionsArgument = Annotated[list[str] | None, typer.Argument(metavar="[SESSION…]", help="Sessions, by name or id.")]
+PackagesOption = Annotated[list[str] | None, typer.Option("--package", help="A package; repeatable.")]
 UsersOption = Annotated[list[str] | None, typer.Option("--user", help="A user; repeatable.")]
 GroupsOption = Annotated[list[str] | None, typer.Option("--group", help="A user group; repeatable.")]
 EveryoneOption = Annotated[bool, typer.Option("--everyone", help="All users.")]
@@ -31,27 +33,29 @@ PerPageOption = Annotated[int, typer.Option("--per-page", min=1, max=500)]
 @client_command(app, "allow")
 def allow(
     call: Call,
-    sessions: SessionsArgument,
+    sessions: SessionsArgument = None,
+    package: PackagesOption = None,
     user: UsersOption = None,
     group: GroupsOption = None,
     everyone: EveryoneOption = False,
     until: UntilOption = "",
 ) -> None:
-    """Give sessions to users, groups or everyone, as one change."""
-    _assign(call, sessions, _to(user, group, everyone), "allow", until)
+    """Give sessions and packages to users, groups or everyone, as one change."""
+    _assign(call, sessions, package, _to(user, group, everyone), "allow", until)
 
 
 @client_command(app, "deny")
 def deny(
     call: Call,
-    sessions: SessionsArgument,
+    sessions: SessionsArgument = None,
+    package: PackagesOption = None,
     user: UsersOption = None,
     group: GroupsOption = None,
     everyone: EveryoneOption = False,
     until: UntilOption = "",
 ) -> None:
-    """Deny sessions to users, groups or everyone, whatever else gives them."""
-    _assign(call, sessions, _to(user, group, everyone), "deny", until)
+    """Deny sessions and packages to users, groups or everyone, whatever else gives them."""
+    _assign(call, sessions, package, _to(user, group, everyone), "deny", until)
 
 
 @client_command(app, "remove")
@@ -67,6 +71,7 @@ def remove(
 def list_assignments(
     call: Call,
     session: Annotated[str | None, typer.Option("--session", help="Only those of this session.")] = None,
+    package: Annotated[str | None, typer.Option("--package", help="Only those of this package.")] = None,
     user: Annotated[str | None, typer.Option("--user", help="Only those to this user.")] = None,
     group: Annotated[str | None, typer.Option("--group", help="Only those to this group.")] = None,
     everyone: EveryoneOption = False,
@@ -78,6 +83,7 @@ def list_assignments(
 
     params = {
         "session": find_session(call, session)["id"] if session else None,
+        "package": find_package(call, package)["id"] if package else None,
         "user": find(call, "users", user)["id"] if user else None,
         "group": find(call, "user-groups", group)["id"] if group else None,
         "everyone": everyone,
@@ -86,8 +92,11 @@ def list_assignments(
     }
     answer = call.api.get("assignments", params)
     items = answer.get("items") or []
-    rows = [(a["session"]["name"] or "(gone)", _who(a["to"]), a["effect"], _until(a), a["id"]) for a in items]
-    columns = ("Session", "To", "Effect", "Until", "Id")
+    rows = [
+        (f"{_package(a['of'])}{a['of']['name'] or '(gone)'}", _who(a["to"]), a["effect"], _until(a), a["id"])
+        for a in items
+    ]
+    columns = ("What", "To", "Effect", "Until", "Id")
     call.show(answer, table(columns, rows), f"\n{len(items):,} of {answer.get('total', 0):,}")
 
 
@@ -108,12 +117,17 @@ def list_usable(
 def why(
     call: Call,
     user: Annotated[str, typer.Argument(metavar="USER", help="The user's name or id.")],
-    session: Annotated[str, typer.Argument(metavar="SESSION", help="The session's name or id.")],
+    session: Annotated[str | None, typer.Argument(metavar="[SESSION]", help="The session's name or id.")] = None,
+    package: Annotated[str | None, typer.Option("--package", help="A package instead, by name or id.")] = None,
 ) -> None:
-    """Why a user may use a session, or may not."""
-    path = f"users/{find(call, 'users', user)['id']}/sessions/{find_session(call, session)['id']}"
+    """Why a user may use a session or package, or may not."""
+    if (session is None) == (package is None):
+        raise typer.BadParameter("name a session, or a package with --package")
+    path = f"users/{find(call, 'users', user)['id']}/"
+    path += f"packages/{find_package(call, package)['id']}" if package else ""
+    path += f"sessions/{find_session(call, session)['id']}" if session else ""
     answer = call.api.get(path)
-    lines = [f"{answer['user']} {'may' if answer['allowed'] else 'may not'} use “{answer['session']}”."]
+    lines = [f"{answer['user']} {'may' if answer['allowed'] else 'may not'} use “{answer['of']['name']}”."]
     if answer["disabled"]:
         lines.append(f"{answer['user']} is disabled, and can't log in.")
     if not answer["because"]:
@@ -166,8 +180,17 @@ def _to(users: list[str] | None, groups: list[str] | None, everyone: bool) -> li
     return found
 
 
-def _assign(call: Call, sessions: list[str], to: list[dict[str, str]], effect: str, until: str) -> None:
-    body = {"to": to, "sessions": sessions, "effect": effect, "until": until}
+def _assign(
+    call: Call,
+    sessions: list[str] | None,
+    packages: list[str] | None,
+    to: list[dict[str, str]],
+    effect: str,
+    until: str,
+) -> None:
+    if not sessions and not packages:
+        raise typer.BadParameter("name at least one session, or a package with --package")
+    body = {"to": to, "sessions": sessions or [], "packages": packages or [], "effect": effect, "until": until}
     _show_assigned(call, "Assigned" if effect == "allow" else "Denied", call.api.post("assignments", body, once=True))
 
 
@@ -187,6 +210,10 @@ def _show_usable(call: Call, path: str, words: list[str] | None, page: int, per_
     items = answer.get("items") or []
     rows = [(s["name"], s["type"], s["host"], s["port"]) for s in items]
     call.show(answer, table(("Name", "Type", "Host", "Port"), rows), f"\n{len(items):,} of {answer.get('total', 0):,}")
+
+
+def _package(of: Mapping[str, Any]) -> str:
+    return "package " if of["kind"] == "package" else ""
 
 
 def _until(assignment: Mapping[str, Any]) -> str:

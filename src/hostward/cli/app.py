@@ -21,6 +21,7 @@ from hostward.cli import (
     jobs,
     launching,
     locks,
+    packages,
     passphrase,
     people,
     replication,
@@ -67,6 +68,7 @@ app.add_typer(change_requests.app, name="request")
 app.add_typer(people.user_app, name="user")
 app.add_typer(people.group_app, name="user-group")
 app.add_typer(access.app, name="access")
+app.add_typer(packages.app, name="package")
 app.add_typer(access.own_app, name="my")
 app.add_typer(settings.app, name="settings")
 app.add_typer(replication.app, name="replication")
@@ -86,3 +88,4 @@ doctor.register(app)
 history.register(app)
 locks.register(sessions.app)
 launching.register(sessions.app)
+packages.register_own(access.own_app)

@@ -1,4 +1,4 @@
-"""Assign Access: who may use which sessions; why somebody may; and what one may use oneself."""
+"""Assign Access: who may use which sessions and packages; why somebody may; and what one may use oneself."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hostward.commands.people import existing as existing_person
-from hostward.commands.reading import existing_session, no_such_session
+from hostward.commands.reading import existing, named, no_such
 from hostward.commands.services import Actor, Services
 from hostward.commands.sessions import search_sessions
 from hostward.commands.writing import Once, Submitted, write
 from hostward.domain.assignments import KIND, Assignment, Effect, Of, To, assignment_of, moment
 from hostward.domain.changes import Delete, Operation
 from hostward.domain.errors import InvalidInput, Mistake, NotFound
+from hostward.domain.packages import KIND as PACKAGE_KIND
 from hostward.domain.people import GROUP_KIND, USER_KIND
 from hostward.domain.replicated import Replicated
 from hostward.domain.sessions import KIND as SESSION_KIND
@@ -56,11 +57,12 @@ class Assigned:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """Whether a user may use a session, and all that says so or speaks against it, with the names of whom it was given
-    to, denials first. `disabled`: the user can't log in, whatever else is said."""
+    """Whether a user may use a session or package, and all that says so or speaks against it, with the names of whom it
+    was given to, denials first. `disabled`: the user can't log in, whatever else is said."""
 
     user: Element
-    session: Element
+    kind: Of
+    thing: Element
     allowed: bool
     disabled: bool
     grounds: Sequence[tuple[Ground, str]]
@@ -68,23 +70,23 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Usable:
-    """One page of the sessions that a user may use, and how many there are on all pages."""
+    """One page of the sessions or packages that a user may use, and how many there are on all pages."""
 
     items: Sequence[Element]
     total: int
 
 
 async def list_assignments(
-    services: Services, *, to: tuple[To, str] | None, session: str | None, page: int, per_page: int
+    services: Services, *, to: tuple[To, str] | None, of: tuple[Of, str] | None, page: int, per_page: int
 ) -> Page:
-    """Those to that subject (its kind and id) and of that session (its id). Raises InvalidInput."""
+    """Those to that subject and of that session or package, by their kinds and ids. Raises InvalidInput."""
     now = now_of(services)
 
     def read() -> Page:
         with services.group.read() as reader:
-            of = (Of.SESSION.value, session) if session is not None else None
             subject = (to[0].value, to[1]) if to is not None else None
-            ids, total = reader.access.assignments(to=subject, of=of, page=page, per_page=per_page)
+            thing = (of[0].value, of[1]) if of is not None else None
+            ids, total = reader.access.assignments(to=subject, of=thing, page=page, per_page=per_page)
             elements = [e for e in (reader.get(KIND, i) for i in ids) if e]
             return Page([_named(reader, e, now) for e in elements], total)
 
@@ -92,23 +94,26 @@ async def list_assignments(
 
 
 def chosen(
-    services: Services, *, user: str = "", group: str = "", session: str = ""
-) -> tuple[tuple[To, str] | None, str | None]:
-    """Whom and what names mean: the kind and id of the user or group, and the session's id; None where no name is
+    services: Services, *, user: str = "", group: str = "", session: str = "", package: str = ""
+) -> tuple[tuple[To, str] | None, tuple[Of, str] | None]:
+    """Whom and what names mean, by kind and id: the user or group, and the session or package; None where no name is
     given. Raises InvalidInput with a Mistake for each that isn't there."""
-    named = (To.USER, user) if user else (To.GROUP, group) if group else None
+    who = (To.USER, user) if user else (To.GROUP, group) if group else None
+    what = (Of.SESSION, session) if session else (Of.PACKAGE, package) if package else None
     with services.group.read() as reader:
-        id_ = _subject_id(reader, *named) if named else ""
-        found = (reader.get(SESSION_KIND, session) or reader.find_session_by_name(session)) if session else None
+        id_ = _subject_id(reader, *who) if who else ""
+        found = named(reader, *what) if what else None
     mistakes = []
-    if named and id_ is None:
-        noun = "user" if named[0] is To.USER else "user group"
-        mistakes.append(Mistake(noun.split()[-1], f"There is no {noun} {shown(named[1])}.", "Check the name."))
-    if session and found is None:
-        mistakes.append(Mistake("session", f"There is no session {shown(session)}.", "Check the name."))
+    if who and id_ is None:
+        noun = "user" if who[0] is To.USER else "user group"
+        mistakes.append(Mistake(noun.split()[-1], f"There is no {noun} {shown(who[1])}.", "Check the name."))
+    if what and found is None:
+        noun = what[0].value
+        mistakes.append(Mistake(noun, f"There is no {noun} {shown(what[1])}.", "Check the name."))
     if mistakes:
         raise InvalidInput(mistakes[0].problem, remedy=mistakes[0].remedy, code="assignment-unknown", mistakes=mistakes)
-    return (named[0], id_) if named and id_ is not None else None, found.id if found else None
+    subject = (who[0], id_) if who and id_ is not None else None
+    return subject, (what[0], found.id) if what and found else None
 
 
 async def assign(
@@ -116,29 +121,27 @@ async def assign(
     actor: Actor,
     *,
     to: Sequence[tuple[To, str]],
-    sessions: Sequence[str],
+    sessions: Sequence[str] = (),
+    packages: Sequence[str] = (),
     effect: Effect = Effect.ALLOW,
     until: str = "",
     once: Once | None = None,
 ) -> Assigned | Submitted:
-    """Give or deny each of these sessions to each of these subjects, as one change; users, groups and sessions by their
-    names or ids. What there is between the two becomes this. Raises InvalidInput with a Mistake for each that isn't
-    there: then nothing was changed."""
-    ends = moment(until)
-    if len(to) * len(sessions) > MAX_AT_ONCE:
+    """Give or deny each of these sessions and packages to each of these subjects, as one change; all by their names or
+    ids. What there is between the two becomes this. Raises InvalidInput with a Mistake for each that isn't there: then
+    nothing was changed."""
+    ends, count = moment(until), len(to) * (len(sessions) + len(packages))
+    if count > MAX_AT_ONCE:
         raise InvalidInput(
-            f"That is {len(to) * len(sessions):,} assignments, where at most {MAX_AT_ONCE:,} can be made at once.",
+            f"That is {count:,} assignments, where at most {MAX_AT_ONCE:,} can be made at once.",
             remedy="Assign to a group, or in parts.",
             code="too-many-assignments",
         )
 
     def decide(reader: Reader) -> Sequence[Operation]:
-        subjects, things = _found(reader, to, sessions)
-        return [
-            Assignment(kind, id_, Of.SESSION, session, effect, ends).put()
-            for kind, id_ in subjects
-            for session in things
-        ]
+        wanted = [*((Of.SESSION, name) for name in sessions), *((Of.PACKAGE, name) for name in packages)]
+        subjects, things = _found(reader, to, wanted)
+        return [Assignment(*subject, *thing, effect, ends).put() for subject in subjects for thing in things]
 
     return await _write(services, actor, "access-assigned", decide, once=once, effect=effect.value)
 
@@ -157,14 +160,14 @@ async def remove(services: Services, actor: Actor, ids: Sequence[str]) -> Assign
     return await _write(services, actor, "access-removed", decide)
 
 
-def explain(services: Services, user_id: str, session_id: str) -> Explained:
-    """Why a user may use a session, or may not. Raises NotFound."""
+def explain(services: Services, user_id: str, kind: Of, id_: str) -> Explained:
+    """Why a user may use a session or package, or may not. Raises NotFound."""
     with services.group.read() as reader:
-        user, session = existing_person(reader, USER_KIND, user_id), existing_session(reader, session_id)
-        grounds = reader.access.grounds(user_id, session_id, now_of(services))
+        user, thing = existing_person(reader, USER_KIND, user_id), existing(reader, kind, id_)
+        grounds = reader.access.grounds(user_id, kind, id_, now_of(services))
         allowed = bool(grounds) and all(g.effect is Effect.ALLOW for g in grounds)
-        named = [(g, _subject_name(reader, g.to_kind, g.to_id)) for g in grounds]
-        return Explained(user, session, allowed, bool(user.json()["disabled"]), named)
+        with_names = [(g, _subject_name(reader, g.to_kind, g.to_id)) for g in grounds]
+        return Explained(user, kind, thing, allowed, bool(user.json()["disabled"]), with_names)
 
 
 async def sessions_of(services: Services, user_id: str, q: str, *, page: int, per_page: int) -> Usable:
@@ -188,13 +191,26 @@ async def own_sessions(services: Services, actor: Actor, q: str, *, page: int, p
     return Usable(found.items, found.total)
 
 
-def usable_session(services: Services, actor: Actor, session_id: str) -> Element:
-    """The session, where the actor may use it. Raises NotFound else, whether or not there is such a session: one that
-    isn't assigned doesn't exist for them. Administrators of this server may use all."""
+async def packages_of(services: Services, user_id: str, q: str, *, page: int, per_page: int) -> Usable:
+    """The packages that a user may have. Raises NotFound, InvalidInput."""
+    now = now_of(services)
+
+    def read() -> Usable:
+        with services.group.read() as reader:
+            existing_person(reader, USER_KIND, user_id)
+            ids, total = reader.access.packages_of(user_id, now, q, page=page, per_page=per_page)
+            return Usable([e for e in (reader.get(PACKAGE_KIND, i) for i in ids) if e], total)
+
+    return await asyncio.to_thread(read)
+
+
+def usable(services: Services, actor: Actor, kind: Of, id_: str) -> Element:
+    """The session or package, where the actor may use it. Raises NotFound else, whether or not there is one: what isn't
+    assigned doesn't exist for them. Administrators of this server may use all."""
     with services.group.read() as reader:
-        found = existing_session(reader, session_id)
-        if actor.account and not reader.access.may_use(actor.account, session_id, now_of(services)):
-            raise no_such_session(session_id)
+        found = existing(reader, kind, id_)
+        if actor.account and not reader.access.may_use(actor.account, kind, id_, now_of(services)):
+            raise no_such(kind, id_)
         return found
 
 
@@ -221,8 +237,8 @@ async def _write(
 
 
 def _found(
-    reader: Reader, to: Sequence[tuple[To, str]], sessions: Sequence[str]
-) -> tuple[Sequence[tuple[To, str]], Sequence[str]]:
+    reader: Reader, to: Sequence[tuple[To, str]], wanted: Sequence[tuple[Of, str]]
+) -> tuple[Sequence[tuple[To, str]], Sequence[tuple[Of, str]]]:
     """Their ids. Raises InvalidInput with a Mistake for each that isn't there."""
     subjects, things, mistakes = [], [], []
     for kind, given in to:
@@ -232,12 +248,12 @@ def _found(
             mistakes.append(Mistake("to", f"There is no {noun} {shown(given)}.", "Check the name."))
         else:
             subjects.append((kind, id_))
-    for given in sessions:
-        found = reader.get(SESSION_KIND, given) or reader.find_session_by_name(given)
+    for of, given in wanted:
+        found = named(reader, of, given)
         if found is None:
-            mistakes.append(Mistake("sessions", f"There is no session {shown(given)}.", "Check the name."))
+            mistakes.append(Mistake(f"{of.value}s", f"There is no {of.value} {shown(given)}.", "Check the name."))
         else:
-            things.append(found.id)
+            things.append((of, found.id))
     if not mistakes and not (subjects and things):
         mistakes.append(Mistake("to" if not subjects else "sessions", "Nothing is named.", "Name at least one."))
     if mistakes:
@@ -260,8 +276,8 @@ def _subject_id(reader: Reader, kind: To, given: str) -> str | None:
 
 def _named(reader: Reader, element: Element, now: str) -> Named:
     found = assignment_of(element.json())
-    session = reader.get(SESSION_KIND, found.of_id)
-    of_name = session.json()["name"] if session else ""
+    thing = reader.get(found.of_kind.value, found.of_id)
+    of_name = thing.json()["name"] if thing else ""
     return Named(found, _subject_name(reader, found.to_kind, found.to_id), of_name, found.over(now), element.etag)
 
 

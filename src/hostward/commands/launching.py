@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hostward.commands.access import usable_session
+from hostward.commands.access import usable
 from hostward.commands.auditing import recorded
 from hostward.commands.services import Actor, Services
 from hostward.commands.sessions import read_session
+from hostward.domain.assignments import Of
 from hostward.domain.changes import Body
 from hostward.domain.errors import InvalidInput
 from hostward.domain.launching import Emulator, LaunchFile, Program, check_user, emulators_of, launch_file
@@ -61,7 +62,7 @@ async def launch_file_for(
     """For the user who opens a session, which is recorded; for the usual program of the session's type, unless another
     is named. Raises NotFound where it isn't assigned to them, InvalidInput where the program can't open it."""
     async with recorded(services, actor, "session-launched", session=session_id) as act:
-        body = usable_session(services, actor, session_id).json()
+        body = usable(services, actor, Of.SESSION, session_id).json()
         chosen = program or emulators_of(body["type"])[0].program
         act.about |= {"name": body["name"], "program": chosen.value}
         return launch_file(body, chosen, _host_user(actor, body))

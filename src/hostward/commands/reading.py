@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hostward.domain.assignments import Of
 from hostward.domain.errors import NotFound
 from hostward.domain.sessions import KIND
 from hostward.domain.suggestions import shown
@@ -10,14 +11,24 @@ from hostward.registry.group import Element, Reader
 
 def existing_session(reader: Reader, session_id: str) -> Element:
     """Raises NotFound."""
-    found = reader.get(KIND, session_id)
+    return existing(reader, Of(KIND), session_id)
+
+
+def existing(reader: Reader, kind: Of, id_: str) -> Element:
+    """A session or package. Raises NotFound."""
+    found = reader.get(kind.value, id_)
     if found is None:
-        raise no_such_session(session_id)
+        raise no_such(kind, id_)
     return found
 
 
-def no_such_session(session_id: str) -> NotFound:
+def no_such(kind: Of, id_: str) -> NotFound:
     """Also for who may not know that there is one."""
-    return NotFound(
-        f"There is no session with the id {shown(session_id)}.", remedy="Search by its name: GET sessions?q=NAME."
-    )
+    noun = kind.value
+    return NotFound(f"There is no {noun} with the id {shown(id_)}.", remedy=f"Search by its name: GET {noun}s?q=NAME.")
+
+
+def named(reader: Reader, kind: Of, given: str) -> Element | None:
+    """A session or package by its id or name."""
+    found = reader.get(kind.value, given)
+    return found if found is not None else reader.find_by_name(kind.value, given)

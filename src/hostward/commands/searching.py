@@ -1,4 +1,4 @@
-"""The search over everything: sessions, users, certificates, servers, change requests, settings, the console's panels.
+"""The search over everything: sessions, packages, users, certificates, servers, change requests, settings, panels.
 
 Each word must be found somewhere in what is searched, without regard to case. A kind of thing gives a few hits alone,
 and sessions aren't counted, so that it answers while somebody types.
@@ -13,9 +13,18 @@ from enum import StrEnum
 from typing import Final
 
 from hostward.commands.services import Services
-from hostward.domain import sessions
+from hostward.domain import packages, sessions
 from hostward.domain.changes import Body
-from hostward.domain.panels import AUTHENTICATION, CERTIFICATES, PANELS, REPLICATION, REQUESTS, SESSIONS, Panel
+from hostward.domain.panels import (
+    AUTHENTICATION,
+    CERTIFICATES,
+    PACKAGES,
+    PANELS,
+    REPLICATION,
+    REQUESTS,
+    SESSIONS,
+    Panel,
+)
 from hostward.domain.people import GROUP_KIND, USER_KIND
 from hostward.domain.settings import SETTINGS
 from hostward.domain.texts import name_key
@@ -32,6 +41,7 @@ class Kind(StrEnum):
     PANEL = "panel"
     SETTING = "setting"
     SESSION = "session"
+    PACKAGE = "package"
     USER = "user"
     USER_GROUP = "user group"
     SERVER = "server"
@@ -72,6 +82,7 @@ def _search(services: Services, q: str, each: int) -> Found:
         Kind.PANEL: _ranked(words, _places()),
         Kind.SETTING: _ranked(words, _settings()),
         Kind.SESSION: _elements(services, sessions.KIND, q, each + 1, _session),
+        Kind.PACKAGE: _elements(services, packages.KIND, q, each + 1, _package),
         Kind.USER: _elements(services, USER_KIND, q, each + 1, _user),
         Kind.USER_GROUP: _elements(services, GROUP_KIND, q, each + 1, _group),
         Kind.SERVER: _ranked(words, _servers(services)),
@@ -124,6 +135,11 @@ def _elements(services: Services, kind: str, q: str, limit: int, hit: Callable[[
 
 def _session(id_: str, body: Body) -> Hit:
     return Hit(Kind.SESSION, id_, body["name"], f"{body['type']}, {body['host']}:{body['port']}", f"{SESSIONS}/{id_}")
+
+
+def _package(id_: str, body: Body) -> Hit:
+    said = [body["version"], body["description"]]
+    return Hit(Kind.PACKAGE, id_, body["name"], ", ".join(part for part in said if part), f"{PACKAGES}/{id_}")
 
 
 def _user(id_: str, body: Body) -> Hit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,14 +16,17 @@ from hostward.configuration import Configuration
 from hostward.domain.findings import Finding
 from hostward.domain.join_code import JoinCode
 from hostward.domain.locks import NOTHING, Lock, TakeOver
+from hostward.domain.packages import Package
 from hostward.domain.people import Role
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Target
+from hostward.packages.folder import Folder
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
 from hostward.replication.change_requests.requests import Requests
 from hostward.replication.group.invites import Invite
 from hostward.replication.keys.rotation import NewCertificate
+from hostward.replication.package_copies import ServerPackages
 from hostward.replication.wanted import Wanted
 from hostward.trust.certificates import CertificateStore
 from hostward.trust.identity import ServerIdentity
@@ -218,6 +221,18 @@ class OwnPasswords(Protocol):
         ...
 
 
+class PackageCopies(Protocol):
+    """The packages' files on all servers; implemented by hostward.replication.package_copies.PackageCopies."""
+
+    async def of_group(self) -> Sequence[ServerPackages]:
+        """What each server has, this one's first. Never raises for a server that doesn't answer."""
+        ...
+
+    async def streamed(self, package: Package, offset: int, count: int) -> AsyncIterator[bytes]:
+        """A part of a file that isn't here, from a server that has it. Raises Unavailable."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """The parts of one server. `stores` are by their key (mss, security-proxy); `clock` gives aware times."""
@@ -229,6 +244,8 @@ class Services:
     requests: Requests
     locks: Locks
     own_passwords: OwnPasswords
+    packages: Folder
+    package_copies: PackageCopies
     welcoming: Welcoming
     joining: Joining
     rotation: Rotation

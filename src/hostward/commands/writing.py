@@ -103,28 +103,41 @@ async def write(
     """Make a change: committed where this server writes the configuration, else kept as a request to the Master. Raises
     what `decide` raises, SessionLocked where somebody else edits a session that it writes, Unavailable where neither is
     possible now; then nothing was changed."""
-    if once is not None and (known := services.requests.find(once.request_id)) is not None:
-        return Submitted(known.request)  # this server was a Slave when the request first came
+    if (submitted := submitted_before(services, once)) is not None:
+        return submitted
     if actor.take_over.any or actor.take_over.tag:
         about["take_over"] = "yes"
     async with recorded(services, actor, act, **about) as doing:
-        group = services.replication.submits_to()
-        locks = await locks_of_others(services, actor)
+        return await write_act(services, actor, doing, decide, once=once, all_servers=all_servers)
 
-        def unlocked(reader: Reader) -> Sequence[Operation]:
-            operations = decide(reader)
-            check_unlocked(services, actor, operations, locks)
-            return operations
 
-        if group is None:
-            return await commit_act(services, actor, doing, unlocked, once=once, all_servers=all_servers)
-        request_id = once.request_id if once else uuid.uuid4().hex
-        request = await services.requests.submit(actor.user, unlocked, request_id, group)
-        if request is not None:
-            doing.submitted = request.id
-            return Submitted(request)
-        revision = services.group.position.revision
-        return Done(Committed(revision, changed=False), await services.replication.acknowledged(revision))
+def submitted_before(services: Services, once: Once | None) -> Submitted | None:
+    """The change request that it became where it came first: this server was a Slave then."""
+    known = services.requests.find(once.request_id) if once is not None else None
+    return Submitted(known.request) if known is not None else None
+
+
+async def write_act(
+    services: Services, actor: Actor, doing: Act, decide: Decide, *, once: Once | None = None, all_servers: bool = False
+) -> Done | Submitted:
+    """As `write`, for an act that is being recorded already."""
+    group = services.replication.submits_to()
+    locks = await locks_of_others(services, actor)
+
+    def unlocked(reader: Reader) -> Sequence[Operation]:
+        operations = decide(reader)
+        check_unlocked(services, actor, operations, locks)
+        return operations
+
+    if group is None:
+        return await commit_act(services, actor, doing, unlocked, once=once, all_servers=all_servers)
+    request_id = once.request_id if once else uuid.uuid4().hex
+    request = await services.requests.submit(actor.user, unlocked, request_id, group)
+    if request is not None:
+        doing.submitted = request.id
+        return Submitted(request)
+    revision = services.group.position.revision
+    return Done(Committed(revision, changed=False), await services.replication.acknowledged(revision))
 
 
 async def commit_act(

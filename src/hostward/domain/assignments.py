@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from hostward.domain.changes import Body, Put, canonical
 from hostward.domain.errors import InvalidInput, Mistake
+from hostward.domain.packages import KIND as PACKAGE_KIND
 from hostward.domain.people import GROUP_KIND, USER_KIND
 from hostward.domain.sessions import KIND as SESSION_KIND
 from hostward.domain.suggestions import listed, shown
@@ -38,6 +39,7 @@ class Of(StrEnum):
     """What is assigned."""
 
     SESSION = SESSION_KIND
+    PACKAGE = PACKAGE_KIND
 
 
 class Effect(StrEnum):

@@ -30,6 +30,7 @@ class Panel(Place):
 
 
 SESSIONS: Final = "/manage/sessions"
+PACKAGES: Final = "/manage/packages"
 ACCESS: Final = "/assign-access"
 GENERAL: Final = "/settings/general"
 CERTIFICATES: Final = "/settings/trusted-certificates"
@@ -50,6 +51,12 @@ PANELS: Final = (
             Place("Add a session", f"{SESSIONS}/new", "One by hand, of any type."),
             Place("Import sessions", f"{SESSIONS}/import", "CSV, JSON, x3270, PuTTY; what it would do is shown first."),
         ),
+    ),
+    Panel(
+        "Manage Packages",
+        PACKAGES,
+        "Files for Windows-based sessions: upload, update, delete; which server has them.",
+        parts=(Place("Upload a package", f"{PACKAGES}/upload", "A .zip file; an update by the same name."),),
     ),
     Panel(
         "Assign Access",

@@ -8,21 +8,20 @@ its own (PASSWORD_KIND, the user's id), which no history shows and no restore br
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from hostward.domain.changes import Body
-from hostward.domain.errors import InvalidInput, Mistake
+from hostward.domain.fields import Checks, check_count, check_text, checked
 from hostward.domain.suggestions import did_you_mean, listed, shown
-from hostward.domain.texts import UNSEEN, Wrong, check_comment, not_text, wrong_text
+from hostward.domain.texts import Wrong, check_comment, not_text
 
 USER_KIND: Final = "user"
 GROUP_KIND: Final = "user-group"
 PASSWORD_KIND: Final = "user-password"  # noqa: S105
 MAX_USER_NAME: Final = 64
-MAX_NAME: Final = 128
 MAX_GROUPS: Final = 100
 
 
@@ -54,48 +53,24 @@ ROLES: Final = (
 )
 
 _USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}").fullmatch
-_TEXT = re.compile(rf"(?!\s)[^{UNSEEN}]{{1,{MAX_NAME}}}(?<!\s)").fullmatch
 
 
 def check_user(given: Mapping[str, Any]) -> Body:
     """The body of a user with these fields. `name` must be there; `full_name`, `role` and `comment` are empty where
     they aren't given, `groups` (ids) none, `disabled` false. Raises InvalidInput, with one Mistake a field."""
-    return _check("user", _USER_CHECKS, given)
+    return checked("user", _USER_CHECKS, given)
 
 
 def check_group(given: Mapping[str, Any]) -> Body:
     """The body of a user group: `name`, `groups` (ids of those that it belongs to), `comment`. Raises InvalidInput."""
-    return _check("user group", _GROUP_CHECKS, given)
+    return checked("user group", _GROUP_CHECKS, given)
 
 
 def check_password(given: Mapping[str, Any]) -> Body:
     """The body of a user's password: `hash` (Argon2, empty where there is none), `changed_at`, and `generation`, which
     goes up whenever the user's logins are to end: one made in an earlier generation is no longer good, whatever the
     clocks of the servers say. Raises InvalidInput."""
-    return _check("password", _PASSWORD_CHECKS, given)
-
-
-def _check(noun: str, checks: Mapping[str, tuple[Any, Callable[[object], Any]]], given: Mapping[str, Any]) -> Body:
-    body: Body = {}
-    mistakes: list[Mistake] = []
-    for field, (empty, check) in checks.items():
-        value = given.get(field)
-        found = check(empty if value is None else value)
-        if isinstance(found, Wrong):
-            mistakes.append(Mistake(field, found.problem, found.remedy))
-        body[field] = found
-    for key in given:
-        if key not in checks:
-            problem = f"There is no field {shown(key)}."
-            mistakes.append(Mistake(str(key)[:MAX_NAME], problem, f"{did_you_mean(str(key), checks)}Remove it."))
-    if mistakes:
-        raise InvalidInput(
-            f"The {noun} has a mistake." if len(mistakes) == 1 else f"The {noun} has {len(mistakes)} mistakes.",
-            remedy=" ".join(f"{m.field}: {m.problem} {m.remedy}" for m in mistakes),
-            code=f"{noun.replace(' ', '-')}-invalid",
-            mistakes=mistakes,
-        )
-    return body
+    return checked("password", _PASSWORD_CHECKS, given)
 
 
 def _user_name(value: object) -> str | Wrong:
@@ -110,25 +85,13 @@ def _user_name(value: object) -> str | Wrong:
 
 
 def _full_name(value: object) -> str | Wrong:
-    return _text(value, "full name") if value != "" else ""
+    return check_text(value, "full name") if value != "" else ""
 
 
 def _group_name(value: object) -> str | Wrong:
     if isinstance(value, str) and ";" in value:
         return Wrong("The name has a semicolon, which separates groups in files.", "Leave it out.")
-    return _text(value, "name")
-
-
-def _text(value: object, noun: str) -> str | Wrong:
-    if not isinstance(value, str):
-        return not_text(value)
-    if _TEXT(value):
-        return value
-    if not value.strip():
-        return Wrong(f"The {noun} is empty.", f"Write 1 to {MAX_NAME} characters.")
-    if len(value) > MAX_NAME:
-        return Wrong(f"The {noun} has {len(value)} characters.", f"Use at most {MAX_NAME}.")
-    return wrong_text(value)
+    return check_text(value, "name")
 
 
 def _role(value: object) -> str | Wrong:
@@ -162,12 +125,7 @@ def _moment(value: object) -> str | Wrong:
     return str(value) if fine else Wrong(f"{shown(value)} is no moment.", "Write it in ISO 8601, in UTC.")
 
 
-def _count(value: object) -> int | Wrong:
-    fine = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    return int(str(value)) if fine else Wrong(f"{shown(value)} is no number.", "Write a whole number.")
-
-
-_USER_CHECKS: Final[Mapping[str, tuple[Any, Callable[[object], Any]]]] = {
+_USER_CHECKS: Final[Checks] = {
     "name": ("", _user_name),
     "full_name": ("", _full_name),
     "groups": ((), _ids),
@@ -175,15 +133,15 @@ _USER_CHECKS: Final[Mapping[str, tuple[Any, Callable[[object], Any]]]] = {
     "disabled": (False, _yes_no),
     "comment": ("", check_comment),
 }
-_GROUP_CHECKS: Final[Mapping[str, tuple[Any, Callable[[object], Any]]]] = {
+_GROUP_CHECKS: Final[Checks] = {
     "name": ("", _group_name),
     "groups": ((), _ids),
     "comment": ("", check_comment),
 }
-_PASSWORD_CHECKS: Final[Mapping[str, tuple[Any, Callable[[object], Any]]]] = {
+_PASSWORD_CHECKS: Final[Checks] = {
     "hash": ("", _hash),
     "changed_at": ("", _moment),
-    "generation": (0, _count),
+    "generation": (0, check_count),
 }
 USER_FIELDS: Final = tuple(_USER_CHECKS)
 GROUP_FIELDS: Final = tuple(_GROUP_CHECKS)

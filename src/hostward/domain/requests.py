@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import orjson
 
-from hostward.domain import assignments, people, sessions, settings
+from hostward.domain import assignments, packages, people, sessions, settings
 from hostward.domain.changes import Body, Delete, Operation, Put, canonical, element_hash
 from hostward.domain.errors import HostwardError, InvalidInput
 from hostward.domain.suggestions import shown
@@ -87,6 +87,7 @@ KINDS: Final[Mapping[str, KindRules]] = {
     people.USER_KIND: KindRules("user", _security, people.check_user, _groups),
     people.GROUP_KIND: KindRules("user group", _security, people.check_group, _groups),
     assignments.KIND: KindRules("assignment", _security, assignments.check_assignment, assignments.refers_to),
+    packages.KIND: KindRules("package", _security, packages.check_package),
     people.PASSWORD_KIND: KindRules("password", _security, people.check_password, hidden=True),
 }
 """A kind that isn't here counts as security."""

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, TypeGuard
 
 from hostward.domain.changes import Body
 from hostward.domain.errors import InvalidInput, Mistake, NotFound
-from hostward.domain.panels import AUDIT, GENERAL, REQUESTS
+from hostward.domain.panels import AUDIT, GENERAL, PACKAGES, REQUESTS
 from hostward.domain.suggestions import did_you_mean, listed, shown
 
 KIND: Final = "setting"
@@ -135,6 +135,14 @@ AUDIT_SIZE: Final = Setting(
     scope=Scope.SERVER,
     panel=AUDIT,
 )
+PACKAGE_BANDWIDTH: Final = Setting(
+    "package-bandwidth",
+    "Copying packages uses at most",
+    "How fast this server fetches packages' files from the other servers; 0 for as fast as it goes.",
+    whole=Whole(0, 0, 100_000, "Mbit/s"),
+    scope=Scope.SERVER,
+    panel=PACKAGES,
+)
 UNCONFIRMED_LOGINS: Final = Setting(
     "logins-without-confirmation",
     "Logins without confirmation",
@@ -160,6 +168,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         UNCONFIRMED_LOGINS,
         AUDIT_DAYS,
         AUDIT_SIZE,
+        PACKAGE_BANDWIDTH,
     )
 }
 OWN_PREFIX: Final = "setting:"

@@ -12,6 +12,8 @@ from starlette.responses import RedirectResponse, Response
 
 from hostward import __version__
 from hostward.commands.services import Services
+from hostward.domain.packages import MAX_BYTES
+from hostward.domain.panels import PACKAGES
 from hostward.http.api import (
     access,
     audit,
@@ -23,6 +25,7 @@ from hostward.http.api import (
     launching,
     locks,
     logins,
+    packages,
     people,
     replication,
     search,
@@ -33,7 +36,7 @@ from hostward.http.api import (
 from hostward.http.api.shapes import Problem
 from hostward.http.compression import Compression
 from hostward.http.console.routes import console_routes
-from hostward.http.guard import Guard
+from hostward.http.guard import FORM_BYTES, MAX_IMPORT_BYTES, Guard
 from hostward.http.problems import MEDIA_TYPE, add_problem_handlers
 
 API: Final = "api/v1"
@@ -76,6 +79,9 @@ def create_app(services: Services) -> FastAPI:
         access.router,
         access.user_router,
         access.own_router,
+        packages.router,
+        packages.own_router,
+        packages.user_router,
         settings.router,
         search.router,
         replication.router,
@@ -95,9 +101,17 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(
         Guard,
         peer_path=f"/{context}/peer/",
-        import_paths=(f"{base}/sessions/import", f"{base}/users/import", f"/{context}/manage/sessions/import"),
+        limits=_limits(context),
     )
     return app
+
+
+def _limits(context: str) -> dict[str, int]:
+    """Of the bodies of what takes whole files."""
+    base = f"/{context}/{API}"
+    imports = (f"{base}/sessions/import", f"{base}/users/import", f"/{context}/manage/sessions/import")
+    uploads = (f"{base}/packages", f"/{context}{PACKAGES}/upload")
+    return dict.fromkeys(imports, MAX_IMPORT_BYTES + FORM_BYTES) | dict.fromkeys(uploads, MAX_BYTES)
 
 
 def _to_context(context: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -36,8 +36,9 @@ _HEADERS: Final = (
 class Guard:
     """ASGI middleware. Servers' envelopes, under `peer_path`, have a limit of their own and pass untouched."""
 
-    def __init__(self, app: ASGIApp, *, peer_path: str, import_paths: Collection[str]) -> None:
-        self._app, self._peer_path, self._import_paths = app, peer_path, import_paths
+    def __init__(self, app: ASGIApp, *, peer_path: str, limits: Mapping[str, int]) -> None:
+        """`limits` are of the bodies on certain paths, in bytes."""
+        self._app, self._peer_path, self._limits = app, peer_path, limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(self._peer_path):
@@ -47,7 +48,7 @@ class Guard:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request=request_id)
         secured = _secured(send, request_id.encode())
-        limit = MAX_IMPORT_BYTES + FORM_BYTES if scope["path"] in self._import_paths else MAX_BODY_BYTES
+        limit = self._limits.get(scope["path"], MAX_BODY_BYTES)
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
         if len(declared) > 18 or (declared.isdigit() and int(declared) > limit):
             # Not read at all, so the connection can't be used any further.

@@ -14,7 +14,7 @@ import structlog
 from hostward.domain.changes import Change, Epoch, Position, change_from_parts
 from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import RegistryError
-from hostward.registry.derived import find_first, sessions
+from hostward.registry.derived import find_first, find_named, packages, sessions
 from hostward.registry.derived.access import Access
 from hostward.registry.derived.people import People
 from hostward.registry.past import Past
@@ -69,8 +69,12 @@ class Reader:
 
     def find_session_by_name(self, name: str) -> Element | None:
         """Without regard to case."""
-        row = self._db.execute("SELECT id FROM session_row WHERE name_key = ?", (sessions.name_key(name),)).fetchone()
-        return self.get(sessions.KIND, row[0]) if row else None
+        return self.find_by_name(sessions.KIND, name)
+
+    def find_by_name(self, kind: str, name: str) -> Element | None:
+        """Of a kind with unique names, without regard to case."""
+        found = find_named(self._db, kind, name)
+        return self.get(kind, found) if found else None
 
     def session_bodies_by_name_key(self) -> dict[str, tuple[str, bytes]]:
         """Id and body of every session, by its name's key (domain.sessions.name_key)."""
@@ -86,6 +90,10 @@ class Reader:
         ids, total = sessions.find_page(self._db, q, type, page=page, per_page=per_page, sort=sort)
         found = [e for e in (self.get(sessions.KIND, i) for i in ids) if e]
         return found, total
+
+    def search_packages(self, q: str, *, page: int, per_page: int) -> tuple[Sequence[str], int]:
+        """The ids of one page, by name, of the packages that match, and how many match. Raises InvalidInput."""
+        return packages.find_page(self._db, q, page=page, per_page=per_page)
 
     def first_matching(self, kind: str, q: str, limit: int) -> Sequence[Element]:
         """A few sessions, users or user groups that match, without counting the others; those whose name begins so

@@ -49,6 +49,8 @@ CREATE TABLE IF NOT EXISTS assignment_row (id TEXT PRIMARY KEY, to_kind TEXT NOT
   of_kind TEXT NOT NULL, of_id TEXT NOT NULL, effect TEXT NOT NULL, until TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS assignment_to ON assignment_row (to_kind, to_id);
 CREATE INDEX IF NOT EXISTS assignment_of ON assignment_row (of_kind, of_id);
+CREATE TABLE IF NOT EXISTS package_row (id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL UNIQUE,
+  text TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS epoch (number INTEGER NOT NULL, server TEXT NOT NULL, record BLOB NOT NULL,
   PRIMARY KEY (number, server)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS past (revision INTEGER PRIMARY KEY, author TEXT NOT NULL, time TEXT NOT NULL,

@@ -21,6 +21,7 @@ from hostward.configuration import Configuration
 from hostward.domain.changes import Position
 from hostward.domain.errors import PeerError
 from hostward.domain.replication import Role
+from hostward.packages.folder import Folder
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
 from hostward.replication.acts.server import ServerActs
@@ -48,6 +49,7 @@ from hostward.replication.masters.beyond import keep_beyond
 from hostward.replication.masters.claims import Claims, Told
 from hostward.replication.masters.promotion import Promotion
 from hostward.replication.own_passwords import OwnPasswords
+from hostward.replication.package_copies import PackageCopies
 from hostward.replication.parts import Parts
 from hostward.replication.peers.conversation import REMOVED_WORDS, Conversation
 from hostward.replication.peers.envelopes import Receiver
@@ -89,6 +91,7 @@ class GroupServer:
         reload_tls: Callable[[], None],
         logins: Callable[[], Collection[str]],
         throttle: Throttle,
+        packages: Folder,
     ) -> None:
         self._group, self._identity, self._store = group, identity, store
         self._state = StateStore(server, Vault.open(identity.key_path.parent))
@@ -138,6 +141,7 @@ class GroupServer:
         outbox.added = self._carrier.wake
         self.locks = Locks(self.parts, logins)
         self.own_passwords = OwnPasswords(self.parts)
+        self.package_copies = PackageCopies(self.parts, packages)
         conversation = Conversation(
             self.parts,
             self._claims,
@@ -148,6 +152,7 @@ class GroupServer:
             self._carrier.receive,
             self.locks.answer,
             self.own_passwords.answer,
+            self.package_copies,
             throttle.to_tell,
         )
         self._receiver = Receiver(
@@ -183,6 +188,7 @@ class GroupServer:
             "rotation": self.rotation.run,
             "audit": p.auditor.run,
             "audit-copies": AuditCopies(p).run,
+            "packages": self.package_copies.run,
         }
         self._tasks = [asyncio.create_task(keep_running(loop), name=name) for name, loop in loops.items()]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,15 +22,18 @@ from hostward.domain.errors import ConfirmationRequired, Conflict, NotFound, Una
 from hostward.domain.findings import Act, Finding
 from hostward.domain.join_code import JoinCode
 from hostward.domain.locks import Holder, Lock, LockTable
+from hostward.domain.packages import Package
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Target
 from hostward.domain.requests import ChangeRequest
+from hostward.packages.folder import Folder
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
 from hostward.replication.change_requests.outbox import Outbox
 from hostward.replication.change_requests.requests import Requests
 from hostward.replication.group.invites import Invite
 from hostward.replication.keys.rotation import NewCertificate
+from hostward.replication.package_copies import ServerPackages
 from hostward.replication.wanted import Wanted
 from hostward.trust.certificates import STORES, CertificateStore
 from hostward.trust.identity import ServerIdentity, load_or_create
@@ -184,6 +187,12 @@ class NoGroup:
     async def ask(self, user_id: str, current: str, hashed: str) -> int:
         raise AssertionError("there is no Master to ask")
 
+    async def of_group(self) -> list[ServerPackages]:
+        return []
+
+    async def streamed(self, package: Package, offset: int, count: int) -> AsyncIterator[bytes]:
+        raise Unavailable("No other server has it.", remedy="Upload it.", code="package-not-here")
+
     def __init__(self) -> None:
         self.joined: list[tuple[JoinCode, str | None, Passphrase | None]] = []
 
@@ -326,6 +335,8 @@ def open_server(
                 requests=requests,
                 locks=OwnLocks(identity.server_id, tokens),
                 own_passwords=no_group,
+                packages=Folder(data_dir / "deploy" / "packages", server),
+                package_copies=no_group,
                 welcoming=no_group,
                 joining=no_group,
                 rotation=NeverRenewed(),

@@ -102,7 +102,7 @@ async def test_assigning_again_replaces_and_removing_takes_away(server: Server) 
     await assign(server, "one", to=to, effect="deny", until="2099-01-01T12:00:00+02:00")
     found = (await server.api.get(f"/assignments?user={user['id']}")).json()
     assert found["total"] == 2
-    one = next(a for a in found["items"] if a["session"]["name"] == "one")
+    one = next(a for a in found["items"] if a["of"]["name"] == "one")
     assert (one["effect"], one["until"], one["over"]) == ("deny", "2099-01-01T10:00:00Z", False)
     assert (await server.api.get(f"/assignments?session={ids['two']}")).json()["total"] == 1
     removed = await server.api.post("/assignments/remove", json={"ids": [one["id"]]})
@@ -117,7 +117,7 @@ async def test_assigning_again_replaces_and_removing_takes_away(server: Server) 
     ("body", "problem"),
     [
         ({"to": [], "sessions": ["one"]}, "invalid-input"),
-        ({"to": [{"kind": "user", "name": "anna"}], "sessions": []}, "invalid-input"),
+        ({"to": [{"kind": "user", "name": "anna"}], "sessions": []}, "assignment-unknown"),
         ({"to": [{"kind": "user", "name": "nobody"}], "sessions": ["one"]}, "assignment-unknown"),
         ({"to": [{"kind": "user", "name": "anna"}], "sessions": ["one", "none"]}, "assignment-unknown"),
         ({"to": [{"kind": "everyone", "name": "x"}], "sessions": ["one"]}, "invalid-input"),
@@ -146,7 +146,7 @@ async def test_a_session_that_is_deleted_and_brought_back_is_still_assigned(
     anna = await as_user(server, stack, "anna")
     deleted = (await server.api.delete(f"/sessions/{ids['one']}")).json()["revision"]
     assert (await anna.get("/me/sessions")).json()["total"] == 0
-    assert (await server.api.get("/assignments")).json()["items"][0]["session"]["name"] == ""
+    assert (await server.api.get("/assignments")).json()["items"][0]["of"]["name"] == ""
     asked = await server.api.post(f"/changes/{deleted}/undo", json={})
     done = await server.api.post(f"/changes/{deleted}/undo", json={"confirm": True, "plan": asked.json()["plan"]})
     assert done.status_code == 200, done.text

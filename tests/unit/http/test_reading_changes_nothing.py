@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from tests.unit.http.conftest import Server
 from tests.unit.http.console.conftest import Browser, browser, stranger
+from tests.unit.http.test_packages_api import made
 from tests.unit.http.test_people_api import created, group
 
 from hostward.access.tokens import EACH
@@ -69,13 +70,15 @@ async def test_a_get_or_a_head_changes_nothing_whatever_it_asks_for(server: Serv
     await server.api.patch(f"/sessions/{session}", json={"comment": "second"})
     user, oslo = await created(server, "anna"), await group(server, "Oslo")
     await server.api.post("/assignments", json={"sessions": ["one"], "to": [{"kind": "user", "name": "anna"}]})
+    package = await made(server, "Claims")
     token = (await server.api.post("/tokens", json={"name": "job"})).json()["id"]
     server.replication.master_url = "https://master.example.com/mss"
     asked = (await server.create("two")).json()["request"]["id"]
     server.replication.master_url = ""
     known = {
-        "session_id": (session, "x"), "user_id": (user["id"], "x"), "group_id": (oslo["id"], "x"),
-        "token_id": (token,), "request_id": (asked, "x"), "revision": ("1", "2", "99"), "store": ("mss", "x"),
+        "session_id": (session, "x"), "package_id": (package["id"], "x"), "user_id": (user["id"], "x"),
+        "group_id": (oslo["id"], "x"), "token_id": (token,),
+        "request_id": (asked, "x"), "revision": ("1", "2", "99"), "store": ("mss", "x"),
         "name": ("hw.js", "one", "console-idle-timeout"), "format": ("csv", "json"), "program": ("putty", "x"),
         "job_id": ("job1", "x"), "server_id": (server.services.identity.server_id, "x"), "host_id": ("there",),
         "invite_id": ("x",),

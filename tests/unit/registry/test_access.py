@@ -100,8 +100,8 @@ def check(registry: GroupRegistry, world: World) -> None:
             ids, total = reader.access.sessions_of(user, NOW, "", page=1, per_page=50)
             assert (list(ids), total) == (usable, len(usable))
             for one in SESSIONS:
-                assert reader.access.may_use(user, one, NOW) == world.may(user, one)
-                grounds = reader.access.grounds(user, one, NOW)
+                assert reader.access.may_use(user, Of.SESSION, one, NOW) == world.may(user, one)
+                grounds = reader.access.grounds(user, Of.SESSION, one, NOW)
                 assert [g.effect for g in grounds] == sorted((g.effect for g in grounds), reverse=True), "denials first"
 
 

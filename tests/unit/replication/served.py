@@ -20,6 +20,7 @@ from hostward.configuration import load_configuration
 from hostward.domain.replication import Target
 from hostward.http.peer.endpoint import peer_routes
 from hostward.main import certificate_stores, make_data_dir, now
+from hostward.packages.folder import Folder
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
 from hostward.replication.group.members import Member
@@ -90,7 +91,7 @@ async def served(directory: Path, name: str, server_id: str = "") -> AsyncIterat
             group=group, server=registry, auditor=auditor,
             store=certificate_stores(data_dir, registry, identity)["mss"], now=_now,
             version="0.1.0", new_id=lambda: "0" * 32, reload_tls=lambda: None, logins=lambda: (),
-            throttle=Throttle(time.monotonic),
+            throttle=Throttle(time.monotonic), packages=Folder(data_dir / "deploy" / "packages", registry),
         )  # fmt: skip
         server.parts.state.update(protocol="http")
         found = Served(data_dir, identity, server, port)

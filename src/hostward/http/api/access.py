@@ -11,7 +11,7 @@ from starlette.responses import Response
 from hostward.commands import access
 from hostward.commands.launching import launch_file_for
 from hostward.commands.writing import Once, Submitted
-from hostward.domain.assignments import Effect, To
+from hostward.domain.assignments import Effect, Of, To
 from hostward.domain.launching import Program
 from hostward.domain.permissions import Permission
 from hostward.http.api import access_shapes as shapes
@@ -42,7 +42,9 @@ class SubjectIn(Strict):
 
 class AssignIn(Strict):
     to: list[SubjectIn] = Field(min_length=1, max_length=1000)
-    sessions: list[Text] = Field(min_length=1, max_length=10_000)
+    sessions: list[Text] = Field(default_factory=list, max_length=10_000)
+    """By name or id."""
+    packages: list[Text] = Field(default_factory=list, max_length=10_000)
     """By name or id."""
     effect: Effect = Effect.ALLOW
     until: str = Field(default="", max_length=40)
@@ -62,6 +64,8 @@ class ListQuery(Strict):
     """Only those to everyone."""
     session: str | None = Field(default=None, max_length=100)
     """Only those of the session with this id."""
+    package: str | None = Field(default=None, max_length=100)
+    """Only those of the package with this id."""
     page: int = Field(default=1, ge=1, le=1_000_000)
     per_page: int = Field(default=50, ge=1, le=1000)
 
@@ -71,6 +75,11 @@ class ListQuery(Strict):
         if self.group is not None:
             return To.GROUP, self.group
         return (To.EVERYONE, "") if self.everyone else None
+
+    def of(self) -> tuple[Of, str] | None:
+        if self.session is not None:
+            return Of.SESSION, self.session
+        return (Of.PACKAGE, self.package) if self.package is not None else None
 
 
 class UsableQuery(Strict):
@@ -88,20 +97,29 @@ class LaunchQuery(Strict):
 async def list_assignments(query: Annotated[ListQuery, Query()], who: Who, services: With) -> Response:
     """Sessions' own Groups are assignments too; they are in the sessions."""
     found = await access.list_assignments(
-        services, to=query.to(), session=query.session, page=query.page, per_page=query.per_page
+        services, to=query.to(), of=query.of(), page=query.page, per_page=query.per_page
     )
     items = [assignment_shown(one) for one in found.items]
     return Json({"items": items, "total": found.total, "page": query.page, "per_page": query.per_page})
 
 
-@router.post("", summary="Assign or deny sessions", responses=or_submitted(shapes.Assigned, "They are assigned"))
+@router.post(
+    "", summary="Assign or deny sessions and packages", responses=or_submitted(shapes.Assigned, "They are assigned")
+)
 async def assign(given: AssignIn, key: IdempotencyKey, who: Who, services: With) -> Response:
-    """Each session to each subject, as one change of all or none."""
+    """Each session and package to each subject, as one change of all or none."""
     once = Once.of(who, key, "assign", given.model_dump(mode="json"))
     to = [(subject.kind, subject.name) for subject in given.to]
     return _assigned(
         await access.assign(
-            services, who, to=to, sessions=given.sessions, effect=given.effect, until=given.until, once=once
+            services,
+            who,
+            to=to,
+            sessions=given.sessions,
+            packages=given.packages,
+            effect=given.effect,
+            until=given.until,
+            once=once,
         )
     )
 
@@ -122,7 +140,7 @@ async def list_sessions_of(user_id: str, query: Annotated[UsableQuery, Query()],
     "/{user_id}/sessions/{session_id}", summary="Why a user may use a session", responses=answers(shapes.Why, "Or not")
 )
 async def why(user_id: str, session_id: str, who: Who, services: With) -> Response:
-    return Json(why_shown(access.explain(services, user_id, session_id)))
+    return Json(why_shown(access.explain(services, user_id, Of.SESSION, session_id)))
 
 
 @own_router.get("", summary="What you may use", responses=answers(shapes.UsablePage, "By name"))
@@ -148,7 +166,7 @@ def assignment_shown(one: access.Named) -> dict[str, Any]:
     return {
         "id": a.id,
         "to": {"kind": a.to_kind.value, "id": a.to_id, "name": one.to_name},
-        "session": {"id": a.of_id, "name": one.of_name},
+        "of": {"kind": a.of_kind.value, "id": a.of_id, "name": one.of_name},
         "effect": a.effect.value,
         "until": a.until,
         "over": one.over,
@@ -159,7 +177,7 @@ def why_shown(found: access.Explained) -> dict[str, Any]:
     """An explanation as the API gives it."""
     return {
         "user": found.user.json()["name"],
-        "session": found.session.json()["name"],
+        "of": {"kind": found.kind.value, "id": found.thing.id, "name": found.thing.json()["name"]},
         "allowed": found.allowed,
         "disabled": found.disabled,
         "because": [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hostward.domain.assignments import Effect, To
+from hostward.domain.assignments import Effect, Of, To
 from hostward.domain.sessions import SessionType
 from hostward.http.api.shapes import Replicated
 from hostward.http.requests import Shown
@@ -16,7 +16,8 @@ class Subject(Shown):
     """Empty where it isn't there any more."""
 
 
-class SessionNamed(Shown):
+class Assignable(Shown):
+    kind: Of
     id: str
     name: str
     """Empty where it isn't there any more."""
@@ -25,7 +26,7 @@ class SessionNamed(Shown):
 class Assignment(Shown):
     id: str
     to: Subject
-    session: SessionNamed
+    of: Assignable
     effect: Effect
     until: str
     """A moment in UTC; empty for always."""
@@ -74,7 +75,7 @@ class Ground(Shown):
 
 class Why(Shown):
     user: str
-    session: str
+    of: Assignable
     allowed: bool
     disabled: bool
     """The user can't log in, whatever else is said."""

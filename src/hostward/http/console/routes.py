@@ -23,6 +23,7 @@ from hostward.http.console.pages.locks import lock_routes, locks_shown
 from hostward.http.console.pages.my_sessions import PAGE as MY_SESSIONS
 from hostward.http.console.pages.my_sessions import my_session_routes
 from hostward.http.console.pages.own_password import own_password_routes
+from hostward.http.console.pages.packages import package_routes
 from hostward.http.console.pages.people import people_routes
 from hostward.http.console.pages.replication import replication_routes
 from hostward.http.console.pages.requests import request_routes
@@ -64,6 +65,7 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *my_session_routes(console),
         *inventory_routes(console),
         *session_routes(console),
+        *package_routes(console),
         *access_routes(console),
         *lock_routes(console),
         *replication_routes(console),

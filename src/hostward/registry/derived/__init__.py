@@ -12,10 +12,10 @@ from typing import Final
 import orjson
 
 from hostward.domain.changes import Body
-from hostward.registry.derived import access, people, sessions
+from hostward.registry.derived import access, packages, people, sessions
 from hostward.registry.derived.table import Derived
 
-TABLES: Final[Sequence[Derived]] = (*sessions.TABLES, *people.TABLES, *access.TABLES)
+TABLES: Final[Sequence[Derived]] = (*sessions.TABLES, *people.TABLES, *access.TABLES, *packages.TABLES)
 _KNOWN: Final = "derived"
 
 Row = tuple[str, str, bytes, bytes, int]
@@ -36,6 +36,11 @@ def put_rows(db: sqlite3.Connection, elements: Sequence[Row]) -> None:
 def find_first(db: sqlite3.Connection, kind: str, q: str, limit: int) -> Sequence[str]:
     """The ids of a few of a kind that match, as its table with unique names has them."""
     return next(t for t in TABLES if t.kind == kind and t.unique_noun).first(db, q, limit)
+
+
+def find_named(db: sqlite3.Connection, kind: str, name: str) -> str | None:
+    """The id of the element of a kind with unique names that has that name, whatever the case."""
+    return next(t for t in TABLES if t.kind == kind and t.unique_noun).named(db, name)
 
 
 def delete_rows(db: sqlite3.Connection, gone: Iterable[tuple[str, str]]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hostward.domain.assignments import FIELDS, KIND, Effect, To
+from hostward.domain.assignments import FIELDS, KIND, Effect, Of, To
 from hostward.domain.changes import Body
 from hostward.domain.texts import name_key
 from hostward.registry.derived.table import Derived, Rows, check_page
@@ -42,9 +42,9 @@ WITH RECURSIVE belongs(id) AS (
   SELECT 'everyone', '' UNION ALL SELECT 'user', :user UNION ALL SELECT 'user-group', id FROM belongs
 ), granted(id, effect) AS MATERIALIZED (
   SELECT a.of_id, a.effect FROM subject s JOIN assignment_row a ON a.to_kind = s.kind AND a.to_id = s.id
-    WHERE a.of_kind = 'session' AND (a.until = '' OR a.until > :now)
+    WHERE a.of_kind = :kind AND (a.until = '' OR a.until > :now)
   UNION SELECT g.id, 'allow' FROM belongs b JOIN group_row r ON r.id = b.id
-    JOIN session_group g ON g.group_key = r.name_key
+    JOIN session_group g ON g.group_key = r.name_key WHERE :kind = 'session'
 ), usable(id) AS (
   SELECT id FROM granted WHERE effect = 'allow' EXCEPT SELECT id FROM granted WHERE effect = 'deny'
 )
@@ -60,32 +60,49 @@ class Access:
     def sessions_of(self, user: str, now: str, q: str, *, page: int, per_page: int) -> tuple[Sequence[str], int]:
         """The ids of one page, by name, of the sessions that the user may use and that have all the words of `q` in
         name, host or type, and how many there are. Raises InvalidInput."""
+        searched = "t.name_key || ' ' || t.host || ' ' || lower(t.type)"
+        return self._usable(Of.SESSION, "session_row", searched, user, now, q, page, per_page)
+
+    def packages_of(self, user: str, now: str, q: str, *, page: int, per_page: int) -> tuple[Sequence[str], int]:
+        """As `sessions_of`; searched are name, version and description."""
+        return self._usable(Of.PACKAGE, "package_row", "t.text", user, now, q, page, per_page)
+
+    def _usable(
+        self, kind: Of, table: str, searched: str, user: str, now: str, q: str, page: int, per_page: int
+    ) -> tuple[Sequence[str], int]:
         check_page(page, per_page)
         words = {f"word{n}": word for n, word in enumerate(name_key(q).split()[:MAX_WORDS])}
-        having = "".join(f" AND instr(s.name_key || ' ' || s.host || ' ' || lower(s.type), :{n}) > 0" for n in words)
+        having = "".join(f" AND instr({searched}, :{n}) > 0" for n in words)
         rows = self._db.execute(
             f"{_SUBJECTS}, found AS MATERIALIZED ("  # noqa: S608
-            f"SELECT s.id, s.name_key FROM usable u JOIN session_row s ON s.id = u.id WHERE 1{having})"
+            f"SELECT t.id, t.name_key FROM usable u JOIN {table} t ON t.id = u.id WHERE 1{having})"
             " SELECT id, (SELECT count(*) FROM found) FROM found ORDER BY name_key LIMIT :count OFFSET :skipped",
-            {"user": user, "now": now, "count": per_page, "skipped": (page - 1) * per_page, **words},
+            {
+                "user": user,
+                "kind": kind.value,
+                "now": now,
+                "count": per_page,
+                "skipped": (page - 1) * per_page,
+                **words,
+            },
         ).fetchall()
         return [row[0] for row in rows], rows[0][1] if rows else 0
 
-    def may_use(self, user: str, session: str, now: str) -> bool:
-        grounds = self.grounds(user, session, now)
+    def may_use(self, user: str, kind: Of, id_: str, now: str) -> bool:
+        grounds = self.grounds(user, kind, id_, now)
         return bool(grounds) and all(g.effect is Effect.ALLOW for g in grounds)
 
-    def grounds(self, user: str, session: str, now: str) -> Sequence[Ground]:
-        """All that counts now, denials first. Empty: nothing gives the session to the user."""
+    def grounds(self, user: str, kind: Of, id_: str, now: str) -> Sequence[Ground]:
+        """All that counts now, denials first. Empty: nothing gives it to the user."""
         rows = self._db.execute(
             f"{_SUBJECTS} SELECT a.effect, a.to_kind, a.to_id, a.until, a.id FROM assignment_row a"  # noqa: S608
             " JOIN subject s ON a.to_kind = s.kind AND a.to_id = s.id"
-            " WHERE a.of_kind = 'session' AND a.of_id = :session AND (a.until = '' OR a.until > :now)"
+            " WHERE a.of_kind = :kind AND a.of_id = :id AND (a.until = '' OR a.until > :now)"
             " UNION ALL SELECT 'allow', 'user-group', r.id, '', '' FROM belongs b JOIN group_row r ON r.id = b.id"
-            " JOIN session_group g ON g.group_key = r.name_key WHERE g.id = :session",
-            {"user": user, "session": session, "now": now},
+            " JOIN session_group g ON g.group_key = r.name_key WHERE g.id = :id AND :kind = 'session'",
+            {"user": user, "kind": kind.value, "id": id_, "now": now},
         )
-        found = [Ground(Effect(e), To(kind), to, until, id_) for e, kind, to, until, id_ in rows]
+        found = [Ground(Effect(e), To(to_kind), to, until, by) for e, to_kind, to, until, by in rows]
         return sorted(found, key=lambda g: (g.effect is Effect.ALLOW, g.to_kind, g.to_id))
 
     def assignments(

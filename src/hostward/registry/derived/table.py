@@ -68,6 +68,11 @@ class Derived:
     def clear(self, db: sqlite3.Connection) -> None:
         db.execute(f"DELETE FROM {self.table}")  # noqa: S608
 
+    def named(self, db: sqlite3.Connection, name: str) -> str | None:
+        """The id of the element with that name, whatever the case. For tables with unique names."""
+        row = db.execute(f"SELECT id FROM {self.table} WHERE name_key = ?", (name_key(name),)).fetchone()  # noqa: S608
+        return str(row[0]) if row else None
+
     def first(self, db: sqlite3.Connection, q: str, limit: int) -> list[str]:
         """The ids of a few elements that have all the words of `q` in the column `text`, not counting the others: those
         whose name begins so, by name, then any, by name too. For tables with unique names."""

@@ -124,6 +124,12 @@ class Requests:
             conflicts = depositing.found_against(reader, found.request, touched) if found.request.open else []
         return Detail(found, changes, conflicts)
 
+    def wanted_by_open(self, kind: str) -> list[Body]:
+        """What elements of that kind would become by the requests that aren't decided yet."""
+        with self._group.read() as reader:
+            touched = [t for one in self.all() if one.request.open for t in self._content(reader, one.request.id)]
+        return [t.wanted for t in touched if t.kind == kind and t.wanted is not None]
+
     @property
     def waiting(self) -> int:
         """How many wait for an administrator of the Master."""

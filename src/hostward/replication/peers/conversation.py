@@ -25,6 +25,7 @@ from hostward.replication.group.membership import Asking
 from hostward.replication.keys.passphrase_change import PassphraseChanges
 from hostward.replication.keys.rotation import RENEWED, Rotation
 from hostward.replication.masters.claims import Claims, Told
+from hostward.replication.package_copies import PackageCopies
 from hostward.replication.parts import Parts
 from hostward.replication.peers.messages import Message, error_message
 from hostward.replication.peers.try_back import reach
@@ -40,8 +41,8 @@ log = structlog.get_logger()
 
 class Conversation:
     """Answers messages. `changed` wakes the coordinator; `database_status` is this server's own; `submit` takes in
-    change requests, `lock` answers about Concurrency Locks, `own_password` changes a user's; `guesses` are the wrong
-    passwords given here."""
+    change requests, `lock` answers about Concurrency Locks, `own_password` changes a user's, `packages` are asked about
+    their files; `guesses` are the wrong passwords given here."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Conversation:
         submit: Callable[[str, Message], Awaitable[Message]],
         lock: Callable[[str, Message], Awaitable[Message]],
         own_password: Callable[[str, Message], Awaitable[Message]],
+        packages: PackageCopies,
         guesses: Callable[[], list[list[Any]]],
     ) -> None:
         self._p, self._claims, self._passphrases, self._rotation = parts, claims, passphrases, rotation
@@ -77,8 +79,18 @@ class Conversation:
             "lock": lock,
             "own-password": own_password,
             "audit": self._audit,
+            "packages": self._for_members(packages.answer_packages),
+            "package-pieces": self._for_members(packages.answer_pieces),
+            "package-range": self._for_members(packages.answer_range),
             RENEWED: self._renewed,
         }
+
+    def _for_members(self, answer: Callable[[Message], Awaitable[Message]]) -> Callable[..., Awaitable[Message]]:
+        async def answered(sender: str, message: Message) -> Message:
+            self._require_member(sender)
+            return await answer(message)
+
+        return answered
 
     async def answer(self, sender: str, message: Message) -> Message:
         """The answer for a server id that has proved itself. Never raises for what the other side says."""

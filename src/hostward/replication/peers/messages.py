@@ -18,6 +18,9 @@ lock       my login edits this session, or no longer; who else?  Slave to Master
 removed    you, who are named, are no longer in it                        Master to Slave
 passphrase the group's new passphrase                            Master to Slave
 audit      give me what I lack of your audit log                Master to Slave, Slave to Master
+packages   which packages' files do you have?                   any member
+package-pieces  the sums of a file's pieces                    any member
+package-range   a part of a file                               any member
 renewed    I will have this certificate, by these statements     any trusted server
 
 Between members each message is of their group; WITHOUT_GROUP are those that a server may send before it belongs to it.

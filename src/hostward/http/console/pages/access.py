@@ -1,4 +1,4 @@
-"""Assign Access: who may use which sessions, and why."""
+"""Assign Access: who may use which sessions and packages, and why."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PER_PAGE: Final = 50
 MAX_PAGE: Final = 1_000_000
 MAX_NAME: Final = 200
 NAMES: Final = (("users", To.USER), ("groups", To.GROUP))
-FILTERS: Final = ("user", "group", "session")
+FILTERS: Final = ("user", "group", "session", "package")
 
 
 def access_routes(console: Console) -> list[Route]:
@@ -42,8 +42,8 @@ async def show(visit: Visit) -> Response:
     filters, page = _filters(visit), _page(visit)
     found, problem = access.Page([], 0), None
     try:
-        to, session = access.chosen(visit.services, **filters)
-        found = await access.list_assignments(visit.services, to=to, session=session, page=page, per_page=PER_PAGE)
+        to, of = access.chosen(visit.services, **filters)
+        found = await access.list_assignments(visit.services, to=to, of=of, page=page, per_page=PER_PAGE)
     except InvalidInput as error:
         problem = error
     last = max(1, -(-found.total // PER_PAGE))
@@ -68,19 +68,20 @@ async def show_new(visit: Visit) -> Response:
 
 
 async def assign(visit: Visit) -> Response:
-    """Each session to each of those who are named. Raises InvalidInput with mistakes whose fields are the form's."""
+    """Each session and package to each of those who are named. Raises InvalidInput with mistakes whose fields are the
+    form's."""
     to = [(kind, name) for field, kind in NAMES for name in _lines(visit, field)]
     to += [(To.EVERYONE, "")] if visit.text("everyone") else []
-    sessions = _lines(visit, "sessions")
+    things = {name: _lines(visit, name) for name in ("sessions", "packages")}
     if not to:
         raise wrong_field("users", "Nobody is named.", "Name users or groups, or tick All Users.")
-    if not sessions:
-        raise wrong_field("sessions", "No session is named.", "Write the sessions' names, one a line.")
-    once = Once.of(visit.actor, visit.text("key") or None, "assign", [to, sessions])
+    if not any(things.values()):
+        raise wrong_field("sessions", "Nothing is named.", "Write the names of sessions or packages, one a line.")
+    once = Once.of(visit.actor, visit.text("key") or None, "assign", [to, things])
     effect = Effect.DENY if visit.text("effect") == Effect.DENY else Effect.ALLOW
     try:
         done = await access.assign(
-            visit.services, visit.actor, to=to, sessions=sessions, effect=effect, until=visit.text("until"), once=once
+            visit.services, visit.actor, to=to, **things, effect=effect, until=visit.text("until"), once=once
         )
     except InvalidInput as error:
         raise _in_form(error) from error
@@ -95,15 +96,15 @@ async def remove(visit: Visit) -> Response:
 
 
 async def why(visit: Visit) -> Response:
-    """Whether a user may use a session, and all that says so or speaks against it."""
-    given = {name: visit.request.query_params.get(name, "")[:MAX_NAME].strip() for name in ("user", "session")}
+    """Whether a user may use a session or package, and all that says so or speaks against it."""
+    given = {k: visit.request.query_params.get(k, "")[:MAX_NAME].strip() for k in ("user", "session", "package")}
     found, problem = None, None
-    if all(given.values()):
+    if given["user"] and (given["session"] or given["package"]):
         try:
-            to, session = access.chosen(visit.services, user=given["user"], session=given["session"])
+            to, of = access.chosen(visit.services, **given)
             assert to is not None
-            assert session is not None
-            found = access.explain(visit.services, to[1], session)
+            assert of is not None
+            found = access.explain(visit.services, to[1], *of)
         except InvalidInput as error:
             problem = error
     return await visit.page("access_why.html", panel=ACCESS, given=given, found=found, problem=problem)

@@ -1,7 +1,8 @@
-"""The page of people who use sessions: what is assigned to them, and the files that open it."""
+"""The page of people who use sessions and packages: what is assigned to them, and the files that open it."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from starlette.responses import Response
@@ -9,25 +10,28 @@ from starlette.routing import Route
 
 from hostward.commands.access import own_sessions
 from hostward.commands.launching import launch_file_for, offers_for
+from hostward.commands.packages import own_download, own_packages
 from hostward.domain.errors import NotFound
 from hostward.domain.launching import Program
 from hostward.domain.people import Role
 from hostward.domain.permissions import Permission
 from hostward.http.console.visits import HEADERS, Console, Visit, forgery_token, html, panel_routes
-from hostward.http.downloads import launch_answer
+from hostward.http.downloads import first_byte, launch_answer, package_answer
 
 PAGE: Final = "/sessions"
 PER_PAGE: Final = 50
+MAX_PACKAGES: Final = 100
 MAX_PAGE: Final = 1_000_000
 LIST: Final = "my-sessions"
 
 
 def my_session_routes(console: Console) -> list[Route]:
-    """The list, and a file that opens a session."""
+    """The list, a file that opens a session, and a package's."""
     route = panel_routes(console, PAGE, reads=Permission.OWN, writes=Permission.OWN)
     return [
         route("", show, "GET"),
         route("/{session_id}/launch/{program}", launch, "GET"),
+        route("/packages/{package_id}/file", download, "GET"),
     ]
 
 
@@ -40,6 +44,7 @@ async def show(visit: Visit) -> Response:
     if page > last:
         page = last
         found = await own_sessions(visit.services, visit.actor, q, page=page, per_page=PER_PAGE)
+    packages = await own_packages(visit.services, visit.actor, q, page=1, per_page=MAX_PACKAGES)
     bodies = [(e.id, e.json()) for e in found.items]
     shown = {
         "q": q,
@@ -47,6 +52,8 @@ async def show(visit: Visit) -> Response:
         "last": last,
         "total": found.total,
         "first": (page - 1) * PER_PAGE + 1,
+        "packages": [(e.id, e.json()) for e in packages.items] if page == 1 else [],
+        "more_packages": packages.total - len(packages.items),
         "rows": [(id_, body, offers_for(body, visit.actor)) for id_, body in bodies],
     }
     if visit.request.headers.get("hx-target") == LIST:
@@ -66,5 +73,13 @@ async def launch(visit: Visit) -> Response:
         raise NotFound("There is no such program.", remedy="Choose one of the session's own menu.")
     file = await launch_file_for(visit.services, visit.actor, given["session_id"], Program(given["program"]))
     answer = launch_answer(file)
+    answer.headers.update(HEADERS)
+    return answer
+
+
+async def download(visit: Visit) -> Response:
+    first = partial(first_byte, visit.request)
+    id_ = visit.request.path_params["package_id"]
+    answer = package_answer(await own_download(visit.services, visit.actor, id_, first=first))
     answer.headers.update(HEADERS)
     return answer

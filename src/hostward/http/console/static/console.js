@@ -6,6 +6,7 @@ import "./keys.js";
 import "./lists.js";
 import "./live.js";
 import "./locks.js";
+import "./packages.js";
 import "./page.js";
 import "./search.js";
 import "./sessions.js";
