@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from tests.support.api import PASSWORD
 from tests.support.browser import address_of, enter, picture
+from tests.support.command import hostward
 from tests.support.server import Server
 
 pytestmark = pytest.mark.feature("R24")
@@ -93,10 +96,41 @@ def test_import_each_others_certificates_and_test_the_connection(
     for name in ("Host name", "Port", "Global protocol", "Servlet context", "Its certificate, here",
                  "This server's certificate, there", "Passphrase", "Clocks", "Versions"):  # fmt: skip
         expect(checks.filter(has_text=f"{name}: fine")).to_have_count(1)
+    expect(masters.get_by_role("status")).to_have_text(f"{north.host}: The connection works.")
     masters.get_by_role("button", name="Test Connection").scroll_into_view_if_needed()
     picture(page, "test-connection")
     page.on("dialog", lambda asked: asked.accept())  # unsaved changes: the page asks before it is left
     page.goto(f"{address_of(south)}{CERTIFICATES}")
+
+
+@pytest.mark.feature("R9")
+def test_each_check_is_shown_while_the_next_is_being_made(
+    north: Server, log_in: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = log_in(north, REPLICATION)
+    page.get_by_role("radio", name="Slave", exact=True).check()
+    masters = page.get_by_role("region", name="Master Servers")
+    with socket.create_server((north.address, 0)) as silent:  # it accepts connections, and says nothing
+        masters.get_by_role("button", name="Add").click()
+        dialog = page.get_by_role("dialog", name="Add a Master Server")
+        dialog.get_by_label("Host name").fill(north.address)
+        dialog.get_by_label("Port").fill(str(silent_port := silent.getsockname()[1]))
+        dialog.get_by_role("button", name="Save").click()
+        masters.get_by_role("button", name="Test Connection").click()
+        checks = masters.get_by_role("region", name=f"Test Connection of {north.address}").get_by_role("listitem")
+        expect(checks.filter(has_text="Port: fine")).to_have_count(1)
+        expect(checks.filter(has_text="Global protocol")).to_have_class(re.compile("hw-check--trying"))
+    # What it waits for comes to its end, rather than the time that it may wait.
+    expect(checks.filter(has_text="Global protocol: failed")).to_contain_text("Nothing accepts connections")
+    expect(checks.filter(has_text="not tried")).to_have_count(7)
+    expect(masters.get_by_role("status")).to_contain_text("The connection can't be used yet")
+    page.on("dialog", lambda asked: asked.accept())
+    page.goto(f"{address_of(north)}{CERTIFICATES}")
+    place = f"{north.address}:{silent_port}/mss"
+    said = hostward("replication", "test-connection", place, on=north, home=tmp_path)
+    lines = [line.split()[:2] for line in said.stdout.splitlines() if line]
+    assert lines[:3] == [["name", "ok"], ["port", "FAILED"], ["protocol", "not"]], said.stdout + said.stderr
+    assert said.returncode == 1
 
 
 def test_a_login_that_ends_in_the_middle_of_a_form_loses_nothing(north: Server, log_in: Callable[..., Page]) -> None:

@@ -7,6 +7,7 @@ because the server gives the first answer again. All others are sent once.
 from __future__ import annotations
 
 import ipaddress
+import json
 import socket
 import ssl
 import time
@@ -180,6 +181,27 @@ class ApiClient:
                     response.read()
                 self._check(response)
                 yield response.iter_bytes()
+            finally:
+                response.close()
+
+    def follow(self, path: str, body: object) -> Iterator[Any]:
+        """Ask for something that is answered line by line; each line as soon as it is there."""
+        with self._explained("POST", path):
+            request = self._http().build_request(
+                "POST",
+                self._address(path),
+                params={"follow": "true"},
+                json=body,
+                headers=self._headers,
+                timeout=TIMEOUT_S,
+            )
+            response = self._http().send(request, stream=True)
+            try:
+                if response.is_error:
+                    response.read()
+                self._check(response)
+                for line in response.iter_lines():
+                    yield json.loads(line)
             finally:
                 response.close()
 

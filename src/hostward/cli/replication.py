@@ -216,10 +216,9 @@ def check_connection(
     extra = {"protocol": now.get("protocol")}
     if passphrase or passphrase_file:
         extra["passphrase"] = secrets.get(passphrase_file, "Passphrase", option="--passphrase-file")
-    results = [(t, call.api.post("replication/test-connection", t | extra)) for t in targets]
-    answers = [{"target": t, **answer} for t, answer in results]
-    call.show(answers[0] if server else answers, *(_checks_table(t, answer) for t, answer in results))
-    if not all(answer.get("ok") for _, answer in results):
+    answers = [{"target": t, **_tested(call, t, extra)} for t in targets]
+    call.show(answers[0] if server else answers)
+    if not all(answer["ok"] for answer in answers):
         raise typer.Exit(1)
 
 
@@ -324,21 +323,21 @@ def _clock(moment: object) -> str:
     return f"{text[11:19]}Z" if len(text) >= 19 else text
 
 
-def _checks_table(target: Mapping[str, Any], answer: Mapping[str, Any]) -> RenderableType:
-    from hostward.cli.output import table
+def _tested(call: Call, target: Mapping[str, Any], extra: Mapping[str, Any]) -> Any:
+    """The whole answer; people see each check as soon as it is made."""
+    from hostward.cli.output import show
 
-    marks = {True: "ok", False: "FAILED"}
-    rows = [
-        (
-            check.get("name"),
-            marks.get(check.get("ok"), "not tried"),
-            "\n".join(str(part) for part in (check.get("detail"), check.get("remedy")) if part),
-        )
-        for check in answer.get("checks") or []
-    ]
-    return table(
-        ("Check", "Result", "Detail"), rows, title=f"{server_words(target)}: {'ok' if answer.get('ok') else 'failed'}"
-    )
+    answer: Any = {}
+    for answer in call.api.follow("replication/test-connection", {**target, **extra}):
+        if call.as_json:
+            continue
+        if "checks" in answer:
+            show(f"{server_words(target)}: {'ok' if answer['ok'] else 'failed'}", "")
+            continue
+        mark = {True: "ok", False: "FAILED"}.get(answer["ok"], "not tried")
+        words = " ".join(part for part in (answer["detail"], answer["remedy"]) if part)
+        show(f"{answer['name']:<18} {mark:<10} {words}".rstrip())
+    return answer
 
 
 def _here(node: Mapping[str, Any]) -> str:

@@ -6,14 +6,14 @@ Each act that is given `confirmed=False` changes nothing, and raises Confirmatio
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final
 
 from hostward.commands.auditing import Act, recorded
 from hostward.commands.services import Actor, Services
 from hostward.domain.errors import ConfirmationRequired
 from hostward.domain.join_code import JoinCode
-from hostward.domain.replication import Target
+from hostward.domain.replication import Check, Target
 from hostward.replication.group.invites import Invite
 from hostward.replication.wanted import Wanted
 from hostward.trust.passphrase import Passphrase
@@ -48,6 +48,26 @@ async def apply(services: Services, actor: Actor, wanted: Wanted, *, confirmed: 
         if not confirmed:
             confirm(False, "Settings update", await asyncio.to_thread(services.replication.consequences, wanted))
         return _job(services, act, await services.replication.apply(wanted, actor.user))
+
+
+async def test_connection(
+    services: Services, target: Target, *, protocol: str | None, passphrase: Passphrase | None
+) -> AsyncGenerator[Check]:
+    """Test Connection: each check as soon as it is made, in their order, at the end those that weren't come to. Closing
+    it ends the test."""
+    told: asyncio.Queue[Check | None] = asyncio.Queue()
+    test = services.replication.test_connection(target, protocol=protocol, passphrase=passphrase, tell=told.put_nowait)
+    testing = asyncio.ensure_future(test)
+    testing.add_done_callback(lambda _: told.put_nowait(None))
+    made = 0
+    try:
+        while (check := await told.get()) is not None:
+            made += 1
+            yield check
+        for check in (await testing)[made:]:
+            yield check
+    finally:
+        testing.cancel()
 
 
 async def change_passphrase(

@@ -76,9 +76,14 @@ class Replication(Protocol):
         ...
 
     async def test_connection(
-        self, target: Target, *, protocol: str | None, passphrase: Passphrase | None
+        self,
+        target: Target,
+        *,
+        protocol: str | None,
+        passphrase: Passphrase | None,
+        tell: Callable[[Check], None] | None = None,
     ) -> list[Check]:
-        """Test Connection's checks, in their order."""
+        """Test Connection's checks, in their order; `tell` hears of each as soon as it is made."""
         ...
 
     def name_of(self, host_id: str) -> str:

@@ -13,7 +13,7 @@ from hostward.replication.goals import goal_names
 from hostward.replication.group.members import SlaveRow, slave_rows
 from hostward.replication.group.slave_table import SlaveTable
 from hostward.replication.parts import Parts, new_attempt
-from hostward.replication.peers.connection import Reached, run_checks
+from hostward.replication.peers.connection import Reached, Tell, run_checks
 from hostward.replication.peers.messages import Message
 from hostward.replication.peers.try_back import listening
 from hostward.replication.ring.adapters import Adapter, list_adapters, refuse_mixed_loopback
@@ -84,9 +84,10 @@ class Applying:
         return await self._apply_master(wanted, state, fields, author)
 
     async def test_connection(
-        self, target: Target, *, protocol: str | None, passphrase: Passphrase | None
+        self, target: Target, *, protocol: str | None, passphrase: Passphrase | None, tell: Tell | None = None
     ) -> list[Check]:
-        reached = await self._reach(target, protocol or self._p.state.now.protocol, passphrase, for_slave=False)
+        protocol = protocol or self._p.state.now.protocol
+        reached = await self._reach(target, protocol, passphrase, for_slave=False, tell=tell)
         return reached.checks
 
     async def remove_node(self, host_id: str, author: str) -> str:
@@ -248,7 +249,14 @@ class Applying:
         return list_adapters(self._p.configuration.database.address)
 
     async def _reach(
-        self, target: Target, protocol: str, passphrase: Passphrase | None, *, for_slave: bool, whose: str = ""
+        self,
+        target: Target,
+        protocol: str,
+        passphrase: Passphrase | None,
+        *,
+        for_slave: bool,
+        whose: str = "",
+        tell: Tell | None = None,
     ) -> Reached:
         p = self._p
 
@@ -258,7 +266,7 @@ class Applying:
             )
             return answer.data
 
-        return await run_checks(target, version=p.version, ask=ask, database_down_is_wrong=for_slave)
+        return await run_checks(target, version=p.version, ask=ask, database_down_is_wrong=for_slave, tell=tell)
 
 
 def _kind(now: Role, then: Role) -> str:

@@ -21,6 +21,7 @@ from hostward.replication.keys.passphrase_change import PassphraseChanges
 from hostward.replication.masters.claims import Claims
 from hostward.replication.masters.promotion import Promotion
 from hostward.replication.parts import Parts
+from hostward.replication.peers.connection import Tell
 from hostward.replication.ring.details import Details
 from hostward.replication.wanted import Wanted
 from hostward.trust.certificates import certificate_warnings
@@ -201,9 +202,9 @@ class ReplicationService:
         return await self.applying.apply(wanted, author)
 
     async def test_connection(
-        self, target: Target, *, protocol: str | None, passphrase: Passphrase | None
+        self, target: Target, *, protocol: str | None, passphrase: Passphrase | None, tell: Tell | None = None
     ) -> list[Check]:
-        return await self.applying.test_connection(target, protocol=protocol, passphrase=passphrase)
+        return await self.applying.test_connection(target, protocol=protocol, passphrase=passphrase, tell=tell)
 
     def name_of(self, host_id: str) -> str:
         """The server with that Host Id or server id, as its administrators call it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -59,6 +60,10 @@ class StandaloneReplication:
     removed: list[str] = field(default_factory=list)
     promoted: list[str] = field(default_factory=list)
 
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, unless a test clears it: then Test Connection waits after each check."""
+    given_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once a Test Connection was."""
     rebuilt: list[str] = field(default_factory=list)
     shown: dict[str, Any] = field(default_factory=dict)
     """What its status says otherwise than a Standalone's."""
@@ -74,6 +79,9 @@ class StandaloneReplication:
     async def check_stands(self, revision: int, hash_: bytes) -> None:
         change = self.group.change(revision)
         assert change is None or change.hash == hash_ or not hash_
+
+    def __post_init__(self) -> None:
+        self.go_on.set()
 
     async def check_users_let_in(self) -> None:
         return
@@ -114,11 +122,28 @@ class StandaloneReplication:
         return f"job{len(self.applied)}"
 
     async def test_connection(
-        self, target: Target, *, protocol: str | None, passphrase: Passphrase | None
+        self,
+        target: Target,
+        *,
+        protocol: str | None,
+        passphrase: Passphrase | None,
+        tell: Callable[[Check], None] | None = None,
     ) -> list[Check]:
         self.tested.append((target, protocol, passphrase))
+        found = Check("name", True, "It is there.")
         refused = Check("port", False, f"Nothing listens at {target.host}.", "Check the port.")
-        return [Check("name", True, "It is there."), refused, Check("protocol", None)]
+        for check in (found, refused):
+            if tell is not None:
+                tell(check)
+                await self.between_checks()
+        return [found, refused, Check("protocol", None)]
+
+    async def between_checks(self) -> None:
+        try:
+            await self.go_on.wait()
+        except asyncio.CancelledError:
+            self.given_up.set()
+            raise
 
     def name_of(self, host_id: str) -> str:
         return f"the server {host_id}"

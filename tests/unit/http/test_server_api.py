@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,6 +83,14 @@ async def test_connection_tests_answer_each_check(server: Server) -> None:
     assert answer["checks"][1]["remedy"] == "Check the port."
     ((target, protocol, passphrase),) = server.replication.tested
     assert (target.host, protocol, passphrase) == ("master.example.com", "http", None)
+
+
+async def test_connection_tests_can_be_followed_line_by_line(server: Server) -> None:
+    answer = await server.api.post("/replication/test-connection?follow=true", json=PLACE)
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    *checks, whole = [json.loads(line) for line in answer.text.splitlines()]
+    assert whole == {"ok": False, "checks": checks}
+    assert [(c["name"], c["ok"]) for c in checks] == [("name", True), ("port", False), ("protocol", None)]
 
 
 async def test_details_and_removal(server: Server) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
+import orjson
 from fastapi import Query
 from pydantic import Field
 from starlette.responses import Response
 
 from hostward.commands import replication as commands
+from hostward.domain.replication import Check
 from hostward.http.api import replication_shapes as shapes
 from hostward.http.api.shapes import answers
+from hostward.http.following import following
 from hostward.http.replication_inputs import PassphraseIn, TestIn, WantedIn, passphrase_of, target_of, wanted_of
 from hostward.http.requests import ConfirmIn, Json, Strict, Who, With, administrators_router
 from hostward.trust.passphrase import Passphrase
@@ -22,6 +27,11 @@ router = administrators_router("Replication")
 
 class ConfirmQuery(Strict):
     confirm: bool = False
+
+
+class TestQuery(Strict):
+    follow: bool = False
+    """Say each check as soon as it is made, instead of all at the end."""
 
 
 @router.get(
@@ -49,11 +59,28 @@ async def apply(given: WantedIn, who: Who, services: With) -> Response:
     summary="Test Connection",
     responses=answers(shapes.Tested, "Each check, in their order"),
 )
-async def check_connection(given: TestIn, who: Who, services: With) -> Response:
-    """Tries a server as it would be used, with each check by itself; nothing is changed here or there."""
+async def check_connection(given: TestIn, query: Annotated[TestQuery, Query()], who: Who, services: With) -> Response:
+    """Tries a server as it would be used, with each check by itself; nothing is changed here or there. With `follow`
+    the answer is application/x-ndjson: a line for each check as soon as it is made, and the whole answer as the last.
+    Who closes the connection ends the test."""
     target, passphrase = target_of(given, ""), passphrase_of(given.passphrase)
-    checks = await services.replication.test_connection(target, protocol=given.protocol, passphrase=passphrase)
-    return Json({"ok": all(c.ok is not False for c in checks), "checks": [asdict(c) for c in checks]})
+    checks = commands.test_connection(services, target, protocol=given.protocol, passphrase=passphrase)
+    if query.follow:
+        return following(_lines(checks), "application/x-ndjson")
+    return Json(_tested([check async for check in checks]))
+
+
+async def _lines(checks: AsyncGenerator[Check]) -> AsyncGenerator[bytes]:
+    made = []
+    async with aclosing(checks):
+        async for check in checks:
+            made.append(check)
+            yield orjson.dumps(asdict(check)) + b"\n"
+    yield orjson.dumps(_tested(made)) + b"\n"
+
+
+def _tested(checks: list[Check]) -> dict[str, Any]:
+    return {"ok": all(c.ok is not False for c in checks), "checks": [asdict(c) for c in checks]}
 
 
 @router.post(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Final
 
 from pydantic import SecretStr
@@ -11,9 +13,10 @@ from starlette.routing import Route
 
 from hostward.commands import replication
 from hostward.domain.errors import InvalidInput, Mistake, PreconditionFailed
-from hostward.domain.replication import DEFAULT_CONTEXT, Role
+from hostward.domain.replication import DEFAULT_CONTEXT, Check, Role, Target
 from hostward.http.console.pages.servers import PANEL, port_of
-from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
+from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes, wrong_field
+from hostward.http.following import following
 from hostward.http.replication_inputs import TargetIn, WantedIn, passphrase_of, target_of, wanted_of
 
 SHOWN_JOBS: Final = 8
@@ -71,11 +74,22 @@ async def add_row(visit: Visit) -> Response:
 
 
 async def check_connection(visit: Visit) -> Response:
-    """Test Connection of one server, as it would be used."""
+    """Test Connection of one server, as it would be used: each check leaves as soon as it is made."""
     target = target_of(_target(visit, ""), "")
     passphrase = passphrase_of(_passphrase(visit))
-    checks = await visit.services.replication.test_connection(target, protocol=_protocol(visit), passphrase=passphrase)
-    return visit.part("parts/checks.html", target=target, checks=checks)
+    checks = replication.test_connection(visit.services, target, protocol=_protocol(visit), passphrase=passphrase)
+    return following(_shown(visit, target, checks), "text/html", HEADERS)
+
+
+async def _shown(visit: Visit, target: Target, checks: AsyncGenerator[Check]) -> AsyncGenerator[str]:
+    """Piece by piece: the beginning, each check, the outcome."""
+    render, failed = visit.console.pages.render, None
+    yield render("parts/checks.html", part="beginning", target=target)
+    async with aclosing(checks):
+        async for check in checks:
+            failed = failed or (check if check.ok is False else None)
+            yield render("parts/checks.html", part="check", check=check)
+    yield render("parts/checks.html", part="outcome", failed=failed)
 
 
 async def change_passphrase(visit: Visit) -> Response:
