@@ -28,6 +28,21 @@ COPIED_WITHIN_S = 60.0
 MIB = 1 << 20
 
 
+@pytest.fixture(autouse=True)
+def as_before(light: LightGroup) -> Iterator[None]:
+    """Whatever a test has left: no packages, no limit, all servers running."""
+    yield
+    light.mend()
+    light.wait_writable()
+    for package in light.master.api.get("packages")["items"]:
+        light.master.api.delete(f"packages/{package['id']}", confirm="true")
+    light.wait_equal(TOLD_WITHIN_S)
+    for server in light.servers:
+        server.api.patch("settings", {"package-bandwidth": 0})
+        for file in folder(server).glob("*.zip"):
+            file.unlink(missing_ok=True)
+
+
 def upload(server: Server, name: str, content: bytes | Path, **about: str) -> Any:
     """Its answer; from a file piece by piece."""
     headers = {"Content-Type": "application/zip", "Authorization": f"Bearer {server.api.token()}"}
@@ -48,6 +63,11 @@ def folder(server: Server) -> Path:
 def files(server: Server) -> dict[str, bytes]:
     """The .zip files in a server's folder, by name: their SHA-256."""
     return {p.name: hashlib.sha256(p.read_bytes()).digest() for p in sorted(folder(server).glob("*.zip"))}
+
+
+def file_of(server: Server, package: Any) -> bytes:
+    """Its SHA-256."""
+    return files(server)[package["file_name"]]
 
 
 def states(server: Server, package: str) -> list[str]:
@@ -132,12 +152,13 @@ def test_copying_by_hand_as_the_guide_says_leaves_every_user_served(light: Light
         expected = {p["file_name"] for p in packages.values()}
         eventually(lambda: set(files(slave)) == expected | {"of nobody.zip"}, within_s=COPIED_WITHIN_S)
         assert {n: h for n, h in files(slave).items() if n in expected} == files(light.master)
-        (told,) = [s for s in light.master.api.get("packages/servers")["items"] if s["name"] == slave.name]
-        assert list(told["strays"]) == ["of nobody.zip"]
+
+        def told() -> bool:
+            servers = {s["name"]: s for s in light.master.api.get("packages/servers")["items"]}
+            return list(servers[slave.name]["strays"]) == ["of nobody.zip"]
+
+        eventually(told, within_s=COPIED_WITHIN_S)
         served(quin)
-    (folder(slave) / "of nobody.zip").unlink()
-    for package in packages.values():
-        light.master.api.delete(f"packages/{package['id']}", confirm="true")
 
 
 @pytest.mark.feature("F15")
@@ -164,13 +185,12 @@ def test_a_copy_survives_kills_of_both_sides_and_comes_from_whoever_has_it(light
     master.kill()
     slow.api.patch("settings", {"package-bandwidth": 0})
     eventually(lambda: states(slow, package["id"])[0] == "present", within_s=COPIED_WITHIN_S)
-    assert files(slow) == files(other)
+    assert file_of(slow, package) == file_of(other, package)
     (folder(master) / package["file_name"]).unlink()
     master.start()
     light.wait_writable()
     wait_present(light, package["id"])
-    assert files(master) == files(slow)
-    master.api.delete(f"packages/{package['id']}", confirm="true")
+    assert file_of(master, package) == file_of(slow, package)
 
 
 @pytest.mark.feature("F15")
@@ -194,7 +214,6 @@ def test_updates_under_downloads_give_each_user_the_one_or_the_other_whole(light
         last = rosa.get(f"me/packages/{package['id']}/file").content
     assert last == contents[-1]
     assert seen <= hashes
-    light.master.api.delete(f"packages/{package['id']}", confirm="true")
 
 
 def test_what_a_slave_uploads_waits_for_an_administrator_and_then_comes_from_there(light: LightGroup) -> None:
@@ -211,8 +230,7 @@ def test_what_a_slave_uploads_waits_for_an_administrator_and_then_comes_from_the
     light.master.api.post(f"change-requests/{request}/implement")
     (package,) = light.master.api.get("packages")["items"]
     wait_present(light, package["id"])
-    assert files(light.master) == files(slave)
-    light.master.api.delete(f"packages/{package['id']}", confirm="true")
+    assert file_of(light.master, package) == file_of(slave, package)
 
 
 def test_where_no_server_with_the_file_is_reached_the_user_is_told_and_gets_nothing_half(
@@ -235,7 +253,6 @@ def test_where_no_server_with_the_file_is_reached_the_user_is_told_and_gets_noth
             server.api.patch("settings", {"package-bandwidth": 0})
         got = eventually(lambda: saul.get(f"me/packages/{package['id']}/file").content, within_s=COPIED_WITHIN_S)
         assert hashlib.sha256(got).hexdigest() == package["sha256"]
-    light.master.api.delete(f"packages/{package['id']}", confirm="true")
 
 
 def test_memory_stays_flat_whatever_the_size(light: LightGroup, tmp_path: Path) -> None:
@@ -254,8 +271,7 @@ def test_memory_stays_flat_whatever_the_size(light: LightGroup, tmp_path: Path) 
     eventually(present, within_s=120.0, every_s=0.1)
     for name, start in before.items():
         assert most[name] - start < 150 * MIB, (name, (most[name] - start) // MIB)
-    assert files(light.slaves[0])[package["file_name"]] == files(light.master)[package["file_name"]]
-    light.master.api.delete(f"packages/{package['id']}", confirm="true")
+    assert file_of(light.slaves[0], package) == file_of(light.master, package)
 
 
 def test_everything_about_packages_by_the_command_line(light: LightGroup, tmp_path: Path) -> None:
