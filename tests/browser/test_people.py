@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
+from tests.browser.test_pages import look
 from tests.support.browser import address_of
 from tests.support.server import Server
 
@@ -54,3 +55,44 @@ def test_who_is_added_with_a_role_logs_in_and_sees_what_it_allows(
     expect(page.get_by_role("row", name=re.compile("anna"))).to_contain_text("Disabled")
     hers.goto(f"{address_of(north)}/settings/authentication")
     expect(hers.get_by_role("button", name="Log in")).to_be_visible()
+
+
+def test_two_administrators_edit_one_user_and_one_setting_and_nothing_is_lost(
+    north: Server, log_in: Callable[..., Page]
+) -> None:
+    north.api.post("users", {"name": "bruno"})
+    first, second = log_in(north, "/settings/authentication"), log_in(north, "/settings/authentication")
+    for page in (first, second):
+        page.get_by_role("link", name="bruno", exact=True).click()
+        expect(page.get_by_label("Full name")).to_be_visible()
+    second.get_by_role("radio", name="Auditor").check()
+    second.get_by_label("Full name").fill("Bruno Theirs")
+    second.get_by_role("button", name="Save").click()
+    expect(second.locator(".hw-toast")).to_have_text("Saved.")
+    first.get_by_label("Full name").fill("Bruno Mine")
+    first.get_by_role("button", name="Save").click()
+    both = first.get_by_role("region", name="Both versions")
+    expect(both).to_be_focused()
+    expect(both).to_contain_text("Bruno Theirs")
+    # What only the other side has changed is taken over; what both have is mine until it is chosen.
+    expect(first.locator("[name=role][value=auditor]")).to_be_checked()
+    expect(first.get_by_label("Full name")).to_have_value("Bruno Mine")
+    assert not look(first, "both versions of a user")
+    first.get_by_role("button", name="Save").click()
+    expect(first.locator(".hw-toast")).to_have_text("Saved.")
+    (now,) = north.api.get("users", q="bruno")["items"]
+    assert (now["full_name"], now["role"]) == ("Bruno Mine", "auditor")
+
+    first.goto(f"{address_of(north)}/settings/general")
+    expect(first.get_by_label("Concurrency Lock Timeout")).to_have_value("30")
+    north.api.patch("settings", {"forced-promotion": "follow", "concurrency-lock-timeout": 20})
+    first.get_by_label("Concurrency Lock Timeout").fill("40")
+    first.get_by_role("button", name="Apply").click()
+    both = first.get_by_role("region", name="Both versions")
+    expect(both).to_contain_text("20 minutes")
+    expect(first.locator("[name=forced-promotion][value=follow]")).to_be_checked()
+    first.get_by_role("button", name="Apply").click()
+    expect(first.locator(".hw-toast")).to_have_text("Settings applied.")
+    settings = {s["name"]: s["value"] for s in north.api.get("settings")["items"]}
+    assert (settings["forced-promotion"], settings["concurrency-lock-timeout"]) == ("follow", 40)
+    north.api.patch("settings", {"forced-promotion": None, "concurrency-lock-timeout": None})

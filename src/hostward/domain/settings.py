@@ -71,6 +71,12 @@ class Setting:
             return fine and self.whole.least <= value <= self.whole.most  # type: ignore[operator]
         return value in [c.value for c in self.choices]
 
+    def say(self, value: object) -> str:
+        """A value for reading."""
+        if self.whole:
+            return f"{value} {self.whole.unit}"
+        return next((c.label for c in self.choices if c.value == value), str(value))
+
     def check(self, value: object) -> Value:
         """The value, where it is allowed; a whole number may come as text. Raises InvalidInput."""
         if self.whole and isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):

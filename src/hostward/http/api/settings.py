@@ -10,13 +10,12 @@ from pydantic import WithJsonSchema
 from starlette.responses import Response
 
 from hostward.commands import settings
-from hostward.commands.services import Services
 from hostward.commands.writing import Submitted
 from hostward.domain.settings import SETTINGS, Setting
 from hostward.http.api import shapes
 from hostward.http.api.change_requests import submitted
 from hostward.http.api.shapes import answers, or_submitted
-from hostward.http.requests import Json, Shown, Who, With, administrators_router
+from hostward.http.requests import IfMatch, Json, Shown, Who, With, administrators_router, etag_header
 
 router = administrators_router("Settings", "/settings")
 
@@ -75,30 +74,30 @@ SettingsIn = Annotated[dict[str, Any], WithJsonSchema(_SCHEMA), Body()]
 
 @router.get("", summary="List settings", responses=answers(Settings, "Each with its choices"))
 async def list_settings(who: Who, services: With) -> Response:
-    return Json({"items": await _items(services)})
+    now = await settings.list_settings(services)
+    return Json({"items": [_item(s) for s in now]}, headers=etag_header(settings.settings_etag(now)))
 
 
 @router.patch("", summary="Change settings", responses=or_submitted(SettingsWritten, "They are changed"))
-async def change_settings(given: SettingsIn, who: Who, services: With) -> Response:
+async def change_settings(given: SettingsIn, if_match: IfMatch, who: Who, services: With) -> Response:
     """Only those that are given change; null sets one back to its default."""
-    done = await settings.set_settings(services, who, given)
+    done = await settings.set_settings(services, who, given, if_match=if_match)
     if isinstance(done, Submitted):
         return submitted(done)
     replicated = done.replicated.to_json()
-    return Json({"items": await _items(services), "revision": done.committed.revision, "replicated": replicated})
+    now = await settings.list_settings(services)
+    shown = {"items": [_item(s) for s in now], "revision": done.committed.revision, "replicated": replicated}
+    return Json(shown, headers=etag_header(settings.settings_etag(now)))
 
 
-async def _items(services: Services) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": s.setting.name,
-            "label": s.setting.label,
-            "help": s.setting.help,
-            "value": s.value,
-            "default": s.setting.default,
-            "choices": [{"value": c.value, "label": c.label} for c in s.setting.choices],
-            "whole": asdict(s.setting.whole) if s.setting.whole else None,
-            "scope": s.setting.scope.value,
-        }
-        for s in await settings.list_settings(services)
-    ]
+def _item(s: settings.SettingNow) -> dict[str, Any]:
+    return {
+        "name": s.setting.name,
+        "label": s.setting.label,
+        "help": s.setting.help,
+        "value": s.value,
+        "default": s.setting.default,
+        "choices": [{"value": c.value, "label": c.label} for c in s.setting.choices],
+        "whole": asdict(s.setting.whole) if s.setting.whole else None,
+        "scope": s.setting.scope.value,
+    }

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup, escape
 
 from hostward import __version__
+from hostward.commands.settings import settings_etag
 from hostward.http.console.assets import Assets, load_assets
 from hostward.http.console.pages.entries import as_entered, as_shown, field_label
 
@@ -35,6 +36,7 @@ class Pages:
         )
         self._env.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
         self._env.filters |= {"as_shown": as_shown, "as_entered": as_entered, "field_label": field_label}
+        self._env.filters["settings_etag"] = settings_etag
         self._env.globals |= {
             "asset": lambda name: f"{base}/static/{self.assets.names[name]}",
             "version": __version__,

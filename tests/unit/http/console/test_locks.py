@@ -84,7 +84,7 @@ async def test_a_save_asks_before_it_writes_what_somebody_else_edits_and_frees_w
     done = await other.post(path, **form, confirm="yes", plan=plan)
     assert done.headers["hx-redirect"] == "/mss/manage/sessions"
     both = await browser.post(path, **FIELDS | {"host": "first.example.com"}, etag=session["etag"], page="a")
-    assert both.headers["hx-retarget"] == "#session-conflict"
+    assert both.headers["hx-retarget"] == "#versions"
     now = (await browser.server.api.get(f"/sessions/{session['id']}")).json()
     saved = await browser.post(path, **FIELDS | {"host": "first.example.com"}, etag=now["etag"], page="a")
     assert "hx-redirect" in saved.headers

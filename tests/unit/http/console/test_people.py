@@ -87,16 +87,6 @@ async def test_the_list_is_searched_by_pages_and_by_group(browser: Browser) -> N
     assert ">Disabled<" not in await browser.page(f"{USERS}?q=user00")
 
 
-async def test_what_somebody_else_changed_meanwhile_isnt_overwritten(browser: Browser) -> None:
-    user = await add_user(browser)
-    page = await browser.page(f"{USERS}/{user}")
-    (etag,) = re.findall(r'id="person-form".*?name="etag" value="([^"]+)"', page, re.DOTALL)
-    await browser.server.api.patch(f"/users/{user}", json={"comment": "theirs"})
-    refused = await browser.post(f"{USERS}/{user}", name="anna", comment="mine", etag=etag)
-    assert refused.status_code == 412
-    assert (await read(browser, f"/users/{user}"))["comment"] == "theirs"
-
-
 async def test_members_come_and_go_by_name_and_deleting_asks_first(browser: Browser) -> None:
     group = await add_group(browser)
     for name in ("anna", "bert"):

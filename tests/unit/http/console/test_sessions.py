@@ -181,7 +181,7 @@ async def test_a_stale_save_shows_both_versions_and_loses_neither(browser: Brows
     mine = {"name": "one", "type": "VT", "host": "mine.example.com", "port": "23", "comment": HOSTILE}
     await browser.server.api.patch(f"/sessions/{session['id']}", json={"comment": "theirs", "host": "a.example.com"})
     shown = await browser.post(path, etag=session["etag"], **mine)
-    assert shown.headers["hx-retarget"] == "#session-conflict"
+    assert shown.headers["hx-retarget"] == "#versions"
     assert shown.headers["hx-trigger-after-settle"] == "hw:changed"  # still not saved
     for text in ("theirs", "mine.example.com", "a.example.com", 'data-differs="comment"', 'data-differs="host"'):
         assert text in shown.text

@@ -4,7 +4,7 @@ each is entered, is declared in domain/sessions.py alone."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from starlette.datastructures import FormData
@@ -41,12 +41,6 @@ def as_shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "–"
     return "–" if value in ("", None) else str(value)
-
-
-def compared(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> list[tuple[Field, Any, Any, bool]]:
-    """Each field of two versions, and whether it differs."""
-    rows = [(f, theirs.get(f.name, ""), mine.get(f.name, "")) for f in DECLARED]
-    return [(f, a, b, as_entered(a) != as_entered(b)) for f, a, b in rows]
 
 
 def field_label(name: str, kind: str) -> str:

@@ -12,16 +12,27 @@ from starlette.routing import Route
 
 from hostward.commands import people, people_files
 from hostward.commands.writing import Once, Submitted
+from hostward.domain.errors import NotFound, PreconditionFailed
 from hostward.domain.panels import AUTHENTICATION
 from hostward.domain.people import GROUP_KIND, ROLES, USER_KIND
 from hostward.domain.permissions import Permission
+from hostward.http.console.pages.entries import as_shown
 from hostward.http.console.pages.outcomes import NameTaken, submitted, went
+from hostward.http.console.pages.versions import Compared, both_versions
 from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes, wrong_field
 from hostward.http.requests import MAX_SECRET
 from hostward.registry.group import Element
 
 USERS: Final = f"{AUTHENTICATION}/users"
 GROUPS: Final = f"{AUTHENTICATION}/groups"
+LABELS: Final = {
+    "user": {
+        "name": "User name", "full_name": "Full name", "groups": "Groups", "comment": "Comment", "role": "Role",
+        "disabled": "Disabled",
+    },
+    "user group": {"name": "Name", "groups": "Belongs to", "comment": "Comment"},
+}  # fmt: skip
+"""As the form has them, in its order."""
 PER_PAGE: Final = 50
 MAX_PAGE: Final = 1_000_000
 MAX_WORDS: Final = 500
@@ -96,18 +107,34 @@ async def create_group(visit: Visit) -> Response:
 
 
 async def save_user(visit: Visit) -> Response:
-    with NameTaken():
-        done = await people.edit_user(
-            visit.services, visit.actor, _id(visit), _user_fields(visit), if_match=(visit.text("etag"),)
-        )
+    if visit.text("as_new"):
+        return await create_user(visit)
+    fields = _user_fields(visit)
+    try:
+        with NameTaken():
+            done = await people.edit_user(
+                visit.services, visit.actor, _id(visit), fields, if_match=(visit.text("etag"),)
+            )
+    except PreconditionFailed:
+        return _stale(visit, "user", people.read_user(visit.services, _id(visit)), fields)
+    except NotFound:
+        return _stale(visit, "user", None, fields)
     return _went(visit, done, USERS, "Saved.")
 
 
 async def save_group(visit: Visit) -> Response:
-    with NameTaken():
-        done = await people.edit_group(
-            visit.services, visit.actor, _id(visit), _group_fields(visit), if_match=(visit.text("etag"),)
-        )
+    if visit.text("as_new"):
+        return await create_group(visit)
+    fields = _group_fields(visit)
+    try:
+        with NameTaken():
+            done = await people.edit_group(
+                visit.services, visit.actor, _id(visit), fields, if_match=(visit.text("etag"),)
+            )
+    except PreconditionFailed:
+        return _stale(visit, "user group", people.read_group(visit.services, _id(visit)), fields)
+    except NotFound:
+        return _stale(visit, "user group", None, fields)
     return _went(visit, done, GROUPS, "Saved.")
 
 
@@ -201,6 +228,22 @@ def _about(kind: str) -> dict[str, Any]:
         "tabs": {USERS: "Users", GROUPS: "User Groups"},
         "roles": ROLES,
     }
+
+
+def _stale(visit: Visit, noun: str, now: people.Person | people.UserGroup | None, mine: dict[str, Any]) -> Response:
+    theirs = now.element.json() | {"groups": list(now.groups)} if now else {}
+    rows = (
+        Compared(name, label, theirs.get(name, ""), mine[name], _role_shown if name == "role" else as_shown)
+        for name, label in LABELS[noun].items()
+    )
+    element = now.element if now else None
+    return both_versions(
+        visit, noun, rows, etag=element.etag if element else None, revision=element.revision if element else None
+    )
+
+
+def _role_shown(role: str) -> str:
+    return next((r.label for r in ROLES if r.role.value == role), role)
 
 
 def _went(visit: Visit, done: people.Outcome, path: str, said: str) -> Response:

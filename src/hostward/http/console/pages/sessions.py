@@ -18,9 +18,10 @@ from hostward.domain.errors import NotFound, PreconditionFailed
 from hostward.domain.launching import Program
 from hostward.domain.permissions import Permission
 from hostward.domain.sessions import BULK, DECLARED, TYPES, default_port
-from hostward.http.console.pages.entries import compared, entered_session
+from hostward.http.console.pages.entries import entered_session
 from hostward.http.console.pages.locks import FREE, PANEL, let_go, lock_state
 from hostward.http.console.pages.outcomes import NameTaken, submitted, went
+from hostward.http.console.pages.versions import Compared, both_versions
 from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes
 from hostward.http.downloads import launch_answer
 from hostward.registry.group import Element
@@ -201,13 +202,9 @@ async def _form(visit: Visit, values: dict[str, Any], element: Element | None) -
 
 
 def _stale(visit: Visit, now: Element | None, mine: dict[str, Any]) -> Response:
-    """Both versions, side by side; the form stays as it is until one of its buttons is pressed."""
-    rows = compared(now.json() if now else {}, mine)
-    part = visit.part("parts/session_conflict.html", now=now, rows=rows)
-    part.headers.update(
-        {"HX-Retarget": "#session-conflict", "HX-Reswap": "innerHTML", "HX-Trigger-After-Settle": "hw:changed"}
-    )
-    return part
+    theirs = now.json() if now else {}
+    rows = (Compared(f.name, f.label, theirs.get(f.name, ""), mine.get(f.name, "")) for f in DECLARED)
+    return both_versions(visit, "session", rows, etag=now.etag if now else None, revision=now.revision if now else None)
 
 
 def _back(visit: Visit) -> str:

@@ -11,3 +11,4 @@ import "./page.js";
 import "./search.js";
 import "./sessions.js";
 import "./toasts.js";
+import "./versions.js";

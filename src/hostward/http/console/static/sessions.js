@@ -1,4 +1,4 @@
-// Manage Sessions: which sessions are chosen, the keyboard, forms by type, two versions of one session.
+// Manage Sessions: which sessions are chosen, the keyboard, forms by type.
 import { open } from "./dialogs.js";
 import { keys } from "./keys.js";
 
@@ -107,35 +107,8 @@ for (const place of all("[data-session-fields]")) {
   look();
 }
 
-// Two versions of one session: what was chosen is put into the form. Where only the other side has changed a field
-// since the form was opened, the other side's value is proposed.
-const form = document.getElementById("session-form");
-if (form) {
-  const put = (name, value) => {
-    const input = form.elements[name];
-    if (input.type === "checkbox") input.checked = value === "yes";
-    else input.value = value;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
-  };
-  const touched = (input) => (input.type === "checkbox" ? input.checked !== input.defaultChecked
-    : input.tagName === "SELECT" ? [...input.options].some((o) => o.selected !== o.defaultSelected && (o.selected || o.defaultSelected))
-    : input.value !== input.defaultValue);
-  form.addEventListener("change", (event) => {
-    const pick = event.target.closest("[data-pick]");
-    if (pick) put(pick.name.slice("pick-".length), pick.dataset.value);
-  });
-  document.body.addEventListener("htmx:afterSettle", () => {
-    const conflict = form.querySelector("[data-conflict]:not([data-seen])");
-    if (!conflict) return;
-    conflict.dataset.seen = "";
-    for (const row of all("[data-differs]", conflict)) {
-      if (!touched(form.elements[row.dataset.differs])) row.querySelector("[value=theirs]").click();
-    }
-    conflict.focus();
-    conflict.scrollIntoView({ block: "start" });
-  });
-  keys("This session", [{ press: ["Control+Enter"], shown: ["Ctrl Enter"], does: "Save", act: () => form.requestSubmit() }]);
-}
+if (document.getElementById("session-form"))
+  keys("This session", [{ press: ["Control+Enter"], shown: ["Ctrl Enter"], does: "Save", act: () => document.getElementById("session-form").requestSubmit() }]);
 
 // An import begins anew with another file.
 const importing = document.getElementById("inventory-form");
