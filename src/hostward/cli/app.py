@@ -25,6 +25,7 @@ from hostward.cli import (
     passphrase,
     people,
     replication,
+    reports,
     search,
     servers,
     sessions,
@@ -77,6 +78,7 @@ app.add_typer(group.app, name="group")
 app.add_typer(jobs.app, name="job")
 app.add_typer(backups.app, name="backup")
 app.add_typer(audit.app, name="audit")
+app.add_typer(reports.app, name="report")
 app.add_typer(accounts.token_app, name="token")
 app.add_typer(servers.server_app, name="server")
 app.add_typer(demo.app, name="demo")

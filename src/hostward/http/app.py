@@ -28,6 +28,7 @@ from hostward.http.api import (
     packages,
     people,
     replication,
+    reports,
     search,
     server,
     sessions,
@@ -92,6 +93,8 @@ def create_app(services: Services) -> FastAPI:
         server.router,
         server.health_router,
         audit.router,
+        reports.access_router,
+        reports.router,
     ):
         app.include_router(router, prefix=base)
     app.router.routes.extend(console_routes(services))

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 from hostward.domain.audit import BEGUN, GENESIS, PRUNED, Entry, Event, clipped, hash_of
 from hostward.domain.errors import PeerError
+from hostward.registry import uses
 from hostward.registry.schema import AUDIT_TABLES, explained, open_writer
 
 T = TypeVar("T")
@@ -79,7 +80,7 @@ class AuditLog:
     def __init__(self, path: Path, server: str, name: str, now: Callable[[], str], new_id: Callable[[], str]) -> None:
         self.path, self.server, self._name, self._now = path, server, name, now
         self._lock = threading.Lock()
-        self._db = open_writer(path, AUDIT_TABLES, shrinks=True)
+        self._db = open_writer(path, AUDIT_TABLES, uses.TABLES, shrinks=True)
         found = self._db.execute("SELECT id FROM chain WHERE server = ? ORDER BY id LIMIT 1", (server,)).fetchone()
         self.is_new = found is None
         if found is None:
@@ -90,6 +91,7 @@ class AuditLog:
         else:
             self._db.execute("UPDATE chain SET server_name = ? WHERE id = ?", (name, found[0]))
         self._own = self._log(int(found[0]))
+        self._transact(lambda: uses.make_where_missing(self._db))
 
     @property
     def head(self) -> Head:
@@ -142,6 +144,7 @@ class AuditLog:
         never a log's last one. How many were removed. Raises RegistryError."""
         with self._lock:
             ids = [row[0] for row in self._db.execute("SELECT id FROM chain ORDER BY id")]
+            self._transact(lambda: uses.cut(self._db))
             return sum(self._prune(self._log(i), before, max_bytes) for i in ids)
 
     def shrink(self) -> bool:
@@ -252,6 +255,7 @@ class AuditLog:
         e, hash_ = entry.event, hash_of(body)
         row = (log.id, entry.number, entry.at, e.user, e.act, e.outcome, body, hash_)
         self._db.execute(_NEW_ENTRY, row)
+        uses.note(self._db, entry.at, e)
         log.number, log.hash = entry.number, hash_
 
     def _take(self, server: str, name: str, piece: Piece, entries: Sequence[tuple[Entry, bytes]]) -> int:

@@ -14,7 +14,7 @@ import structlog
 from hostward.domain.changes import Change, Epoch, Position, change_from_parts
 from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import RegistryError
-from hostward.registry.derived import find_first, find_named, packages, sessions
+from hostward.registry.derived import find_first, find_named, names_after, packages, sessions
 from hostward.registry.derived.access import Access
 from hostward.registry.derived.people import People
 from hostward.registry.past import Past
@@ -75,6 +75,11 @@ class Reader:
         """Of a kind with unique names, without regard to case."""
         found = find_named(self._db, kind, name)
         return self.get(kind, found) if found else None
+
+    def names_after(self, kind: str, key: str, count: int) -> Sequence[tuple[str, str]]:
+        """Id and name of a few of a kind with unique names, by name, after the one whose name has that key
+        (domain.texts.name_key); from the first on for an empty one."""
+        return names_after(self._db, kind, key, count)
 
     def session_bodies_by_name_key(self) -> dict[str, tuple[str, bytes]]:
         """Id and body of every session, by its name's key (domain.sessions.name_key)."""

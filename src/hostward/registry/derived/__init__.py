@@ -43,6 +43,11 @@ def find_named(db: sqlite3.Connection, kind: str, name: str) -> str | None:
     return next(t for t in TABLES if t.kind == kind and t.unique_noun).named(db, name)
 
 
+def names_after(db: sqlite3.Connection, kind: str, key: str, count: int) -> Sequence[tuple[str, str]]:
+    """Id and name of a few of a kind with unique names, by name, after the one with that key."""
+    return next(t for t in TABLES if t.kind == kind and t.unique_noun).after(db, key, count)
+
+
 def delete_rows(db: sqlite3.Connection, gone: Iterable[tuple[str, str]]) -> None:
     """Of elements (kind, id) that are no longer there."""
     ids: dict[str, list[str]] = {}

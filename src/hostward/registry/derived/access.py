@@ -63,6 +63,16 @@ class Access:
         searched = "t.name_key || ' ' || t.host || ' ' || lower(t.type)"
         return self._usable(Of.SESSION, "session_row", searched, user, now, q, page, per_page)
 
+    def sessions_after(self, user: str, now: str, key: str, count: int) -> Sequence[tuple[str, str, str, str]]:
+        """Name, type, host and the name's key of the sessions that the user may use and that come next, by name, after
+        the one with that key; from the first on for an empty one."""
+        rows = self._db.execute(
+            f"{_SUBJECTS} SELECT t.name, t.type, t.host, t.name_key FROM usable u JOIN session_row t ON t.id = u.id"  # noqa: S608
+            " WHERE t.name_key > :key ORDER BY t.name_key LIMIT :count",
+            {"user": user, "kind": Of.SESSION.value, "now": now, "key": key, "count": count},
+        )
+        return rows.fetchall()
+
     def packages_of(self, user: str, now: str, q: str, *, page: int, per_page: int) -> tuple[Sequence[str], int]:
         """As `sessions_of`; searched are name, version and description."""
         return self._usable(Of.PACKAGE, "package_row", "t.text", user, now, q, page, per_page)

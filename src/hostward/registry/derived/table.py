@@ -73,6 +73,12 @@ class Derived:
         row = db.execute(f"SELECT id FROM {self.table} WHERE name_key = ?", (name_key(name),)).fetchone()  # noqa: S608
         return str(row[0]) if row else None
 
+    def after(self, db: sqlite3.Connection, key: str, count: int) -> list[tuple[str, str]]:
+        """Id and name of those that come next, by name, after the one with that key; from the first on for an empty
+        one. For tables with unique names."""
+        sql = f"SELECT id, name FROM {self.table} WHERE name_key > ? ORDER BY name_key LIMIT ?"  # noqa: S608
+        return list(db.execute(sql, (key, count)))
+
     def first(self, db: sqlite3.Connection, q: str, limit: int) -> list[str]:
         """The ids of a few elements that have all the words of `q` in the column `text`, not counting the others: those
         whose name begins so, by name, then any, by name too. For tables with unique names."""
