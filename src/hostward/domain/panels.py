@@ -39,6 +39,10 @@ AUTHENTICATION: Final = "/settings/authentication"
 REQUESTS: Final = "/change-requests"
 HISTORY: Final = "/history"
 AUDIT: Final = "/reports/audit-log"
+LAUNCHES: Final = "/reports/launches"
+LAST_USE: Final = "/reports/last-use"
+LOGINS: Final = "/reports/logins"
+WHO_MAY: Final = "/reports/who-may"
 
 CONFIGURE, GROUP, REPORTS = "Configure Settings", "Group", "Run Reports"
 
@@ -119,6 +123,22 @@ PANELS: Final = (
         REPORTS,
         reads=Permission.AUDIT,
     ),
+    Panel(
+        "Launches",
+        LAUNCHES,
+        "Which sessions users opened, by day; what was opened most.",
+        REPORTS,
+        reads=Permission.AUDIT,
+    ),
+    Panel(
+        "Last Use",
+        LAST_USE,
+        "When each session was last used; which nobody uses.",
+        REPORTS,
+        reads=Permission.AUDIT,
+    ),
+    Panel("Logins", LOGINS, "When each user last logged in; who never did.", REPORTS, reads=Permission.AUDIT),
+    Panel("Who May Use What", WHO_MAY, "Each user with each session that they may use.", REPORTS),
 )
 
 

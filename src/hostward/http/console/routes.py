@@ -26,6 +26,7 @@ from hostward.http.console.pages.own_password import own_password_routes
 from hostward.http.console.pages.packages import package_routes
 from hostward.http.console.pages.people import people_routes
 from hostward.http.console.pages.replication import replication_routes
+from hostward.http.console.pages.reports import report_routes
 from hostward.http.console.pages.requests import request_routes
 from hostward.http.console.pages.search import search_routes
 from hostward.http.console.pages.servers import server_routes
@@ -76,5 +77,6 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *request_routes(console),
         *history_routes(console),
         *audit_routes(console),
+        *report_routes(console),
         *search_routes(console),
     ]
