@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser.test_pages import look
-from tests.support.browser import address_of
+from tests.support.browser import address_of, picture
 from tests.support.server import Server
 
 pytestmark = pytest.mark.feature("R23")
@@ -78,6 +79,7 @@ def test_two_administrators_edit_one_user_and_one_setting_and_nothing_is_lost(
     expect(first.locator("[name=role][value=auditor]")).to_be_checked()
     expect(first.get_by_label("Full name")).to_have_value("Bruno Mine")
     assert not look(first, "both versions of a user")
+    picture(first, "user-both-versions")
     first.get_by_role("button", name="Save").click()
     expect(first.locator(".hw-toast")).to_have_text("Saved.")
     (now,) = north.api.get("users", q="bruno")["items"]
@@ -96,3 +98,27 @@ def test_two_administrators_edit_one_user_and_one_setting_and_nothing_is_lost(
     settings = {s["name"]: s["value"] for s in north.api.get("settings")["items"]}
     assert (settings["forced-promotion"], settings["concurrency-lock-timeout"]) == ("follow", 40)
     north.api.patch("settings", {"forced-promotion": None, "concurrency-lock-timeout": None})
+
+
+def test_users_are_imported_from_a_file_that_is_mended_first(
+    north: Server, log_in: Callable[..., Page], tmp_path: Path
+) -> None:
+    file = tmp_path / "users.json"
+    file.write_text('[{"login": "carla", "role": "king"}]', encoding="utf-8")
+    page = log_in(north, "/settings/authentication")
+    page.get_by_role("link", name="Import", exact=True).click()
+    page.get_by_label("JSON", exact=True).set_input_files(file)
+    expect(page.get_by_role("heading", name="What “users.json” would do")).to_be_focused()
+    expect(page.get_by_text("1 row has mistakes")).to_be_visible()
+    expect(page.get_by_role("button", name="Yes")).to_have_count(0)
+    assert not look(page, "mistakes in a file of users")
+    file.write_text('[{"login": "carla", "name": "Carla Rossi", "groups": ["Rome IT"]}]', encoding="utf-8")
+    with page.expect_file_chooser() as choosing:  # the same file again
+        page.get_by_label("JSON", exact=True).click()
+    choosing.value.set_files(file)
+    expect(page.get_by_text("Import 1 user?")).to_be_visible()
+    assert not look(page, "import of users")
+    picture(page, "users-import")
+    page.get_by_role("button", name="Yes").click()
+    expect(page.locator(".hw-toast")).to_have_text("Imported: 1 created, 0 changed.")
+    expect(page.get_by_role("row", name=re.compile("carla"))).to_contain_text("Rome IT")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,8 +11,9 @@ import orjson
 
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Beforehand, Once, Submitted, write
-from hostward.domain.changes import Operation, Put, canonical
+from hostward.domain.changes import Body, Operation, Put, canonical
 from hostward.domain.errors import Conflict
+from hostward.domain.inventory import Row
 from hostward.domain.inventory import new_session_id as new_id
 from hostward.domain.people import GROUP_KIND, USER_KIND, check_group, check_user
 from hostward.domain.people_file import KEYS, Listed, parse_users
@@ -26,7 +27,7 @@ FIRST: Final = 100
 
 @dataclass(slots=True)
 class Plan:
-    """What an import would do. `first` are the first users that it would create or change, by name."""
+    """What an import would do. `first` are the first users that it would create or change, with their groups' names."""
 
     operations: list[Operation] = field(default_factory=list)
     created: int = 0
@@ -34,7 +35,7 @@ class Plan:
     unchanged: int = 0
     groups: list[str] = field(default_factory=list)
     """The names of those that it makes."""
-    first: list[str] = field(default_factory=list)
+    first: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,8 @@ async def export_users(services: Services) -> bytes:
 
 def _plan(reader: Reader, listed: Sequence[Listed], once: Once | None) -> Plan:
     plan = Plan()
-    groups = {name_key(name): id_ for id_, name in reader.people.group_names().items()}
+    names = dict(reader.people.group_names())
+    groups = {name_key(name): id_ for id_, name in names.items()}
     there = {name_key(body["name"]): (e.id, body) for e in reader.list(USER_KIND) for body in [e.json()]}
     made = 0
     for user in listed:
@@ -104,6 +106,7 @@ def _plan(reader: Reader, listed: Sequence[Listed], once: Once | None) -> Plan:
             for name in (n for n in fields["groups"] if name_key(n) not in groups):
                 made += 1
                 groups[name_key(name)] = once.id(made) if once else new_id()
+                names[groups[name_key(name)]] = name
                 plan.groups.append(name)
                 body = canonical(check_group({"name": name}))
                 plan.operations.append(Put(GROUP_KIND, groups[name_key(name)], body))
@@ -115,6 +118,18 @@ def _plan(reader: Reader, listed: Sequence[Listed], once: Once | None) -> Plan:
             continue
         made += 1
         plan.created, plan.changed = plan.created + (before is None), plan.changed + (before is not None)
-        plan.first += [after["name"]] if len(plan.first) < FIRST else []
+        if len(plan.first) < FIRST:
+            plan.first.append(_row(before, after, names))
         plan.operations.append(Put(USER_KIND, id_ or (once.id(made) if once else new_id()), canonical(after)))
     return plan
+
+
+def _row(before: Body | None, after: Body, names: Mapping[str, str]) -> Row:
+    """With the groups as people know them."""
+    was, will = (None if body is None else _named(body, names) for body in (before, after))
+    assert will is not None
+    return Row(will, was)
+
+
+def _named(body: Body, names: Mapping[str, str]) -> Body:
+    return body | {"groups": sorted(names[i] for i in body["groups"] if i in names)}

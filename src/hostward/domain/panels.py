@@ -79,6 +79,7 @@ PANELS: Final = (
         CONFIGURE,
         (
             Place("Users", f"{AUTHENTICATION}/users", "Add one; disable; Set password; Log out everywhere."),
+            Place("Import users", f"{AUTHENTICATION}/users/import", "A JSON file; what it would do is shown first."),
             Place("User Groups", f"{AUTHENTICATION}/groups", "Who belongs to each: add and remove members."),
         ),
     ),

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from hostward import __version__
 from hostward.commands.services import Services
 from hostward.domain.packages import MAX_BYTES
-from hostward.domain.panels import PACKAGES
+from hostward.domain.panels import AUTHENTICATION, PACKAGES, SESSIONS
 from hostward.http.api import (
     access,
     audit,
@@ -112,7 +112,8 @@ def create_app(services: Services) -> FastAPI:
 def _limits(context: str) -> dict[str, int]:
     """Of the bodies of what takes whole files."""
     base = f"/{context}/{API}"
-    imports = (f"{base}/sessions/import", f"{base}/users/import", f"/{context}/manage/sessions/import")
+    pages = [f"/{context}{panel}/import" for panel in (SESSIONS, f"{AUTHENTICATION}/users")]
+    imports = (f"{base}/sessions/import", f"{base}/users/import", *pages)
     uploads = (f"{base}/packages", f"/{context}{PACKAGES}/upload")
     return dict.fromkeys(imports, MAX_IMPORT_BYTES + FORM_BYTES) | dict.fromkeys(uploads, MAX_BYTES)
 

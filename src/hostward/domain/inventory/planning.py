@@ -11,7 +11,7 @@ import orjson
 
 from hostward.domain.changes import Body, Put, canonical
 from hostward.domain.inventory.reading import ParsedInventory
-from hostward.domain.sessions import FIELDS, KIND
+from hostward.domain.sessions import KIND
 from hostward.domain.texts import name_key
 
 MAX_SHOWN: Final = 100
@@ -19,7 +19,7 @@ MAX_SHOWN: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What an import would do to one session: its new body, and the one before (None: it is new)."""
+    """What an import would do to one session, or user: its new body, and the one before (None: it is new)."""
 
     after: Body
     before: Body | None
@@ -27,7 +27,7 @@ class Row:
     @property
     def changed(self) -> tuple[str, ...]:
         """The fields that differ."""
-        return tuple(f for f in FIELDS if self.before is not None and self.before.get(f) != self.after[f])
+        return tuple(f for f in self.after if self.before is not None and self.before.get(f) != self.after[f])
 
 
 @dataclass(frozen=True, slots=True)

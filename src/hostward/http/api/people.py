@@ -138,7 +138,7 @@ async def import_users(
             "changed": plan.changed,
             "unchanged": plan.unchanged,
             "groups_created": plan.groups,
-            "first": plan.first,
+            "first": [row.after["name"] for row in plan.first],
             "revision": done.revision,
             "replicated": done.replicated.to_json() if done.replicated else None,
         }

@@ -25,6 +25,7 @@ from hostward.http.console.pages.my_sessions import my_session_routes
 from hostward.http.console.pages.own_password import own_password_routes
 from hostward.http.console.pages.packages import package_routes
 from hostward.http.console.pages.people import people_routes
+from hostward.http.console.pages.people_files import people_file_routes
 from hostward.http.console.pages.replication import replication_routes
 from hostward.http.console.pages.reports import report_routes
 from hostward.http.console.pages.requests import request_routes
@@ -72,6 +73,7 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *replication_routes(console),
         *server_routes(console),
         *setting_routes(console),
+        *people_file_routes(console),
         *people_routes(console),
         *certificate_routes(console),
         *request_routes(console),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
+import httpx
 import pytest
 from tests.unit.http.conftest import client
-from tests.unit.http.console.conftest import Browser
+from tests.unit.http.console.conftest import SAME_ORIGIN, Browser
 
 from hostward.domain.panels import AUTHENTICATION
 
@@ -143,3 +145,47 @@ async def test_all_users_are_exported_as_the_api_does(browser: Browser) -> None:
     answer = await browser.http.get(f"{USERS}/export")
     assert answer.headers["content-disposition"] == 'attachment; filename="users.json"'
     assert answer.content == (await browser.server.api.get("/users/export")).content
+
+
+async def upload(browser: Browser, rows: list[dict[str, Any]] | bytes, **fields: str) -> httpx.Response:
+    content = rows if isinstance(rows, bytes) else json.dumps(rows).encode()
+    sent = SAME_ORIGIN | {"HX-Request": "true", "X-CSRF": browser.forgery}
+    files = {"file": ("<b>users</b>.json", content)}
+    return await browser.http.post(f"{USERS}/import", data=fields, files=files, headers=sent)
+
+
+async def test_an_import_of_users_is_shown_before_it_is_done(browser: Browser) -> None:
+    await add_user(browser, full_name="Anna Was")
+    rows: list[dict[str, Any]] = [
+        {"login": "anna", "name": "Anna Will", "groups": ["Oslo IT"]},
+        {"login": "bruno", "role": "auditor", "comment": "<script>alert(1)</script>"},
+    ]
+    shown = await upload(browser, rows)
+    assert [int(n) for n in re.findall(r"<dd>([\d,]+)</dd>", shown.text)] == [1, 1, 0, 0]
+    for text in ("Full name: <del>Anna Was</del> <ins>Anna Will</ins>", "Oslo IT", "Auditor", "Import 2 users?"):
+        assert text in shown.text
+    assert "This group is made too: Oslo IT." in shown.text
+    assert "<script>alert" not in shown.text
+    assert "<b>users" not in shown.text
+    assert list(await ids(browser, "users")) == ["anna"]
+    (digest,) = re.findall(r'name="digest" value="([0-9a-f]+)"', shown.text)
+    # Another file than the one that was shown is shown first.
+    assert "preview-title" in (await upload(browser, rows[:1], decision="yes", digest=digest)).text
+    done = await upload(browser, rows, decision="yes", digest=digest)
+    assert done.headers["HX-Redirect"] == f"/mss{USERS}"
+    assert "Imported: 1 created, 1 changed." in done.headers["HX-Trigger"]
+    assert set(await ids(browser, "users")) == {"anna", "bruno"}
+    again = await upload(browser, (await browser.http.get(f"{USERS}/export")).content)
+    assert "every user in the file is the same already" in again.text
+
+
+async def test_each_mistake_of_an_import_of_users_is_named_with_its_row(browser: Browser) -> None:
+    rows = [{"login": "anna"}, {"login": "bruno", "rôle": "x"}, {"login": "carl", "role": "king"}, {"login": "anna"}]
+    shown = await upload(browser, rows)
+    assert re.findall(r'data-label="Row">(\d+)<', shown.text) == ["2", "3", "4"]
+    assert "3 rows have mistakes" in shown.text
+    assert 'name="decision"' not in shown.text
+    for no_list in (b"", b"[{", b"{}"):
+        refused = await upload(browser, no_list)
+        assert (refused.status_code, refused.json()["mistakes"][0]["field"]) == (422, "file"), no_list
+    assert not await ids(browser, "users")

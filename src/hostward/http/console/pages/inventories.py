@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.responses import Response
@@ -57,7 +58,7 @@ async def edit_chosen(visit: Visit) -> Response:
 
 
 async def show_import(visit: Visit) -> Response:
-    return await visit.page("import.html", panel=PANEL, declared=DECLARED)
+    return await visit.page("import.html", panel=PANEL, declared=DECLARED, noun="session", back_title="Manage Sessions")
 
 
 async def import_file(visit: Visit) -> Response:
@@ -66,8 +67,7 @@ async def import_file(visit: Visit) -> Response:
     if not files:
         raise wrong_field("file", "No file is chosen.", "Choose a CSV or JSON file, or an emulator's.")
     data = one_file(files)
-    digest = hashlib.sha256(data).hexdigest()
-    decided = visit.text("decision") == "yes" and visit.text("digest") == digest
+    digest, decided = seen(visit, data)
     skip_invalid = not decided or visit.text("skip_invalid") == "yes"
     done = await inventory.import_sessions(
         visit.services, visit.actor, data, skip_invalid=skip_invalid, dry_run=not decided
@@ -77,11 +77,36 @@ async def import_file(visit: Visit) -> Response:
     if decided and done.replicated:
         said = f"Imported: {done.imported:,} created, {done.updated:,} changed."
         return went(visit, PANEL, said, done.replicated)
+    name = files[0][0] if len(files) == 1 else f"{len(files):,} files"
+    return await preview(visit, done, noun="session", back=PANEL, digest=digest, file_name=name)
+
+
+def seen(visit: Visit, data: bytes) -> tuple[str, bool]:
+    """The file's digest, and whether Yes was said to just this file."""
+    digest = hashlib.sha256(data).hexdigest()
+    return digest, visit.text("decision") == "yes" and visit.text("digest") == digest
+
+
+async def preview(
+    visit: Visit,
+    done: inventory.Imported,
+    *,
+    noun: str,
+    back: str,
+    digest: str,
+    file_name: str,
+    groups: Sequence[str] = (),
+) -> Response:
+    """What a file would do: how much, the first of it, and what is wrong with it. `groups` are made too."""
     return visit.part(
         "parts/import_preview.html",
         done=done,
+        noun=noun,
+        kind=noun,
+        back=back,
         digest=digest,
-        file_name=files[0][0] if len(files) == 1 else f"{len(files):,} files",
+        file_name=file_name,
+        groups=groups,
         mistakes=done.mistakes[:MAX_MISTAKES],
         notes=done.notes[:MAX_MISTAKES],
         slave=await asyncio.to_thread(on_a_slave, visit),

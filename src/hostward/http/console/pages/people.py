@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hostward.commands import people, people_files
+from hostward.commands import people
 from hostward.commands.writing import Once, Submitted
 from hostward.domain.errors import NotFound, PreconditionFailed
 from hostward.domain.panels import AUTHENTICATION
@@ -18,12 +18,12 @@ from hostward.domain.people import GROUP_KIND, ROLES, USER_KIND
 from hostward.domain.permissions import Permission
 from hostward.http.console.pages.entries import as_shown
 from hostward.http.console.pages.outcomes import NameTaken, submitted, went
+from hostward.http.console.pages.people_files import USERS
 from hostward.http.console.pages.versions import Compared, both_versions
-from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes, wrong_field
+from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
 from hostward.http.requests import MAX_SECRET
 from hostward.registry.group import Element
 
-USERS: Final = f"{AUTHENTICATION}/users"
 GROUPS: Final = f"{AUTHENTICATION}/groups"
 LABELS: Final = {
     "user": {
@@ -47,7 +47,6 @@ def people_routes(console: Console) -> list[Route]:
         user("", list_users, "GET"),
         user("/new", new_user, "GET"),
         user("/new", create_user),
-        user("/export", export_users, "GET"),
         user("/{user_id}", show_user, "GET"),
         user("/{user_id}", save_user),
         user("/{user_id}/delete", delete_user),
@@ -170,11 +169,6 @@ async def change_members(visit: Visit) -> Response:
         visit.services, visit.actor, _id(visit), add=names if adds else (), remove=() if adds else names
     )
     return _went(visit, done, f"{GROUPS}/{_id(visit)}", "Members added." if adds else "Members removed.")
-
-
-async def export_users(visit: Visit) -> Response:
-    headers = {**HEADERS, "Content-Disposition": 'attachment; filename="users.json"'}
-    return Response(await people_files.export_users(visit.services), media_type="application/json", headers=headers)
 
 
 async def _list(visit: Visit, kind: str) -> Response:

@@ -116,6 +116,8 @@ if (importing) {
   const preview = document.getElementById("import-preview");
   const reading = importing.querySelector("[data-reading]");
   importing.elements.file.addEventListener("change", () => { preview.replaceChildren(); if (importing.elements.file.value) importing.requestSubmit(); });
+  // So that the same file, mended, counts as another one when it is chosen again.
+  importing.elements.file.addEventListener("click", () => { importing.elements.file.value = ""; preview.replaceChildren(); });
   importing.addEventListener("htmx:beforeRequest", () => { reading.hidden = false; });
   importing.addEventListener("htmx:afterRequest", () => { reading.hidden = true; });
   document.body.addEventListener("htmx:afterSettle", ({ detail }) => { if (detail.target === preview) preview.querySelector("[data-focus]")?.focus(); });
