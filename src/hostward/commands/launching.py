@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import orjson
 
 from hostward.commands.access import usable
 from hostward.commands.auditing import recorded
@@ -14,6 +18,10 @@ from hostward.domain.changes import Body
 from hostward.domain.errors import InvalidInput
 from hostward.domain.launching import Emulator, LaunchFile, Program, check_user, emulators_of, launch_file
 from hostward.domain.sessions import SessionType
+from hostward.registry.group import Element
+
+MAX_KEPT: Final = 4096
+"""Of a session about 2 KB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +39,25 @@ def launch_offers(services: Services, session_id: str, user: str = "") -> Sequen
     return _offers(read_session(services, session_id).json(), user)
 
 
-def offers_for(body: Body, actor: Actor) -> Sequence[Offer]:
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A program that opens a session, what starts it, and what else is needed: an offer without its file."""
+
+    emulator: Emulator
+    command: str
+    notes: Sequence[str]
+
+
+def openings_for(element: Element, actor: Actor) -> Sequence[Opening]:
     """Of the programs that open this session for that user."""
-    return [offer for offer in _offers(body, _host_user(actor, body)) if offer.file is not None]
+    return _openings(element.body, _host_user(actor, element.json()))
+
+
+@lru_cache(MAX_KEPT)
+def _openings(body: bytes, user: str) -> Sequence[Opening]:
+    """Kept by all that it is made of, as many people have the same sessions."""
+    offers = _offers(orjson.loads(body), user)
+    return [Opening(o.emulator, o.file.command, o.file.notes) for o in offers if o.file is not None]
 
 
 def _offers(body: Body, user: str) -> Sequence[Offer]:

@@ -17,7 +17,8 @@ from tests.unit.registry.support import following, kept, opened, session
 from hostward.domain.assignments import Assignment, Effect, Of, To
 from hostward.domain.changes import Delete, Operation, Put, canonical
 from hostward.domain.people import check_group, check_user
-from hostward.registry.group import GroupRegistry
+from hostward.registry.derived import access
+from hostward.registry.group import GroupRegistry, Reader
 
 pytestmark = pytest.mark.feature("R23")
 
@@ -99,10 +100,29 @@ def check(registry: GroupRegistry, world: World) -> None:
             usable = [s for s in SESSIONS if world.may(user, s)]
             ids, total = reader.access.sessions_of(user, NOW, "", page=1, per_page=50)
             assert (list(ids), total) == (usable, len(usable))
+            for most in (access.MANY, -1):  # read by what is given, and by name
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(access, "MANY", most)
+                    patch.setattr(access, "PAGES_BY_NAME", 1)
+                    check_ways(reader, user, usable)
             for one in SESSIONS:
                 assert reader.access.may_use(user, Of.SESSION, one, NOW) == world.may(user, one)
                 grounds = reader.access.grounds(user, Of.SESSION, one, NOW)
                 assert [g.effect for g in grounds] == sorted((g.effect for g in grounds), reverse=True), "denials first"
+
+
+def check_ways(reader: Reader, user: str, usable: Sequence[str]) -> None:
+    pages = [reader.access.sessions_of(user, NOW, "", page=n, per_page=1) for n in range(1, len(usable) + 1)]
+    assert pages == [([s], len(usable)) for s in usable]
+    for one in SESSIONS:
+        wanted = [one] if one in usable else []
+        found = reader.access.sessions_of(user, NOW, f"SION {one}", page=1, per_page=50)
+        assert found == (wanted, len(wanted))
+    after = [row[0] for row in reader.access.sessions_after(user, NOW, "", 50)]
+    assert after == [f"session {s}" for s in usable]
+    assert [r[0] for r in reader.access.sessions_after(user, NOW, "session s0", 1)] == [
+        n for n in after if n > "session s0"
+    ][:1]
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from hostward.domain.assignments import FIELDS, KIND, Effect, Of, To
 from hostward.domain.changes import Body
 from hostward.domain.texts import name_key
-from hostward.registry.derived.table import Derived, Rows, check_page
+from hostward.registry.derived.table import Derived, Rows, anywhere, check_page
 
 MAX_WORDS: Final = 8
 
@@ -40,15 +40,40 @@ WITH RECURSIVE belongs(id) AS (
   UNION SELECT n.group_id FROM nested_in n JOIN belongs b ON n.id = b.id
 ), subject(kind, id) AS (
   SELECT 'everyone', '' UNION ALL SELECT 'user', :user UNION ALL SELECT 'user-group', id FROM belongs
-), granted(id, effect) AS MATERIALIZED (
+)"""
+_GIVEN: Final = f"""{_SUBJECTS}, valid(id, effect) AS MATERIALIZED (
   SELECT a.of_id, a.effect FROM subject s JOIN assignment_row a ON a.to_kind = s.kind AND a.to_id = s.id
     WHERE a.of_kind = :kind AND (a.until = '' OR a.until > :now)
-  UNION SELECT g.id, 'allow' FROM belongs b JOIN group_row r ON r.id = b.id
-    JOIN session_group g ON g.group_key = r.name_key WHERE :kind = 'session'
-), usable(id) AS (
-  SELECT id FROM granted WHERE effect = 'allow' EXCEPT SELECT id FROM granted WHERE effect = 'deny'
+), allowed(id) AS MATERIALIZED (SELECT id FROM valid WHERE effect = 'allow'
+), denied(id) AS MATERIALIZED (SELECT id FROM valid WHERE effect = 'deny'
+), named(group_key) AS MATERIALIZED (
+  SELECT r.name_key FROM belongs b JOIN group_row r ON r.id = b.id WHERE :kind = 'session'
+)"""  # noqa: S608
+"""What assignments say of the user, and the groups whose sessions are the user's."""
+_OF_GROUPS: Final = "SELECT 1 FROM session_group g WHERE g.id = {} AND g.group_key IN (SELECT group_key FROM named)"
+# Whoever belongs to one group, as most do, has none of its sessions twice.
+_COUNT: Final = f"""{_GIVEN} SELECT (
+  SELECT count(*) FROM session_group o WHERE o.group_key IN (SELECT group_key FROM named)
+    AND o.id NOT IN (SELECT id FROM denied)
+    AND ((SELECT count(*) FROM named) = 1 OR NOT EXISTS ({_OF_GROUPS.format("o.id")} AND g.group_key < o.group_key))
+) + (
+  SELECT count(DISTINCT a.id) FROM allowed a JOIN {{table}} t ON t.id = a.id
+    WHERE a.id NOT IN (SELECT id FROM denied) AND NOT EXISTS ({_OF_GROUPS.format("a.id")})
+)"""  # noqa: S608
+_FEW: Final = (
+    "(SELECT o.id FROM session_group o WHERE o.group_key IN (SELECT group_key FROM named)"
+    " UNION SELECT id FROM allowed) u CROSS JOIN {table} t ON t.id = u.id"
+    " WHERE t.id NOT IN (SELECT id FROM denied)"
 )
-"""
+"""All that is given, looked up: for whom that is little."""
+_MANY: Final = (
+    f"{{table}} t WHERE (EXISTS ({_OF_GROUPS.format('t.id')}) OR t.id IN (SELECT id FROM allowed))"  # noqa: S608
+    " AND t.id NOT IN (SELECT id FROM denied)"
+)
+"""All there is, by name, asked whether it is given: for whom most is."""
+MANY: Final = 2_000
+PAGES_BY_NAME: Final = 10
+"""The first one of so many parts of a long list is read by name, which ends early."""
 
 
 class Access:
@@ -66,10 +91,12 @@ class Access:
     def sessions_after(self, user: str, now: str, key: str, count: int) -> Sequence[tuple[str, str, str, str]]:
         """Name, type, host and the name's key of the sessions that the user may use and that come next, by name, after
         the one with that key; from the first on for an empty one."""
+        values = {"user": user, "kind": Of.SESSION.value, "now": now, "key": key, "count": count}
+        given = (_MANY if self._count("session_row", values) > MANY else _FEW).format(table="session_row")
         rows = self._db.execute(
-            f"{_SUBJECTS} SELECT t.name, t.type, t.host, t.name_key FROM usable u JOIN session_row t ON t.id = u.id"  # noqa: S608
-            " WHERE t.name_key > :key ORDER BY t.name_key LIMIT :count",
-            {"user": user, "kind": Of.SESSION.value, "now": now, "key": key, "count": count},
+            f"{_GIVEN} SELECT t.name, t.type, t.host, t.name_key FROM {given}"  # noqa: S608
+            " AND t.name_key > :key ORDER BY t.name_key LIMIT :count",
+            values,
         )
         return rows.fetchall()
 
@@ -81,22 +108,38 @@ class Access:
         self, kind: Of, table: str, searched: str, user: str, now: str, q: str, page: int, per_page: int
     ) -> tuple[Sequence[str], int]:
         check_page(page, per_page)
-        words = {f"word{n}": word for n, word in enumerate(name_key(q).split()[:MAX_WORDS])}
-        having = "".join(f" AND instr({searched}, :{n}) > 0" for n in words)
+        given_words = name_key(q).split()[:MAX_WORDS]
+        words = {f"word{n}": word for n, word in enumerate(given_words)}
+        patterns = {f"glob{n}": anywhere(word) for n, word in enumerate(given_words)}
+        skipped = (page - 1) * per_page
+        values = {
+            "user": user,
+            "kind": kind.value,
+            "now": now,
+            "count": per_page,
+            "skipped": skipped,
+            **words,
+            **patterns,
+        }
+        total = self._count(table, values)
+        early = not words and skipped + per_page <= total // PAGES_BY_NAME
+        given = (_MANY if total > MANY and (words or early) else _FEW).format(table=table)
+        # The text has more in it than is searched, and is looked through faster: it leaves few to look at.
+        having = "".join(f" AND t.text GLOB :{n}" for n in patterns)
+        found = given + having + "".join(f" AND instr({searched}, :{n}) > 0" for n in words)
+        if not words:
+            sql = f"{_GIVEN} SELECT t.id FROM {found} ORDER BY t.name_key LIMIT :count OFFSET :skipped"  # noqa: S608
+            return [row[0] for row in self._db.execute(sql, values)], total
         rows = self._db.execute(
-            f"{_SUBJECTS}, found AS MATERIALIZED ("  # noqa: S608
-            f"SELECT t.id, t.name_key FROM usable u JOIN {table} t ON t.id = u.id WHERE 1{having})"
+            f"{_GIVEN}, found AS MATERIALIZED (SELECT t.id, t.name_key FROM {found})"  # noqa: S608
             " SELECT id, (SELECT count(*) FROM found) FROM found ORDER BY name_key LIMIT :count OFFSET :skipped",
-            {
-                "user": user,
-                "kind": kind.value,
-                "now": now,
-                "count": per_page,
-                "skipped": (page - 1) * per_page,
-                **words,
-            },
+            values,
         ).fetchall()
         return [row[0] for row in rows], rows[0][1] if rows else 0
+
+    def _count(self, table: str, values: Mapping[str, object]) -> int:
+        """How many of a table's things the user may use."""
+        return int(self._db.execute(_COUNT.format(table=table), values).fetchone()[0])
 
     def may_use(self, user: str, kind: Of, id_: str, now: str) -> bool:
         grounds = self.grounds(user, kind, id_, now)

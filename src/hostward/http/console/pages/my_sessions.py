@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hostward.commands.access import own_sessions
-from hostward.commands.launching import launch_file_for, offers_for
+from hostward.commands.launching import launch_file_for, openings_for
 from hostward.commands.packages import own_download, own_packages
 from hostward.domain.errors import NotFound
 from hostward.domain.launching import Program
@@ -45,7 +45,6 @@ async def show(visit: Visit) -> Response:
         page = last
         found = await own_sessions(visit.services, visit.actor, q, page=page, per_page=PER_PAGE)
     packages = await own_packages(visit.services, visit.actor, q, page=1, per_page=MAX_PACKAGES)
-    bodies = [(e.id, e.json()) for e in found.items]
     shown = {
         "q": q,
         "page": page,
@@ -54,7 +53,7 @@ async def show(visit: Visit) -> Response:
         "first": (page - 1) * PER_PAGE + 1,
         "packages": [(e.id, e.json()) for e in packages.items] if page == 1 else [],
         "more_packages": packages.total - len(packages.items),
-        "rows": [(id_, body, offers_for(body, visit.actor)) for id_, body in bodies],
+        "rows": [(e.id, e.json(), openings_for(e, visit.actor)) for e in found.items],
     }
     if visit.request.headers.get("hx-target") == LIST:
         return visit.part("parts/my_sessions.html", **shown)
