@@ -7,12 +7,12 @@ and sessions aren't counted, so that it answers while somebody types.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from hostward.commands.services import Services
+from hostward.commands.services import Actor, Services
 from hostward.domain import packages, sessions
 from hostward.domain.changes import Body
 from hostward.domain.panels import (
@@ -26,6 +26,7 @@ from hostward.domain.panels import (
     Panel,
 )
 from hostward.domain.people import GROUP_KIND, USER_KIND
+from hostward.domain.permissions import ALLOWED, Permission
 from hostward.domain.settings import SETTINGS
 from hostward.domain.texts import name_key
 from hostward.replication.group.members import members
@@ -69,18 +70,19 @@ class Found:
     more: Sequence[Kind]
 
 
-async def search(services: Services, q: str, *, each: int) -> Found:
-    """At most `each` hits of a kind. No words find the panels."""
-    return await asyncio.to_thread(_search, services, q[:MAX_QUERY], min(each, MAX_EACH))
+async def search(services: Services, actor: Actor, q: str, *, each: int) -> Found:
+    """At most `each` hits of a kind, of what the actor's role lets them look at. No words find the panels."""
+    return await asyncio.to_thread(_search, services, ALLOWED[actor.role], q[:MAX_QUERY], min(each, MAX_EACH))
 
 
-def _search(services: Services, q: str, each: int) -> Found:
+def _search(services: Services, allowed: Collection[Permission], q: str, each: int) -> Found:
     words = name_key(q).split()[:MAX_WORDS]
+    panels = [panel for panel in PANELS if panel.reads in allowed]
     if not words:
-        return Found([_panel(panel) for panel in PANELS], [])
+        return Found([_panel(panel) for panel in panels], [])
     found = {
-        Kind.PANEL: _ranked(words, _places()),
-        Kind.SETTING: _ranked(words, _settings()),
+        Kind.PANEL: _ranked(words, _places(panels)),
+        Kind.SETTING: _ranked(words, _settings(panels)),
         Kind.SESSION: _elements(services, sessions.KIND, q, each + 1, _session),
         Kind.PACKAGE: _elements(services, packages.KIND, q, each + 1, _package),
         Kind.USER: _elements(services, USER_KIND, q, each + 1, _user),
@@ -113,16 +115,16 @@ def _panel(panel: Panel) -> Hit:
     return Hit(Kind.PANEL, panel.path, panel.label, panel.help, panel.path)
 
 
-def _places() -> Iterator[Searched]:
-    for panel in PANELS:
+def _places(panels: Iterable[Panel]) -> Iterator[Searched]:
+    for panel in panels:
         yield _panel(panel), panel.section
         for part in panel.parts:
             yield Hit(Kind.PANEL, part.path, part.label, f"{panel.label}: {part.help}", part.path), ""
 
 
-def _settings() -> Iterator[Searched]:
-    labels = {panel.path: panel.label for panel in PANELS}
-    for setting in SETTINGS.values():
+def _settings(panels: Iterable[Panel]) -> Iterator[Searched]:
+    labels = {panel.path: panel.label for panel in panels}
+    for setting in (s for s in SETTINGS.values() if s.panel in labels):
         also = " ".join([setting.name, *(choice.label for choice in setting.choices)])
         detail = f"{labels[setting.panel]}: {setting.help}"
         yield Hit(Kind.SETTING, setting.name, setting.label, detail, f"{setting.panel}#{setting.name}"), also

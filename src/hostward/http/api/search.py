@@ -41,7 +41,7 @@ class Hits(Shown):
 
 @router.get("", summary="Search everything", responses=answers(Hits, "The first hits of each kind"))
 async def search(query: Annotated[SearchQuery, Query()], who: Who, services: With) -> Response:
-    """Sessions, users and their groups, servers, trusted certificates, change requests, settings, the console's
-    panels."""
-    found = await searching.search(services, query.q, each=query.each)
+    """Sessions, users and their groups, packages, servers, trusted certificates, change requests, settings,
+    the console's panels: what the caller's role may look at."""
+    found = await searching.search(services, who, query.q, each=query.each)
     return Json({"items": [asdict(hit) for hit in found.hits], "more": list(found.more)})

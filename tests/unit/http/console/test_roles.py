@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,7 +10,12 @@ from tests.unit.commands.servers import PASSWORD
 from tests.unit.http.conftest import client
 from tests.unit.http.console.conftest import Browser
 
+from hostward.commands.searching import Kind
+from hostward.domain.panels import PANELS
 from hostward.domain.people import Role
+from hostward.domain.permissions import ALLOWED
+from hostward.domain.settings import SETTINGS
+from hostward.http.console.pages.search import HEADINGS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.feature("R23")]
 
@@ -60,6 +66,27 @@ async def test_pages_offer_what_the_role_allows_and_nothing_else(
     assert ("/reports/audit-log" in page) is ("audit" in MAY[role])
     assert ('hw-contents" disabled' in page) is ("everything" not in MAY[role])
     assert f"Role: {role.value.capitalize()}" in page
+
+
+@pytest.mark.parametrize("role", MAY)
+@pytest.mark.feature("R24")
+async def test_the_search_finds_only_what_the_role_may_look_at(browser: Browser, somebody: Browser, role: Role) -> None:
+    await make_user(browser, role)
+    assert (await somebody.log_in("erin", SECRET)).status_code == 303
+    panels = [place for panel in PANELS for place in (panel, *panel.parts)]
+    hidden = {p.path for p in PANELS if p.reads not in ALLOWED[role]}
+    assert bool(hidden) is (role not in (Role.ADMINISTRATOR, Role.AUDITOR))
+    paths: set[str] = set()
+    for words in ("", "audit", *(place.label for place in panels), *(s.label for s in SETTINGS.values())):
+        answer = await somebody.http.get("/search", params={"q": words})
+        assert answer.status_code == 200, words
+        paths |= set(re.findall(r'<a href="/mss([^"#]+)', "".join(re.findall('<ul class="hw-found">.*', answer.text))))
+    assert {p.path for p in PANELS} - hidden <= paths
+    assert not hidden & paths, "these pages would refuse"
+
+
+def test_the_console_has_a_heading_for_whatever_is_found() -> None:
+    assert set(HEADINGS) == set(Kind)
 
 
 @pytest.mark.parametrize("role", [Role.NONE, Role.AUDITOR])

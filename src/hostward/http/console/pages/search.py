@@ -22,6 +22,7 @@ HEADINGS: Final = {
     Kind.PANEL: "Console",
     Kind.SETTING: "Settings",
     Kind.SESSION: "Sessions",
+    Kind.PACKAGE: "Packages",
     Kind.USER: "Users",
     Kind.USER_GROUP: "User Groups",
     Kind.SERVER: "Servers",
@@ -38,7 +39,7 @@ def search_routes(console: Console) -> list[Route]:
 async def show(visit: Visit) -> Response:
     q = visit.request.query_params.get("q", "")[: searching.MAX_QUERY].strip()
     typing = visit.request.headers.get("hx-target") == "search-found"
-    found = await searching.search(visit.services, q, each=AS_TYPED if typing else ON_ITS_PAGE)
+    found = await searching.search(visit.services, visit.actor, q, each=AS_TYPED if typing else ON_ITS_PAGE)
     hits = [hit for hit in found.hits if hit.path]
     shown: dict[str, Any] = {
         "q": q,
