@@ -63,7 +63,9 @@ def test_no_page_breaks_a_rule_of_axe(north: Server, open_browser: Callable[...,
     dialog.get_by_label("Port").fill("1")
     dialog.get_by_role("button", name="Save").click()
     page.get_by_role("button", name="Test Connection").click()
-    expect(page.get_by_text("The connection can't be used yet.")).to_be_visible()
+    expect(
+        page.get_by_role("region", name="Test Connection of").get_by_text("The connection can't be used yet.")
+    ).to_be_visible()
     wrong += look(page, "Test Connection")
     for button in ("Details", "Doctor"):
         page.get_by_role("button", name=button).click()
