@@ -35,7 +35,7 @@ from hostward.domain.audit import Event
 from hostward.domain.errors import HostwardError, InvalidInput, RegistryError, Unavailable
 from hostward.domain.findings import Finding
 from hostward.domain.replication import Role
-from hostward.domain.settings import IDLE_TIMEOUT, replicated_value
+from hostward.domain.settings import IDLE_TIMEOUT, replicated_number
 from hostward.http.app import create_app
 from hostward.http.peer.endpoint import peer_routes
 from hostward.logging import configure_logging
@@ -315,7 +315,7 @@ def console_lasts(group: GroupRegistry) -> Callable[[], timedelta]:
 
     def lasts() -> timedelta:
         with group.read() as reader:
-            return timedelta(minutes=int(replicated_value(reader, IDLE_TIMEOUT)))
+            return timedelta(minutes=replicated_number(reader, IDLE_TIMEOUT))
 
     return lasts
 

@@ -75,7 +75,7 @@ def test_no_page_breaks_a_rule_of_axe(north: Server, open_browser: Callable[...,
         wrong += look(page, button)
         page.keyboard.press("Escape")
     page.on("dialog", lambda asked: asked.accept())
-    for path in ("users/new", "groups/new", "users", "groups"):
+    for path in ("users/new", "groups/new", "users", "groups", "siteminder"):
         page.goto(f"{address_of(north)}/settings/authentication/{path}")
         wrong += look(page, path)
     page.goto(f"{address_of(north)}/password")

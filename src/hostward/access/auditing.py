@@ -21,7 +21,7 @@ import structlog
 
 from hostward.domain.audit import NOT_WRITTEN, REFUSED, Event
 from hostward.domain.errors import RegistryError
-from hostward.domain.settings import AUDIT_DAYS, AUDIT_SIZE, own_value
+from hostward.domain.settings import AUDIT_DAYS, AUDIT_SIZE, own_number
 from hostward.registry.audit import AuditLog, Head
 from hostward.registry.audit_reading import Seal, Verified, verify_file
 from hostward.registry.server import ServerRegistry
@@ -193,7 +193,7 @@ class Auditor:
 
     def _kept(self) -> tuple[int, int]:
         """How many days and megabytes are kept, as it is set now."""
-        return int(own_value(self._server, AUDIT_DAYS)), int(own_value(self._server, AUDIT_SIZE))
+        return own_number(self._server, AUDIT_DAYS), own_number(self._server, AUDIT_SIZE)
 
     def _certificates(self) -> Sequence[str]:
         earlier = self._identity.earlier

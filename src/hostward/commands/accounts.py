@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from hostward.access.tokens import CONSOLE, DESK, LOGIN, Token
+from hostward.access.users import User
 from hostward.commands import people
 from hostward.commands.auditing import Act, recorded
 from hostward.commands.services import Actor, Services
@@ -41,16 +42,18 @@ async def log_in(services: Services, user: str, password: str, address: str, kin
             await services.replication.check_users_let_in()
         found = await services.administrators.log_in(user, password, address)
         of_group = None if services.administrators.exists(found) else services.users.named(found)
-        if of_group is None:
-            issued = Issued(*services.tokens.log_in(found, kind))
-        elif of_group.disabled:
-            raise Unauthenticated(
-                "This user is disabled.", remedy="Ask an administrator to enable it again.", code="user-disabled"
-            )
-        else:
-            issued = Issued(*services.tokens.log_in(of_group.name, kind, of_group.id, of_group.generation))
+        issued = let_in(services, of_group, kind) if of_group else Issued(*services.tokens.log_in(found, kind))
         act.about["token"] = issued.token.id
     return issued
+
+
+def let_in(services: Services, user: User, kind: str) -> Issued:
+    """A login of a user of the group who has shown who it is. Raises Unauthenticated."""
+    if user.disabled:
+        raise Unauthenticated(
+            "This user is disabled.", remedy="Ask an administrator to enable it again.", code="user-disabled"
+        )
+    return Issued(*services.tokens.log_in(user.name, kind, user.id, user.generation))
 
 
 def authenticate(services: Services, secret: str, address: str, *, used: bool = True) -> Actor:

@@ -123,7 +123,7 @@ def _places(panels: Iterable[Panel]) -> Iterator[Searched]:
 
 
 def _settings(panels: Iterable[Panel]) -> Iterator[Searched]:
-    labels = {panel.path: panel.label for panel in panels}
+    labels = {place.path: panel.label for panel in panels for place in (panel, *panel.parts)}
     for setting in (s for s in SETTINGS.values() if s.panel in labels):
         also = " ".join([setting.name, *(choice.label for choice in setting.choices)])
         detail = f"{labels[setting.panel]}: {setting.help}"

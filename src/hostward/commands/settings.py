@@ -23,6 +23,7 @@ from hostward.domain.settings import (
     body_of,
     declared,
     own_value,
+    replicated_number,
     replicated_value,
 )
 from hostward.registry.group import Reader
@@ -69,7 +70,7 @@ async def set_settings(
         _check_etag(_list(services, reader), checked, if_match)
         return [_operation(s, value) for s, value in checked.items() if s.scope is Scope.REPLICATED]
 
-    shown = ", ".join(f"{s.name}={s.default if value is None else value}" for s, value in checked.items())
+    shown = ", ".join(f"{s.name}={_words(s.default if value is None else value)}" for s, value in checked.items())
     done = await write(services, actor, "settings-changed", decide, settings=shown)
     own = {OWN_PREFIX + s.name: value for s, value in checked.items() if s.scope is Scope.SERVER}
     await asyncio.to_thread(lambda: services.server.update(**own))
@@ -79,7 +80,11 @@ async def set_settings(
 def lock_timeout_minutes(services: Services) -> int:
     """The Concurrency Lock Timeout. Quick."""
     with services.group.read() as reader:
-        return int(replicated_value(reader, CONCURRENCY_LOCK_TIMEOUT))
+        return replicated_number(reader, CONCURRENCY_LOCK_TIMEOUT)
+
+
+def _words(value: Value) -> str:
+    return " ".join(value) if isinstance(value, list) else str(value)
 
 
 def _operation(setting: Setting, value: Value | None) -> Operation:

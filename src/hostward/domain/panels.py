@@ -36,6 +36,7 @@ GENERAL: Final = "/settings/general"
 CERTIFICATES: Final = "/settings/trusted-certificates"
 REPLICATION: Final = "/settings/replication"
 AUTHENTICATION: Final = "/settings/authentication"
+SITEMINDER: Final = f"{AUTHENTICATION}/siteminder"
 REQUESTS: Final = "/change-requests"
 HISTORY: Final = "/history"
 AUDIT: Final = "/reports/audit-log"
@@ -81,6 +82,7 @@ PANELS: Final = (
             Place("Users", f"{AUTHENTICATION}/users", "Add one; disable; Set password; Log out everywhere."),
             Place("Import users", f"{AUTHENTICATION}/users/import", "A JSON file; what it would do is shown first."),
             Place("User Groups", f"{AUTHENTICATION}/groups", "Who belongs to each: add and remove members."),
+            Place("SiteMinder", SITEMINDER, "Users whom a web agent names are logged in without a password."),
         ),
     ),
     Panel(

@@ -7,18 +7,20 @@ kept in server.db. What nobody has set has its default, and no element.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeGuard
 
 from hostward.domain.changes import Body
 from hostward.domain.errors import InvalidInput, Mistake, NotFound
-from hostward.domain.panels import AUDIT, GENERAL, PACKAGES, REQUESTS
+from hostward.domain.panels import AUDIT, GENERAL, PACKAGES, REQUESTS, SITEMINDER
+from hostward.domain.siteminder import MAX_AGENTS, USER_HEADER, check_agent_name, check_header, check_network
 from hostward.domain.suggestions import did_you_mean, listed, shown
+from hostward.domain.texts import Wrong, not_text
 
 KIND: Final = "setting"
-Value = str | int
+Value = str | int | list[str]
 
 
 class Scope(StrEnum):
@@ -47,25 +49,40 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """What a setting that is text may be: `check` answers it as it is kept, or what is wrong with it. Where it may be
+    `many`, it is a list of at most so many such texts, none by default."""
+
+    check: Callable[[str], str | Wrong]
+    usual: str = ""
+    many: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting's declaration: a choice, whose first is the default, or a whole number. `security`: a change of it that
-    was made on a Slave is never implemented without an administrator of the Master. `panel`: the page of the console
-    that has it."""
+    """A setting's declaration: a choice, whose first is the default, a whole number, or text. `security`: a change of
+    it that was made on a Slave is never implemented without an administrator of the Master. `panel`: the page of the
+    console that has it."""
 
     name: str
     label: str
     help: str
     choices: tuple[Choice, ...] = ()
     whole: Whole | None = None
+    text: Text | None = None
     scope: Scope = Scope.REPLICATED
     security: bool = False
     panel: str = GENERAL
 
     @property
     def default(self) -> Value:
+        if self.text:
+            return [] if self.text.many else self.text.usual
         return self.whole.usual if self.whole else self.choices[0].value
 
     def allows(self, value: object) -> TypeGuard[Value]:
+        if self.text:
+            return not isinstance(found := _as_text(self.text, value), Wrong) and found == value
         if self.whole:
             fine = isinstance(value, int) and not isinstance(value, bool)
             return fine and self.whole.least <= value <= self.whole.most  # type: ignore[operator]
@@ -73,27 +90,52 @@ class Setting:
 
     def say(self, value: object) -> str:
         """A value for reading."""
+        if isinstance(value, list):
+            return ", ".join(map(str, value)) or "none"
         if self.whole:
             return f"{value} {self.whole.unit}"
         return next((c.label for c in self.choices if c.value == value), str(value))
 
     def check(self, value: object) -> Value:
-        """The value, where it is allowed; a whole number may come as text. Raises InvalidInput."""
+        """The value, where it is allowed, as it is kept; a whole number may come as text, and a list as one text with
+        blanks or commas between. Raises InvalidInput."""
+        if self.text:
+            found = _as_text(self.text, value)
+            if isinstance(found, Wrong):
+                raise self._invalid(found.problem, found.remedy)
+            return found
         if self.whole and isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):
             value = int(value)
         if self.allows(value):
             return value
         if self.whole:
             remedy = f"Enter a whole number of {self.whole.unit} from {self.whole.least:,} to {self.whole.most:,}."
-            problem = f"{shown(str(value))} can't be used for {self.name}."
-        else:
-            values = [c.value for c in self.choices]
-            hint = did_you_mean(value, values) if isinstance(value, str) else ""
-            remedy = f"{hint}Use {listed(values)}."
-            problem = f"{shown(value)} is no choice of {self.name}."
-        raise InvalidInput(
-            problem, remedy=remedy, code="setting-invalid", mistakes=[Mistake(self.name, problem, remedy)]
-        )
+            raise self._invalid(f"{shown(str(value))} can't be used for {self.name}.", remedy)
+        values = [c.value for c in self.choices]
+        hint = did_you_mean(value, values) if isinstance(value, str) else ""
+        raise self._invalid(f"{shown(value)} is no choice of {self.name}.", f"{hint}Use {listed(values)}.")
+
+    def _invalid(self, problem: str, remedy: str) -> InvalidInput:
+        mistakes = [Mistake(self.name, problem, remedy)]
+        return InvalidInput(problem, remedy=remedy, code="setting-invalid", mistakes=mistakes)
+
+
+def _as_text(text: Text, value: object) -> str | list[str] | Wrong:
+    """As it is kept, or what is wrong with it."""
+    if not text.many:
+        return text.check(value.strip()) if isinstance(value, str) else not_text(value)
+    parts = re.split(r"[\s,;]+", value) if isinstance(value, str) else value
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        return Wrong(f"{shown(value)} is no list of texts.", "Write each as text, in quotation marks, within [ and ].")
+    found: list[str] = []
+    for part in parts:
+        checked = text.check(part.strip()) if part.strip() else ""
+        if isinstance(checked, Wrong):
+            return checked
+        found += [checked] if checked and checked not in found else []
+    if len(found) > text.many:
+        return Wrong(f"There are {len(found)} of them.", f"Use at most {text.many}.")
+    return found
 
 
 CHANGE_REQUESTS: Final = Setting(
@@ -163,6 +205,41 @@ CONCURRENCY_LOCK_TIMEOUT: Final = Setting(
     "How long a session stays locked for the administrator who edits it, counted from when they last typed.",
     whole=Whole(30, 1, 1440, "minutes"),
 )
+SITEMINDER_ON: Final = Setting(
+    "siteminder",
+    "SiteMinder authentication",
+    "Whether users whom a web agent names in a header are logged in without a password. They must be users of the "
+    "group.",
+    (Choice("off", "Off"), Choice("on", "On")),
+    security=True,
+    panel=SITEMINDER,
+)
+SITEMINDER_HEADER: Final = Setting(
+    "siteminder-user-header",
+    "User header",
+    "The header in which a web agent names the user.",
+    text=Text(check_header, USER_HEADER),
+    security=True,
+    panel=SITEMINDER,
+)
+SITEMINDER_AGENTS: Final = Setting(
+    "siteminder-agents",
+    "Web agents",
+    "The IP addresses, or networks, from which the header is believed; without any, from nobody. A web agent connects "
+    "by HTTPS, and takes the header out of what its own visitors send.",
+    text=Text(check_network, many=MAX_AGENTS),
+    security=True,
+    panel=SITEMINDER,
+)
+WEB_AGENT_NAME: Final = Setting(
+    "web-agent-name",
+    "Web Agent name",
+    "The name that the web agent of this server must give in the header SM_AGENTNAME; empty where it needn't.",
+    text=Text(check_agent_name),
+    scope=Scope.SERVER,
+    security=True,
+    panel=SITEMINDER,
+)
 
 SETTINGS: Final[Mapping[str, Setting]] = {
     s.name: s
@@ -175,6 +252,10 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         AUDIT_DAYS,
         AUDIT_SIZE,
         PACKAGE_BANDWIDTH,
+        SITEMINDER_ON,
+        SITEMINDER_HEADER,
+        SITEMINDER_AGENTS,
+        WEB_AGENT_NAME,
     )
 }
 OWN_PREFIX: Final = "setting:"
@@ -192,6 +273,13 @@ def own_value(values: Values, setting: Setting) -> Value:
     know."""
     value = values.get(OWN_PREFIX + setting.name)
     return value if setting.allows(value) else setting.default
+
+
+def own_number(values: Values, setting: Setting) -> int:
+    """The value of one that is a whole number."""
+    found = own_value(values, setting)
+    assert isinstance(found, int), f"{setting.name} is declared as a whole number"
+    return found
 
 
 class _Element(Protocol):
@@ -223,3 +311,10 @@ def replicated_value(elements: Elements, setting: Setting) -> Value:
     found = elements.get(KIND, setting.name)
     value = found.json().get("value") if found else None
     return value if setting.allows(value) else setting.default
+
+
+def replicated_number(elements: Elements, setting: Setting) -> int:
+    """The value of one that is a whole number."""
+    found = replicated_value(elements, setting)
+    assert isinstance(found, int), f"{setting.name} is declared as a whole number"
+    return found

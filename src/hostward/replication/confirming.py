@@ -13,7 +13,7 @@ from typing import Final
 from hostward.domain.confirmation import Verdict, judge
 from hostward.domain.errors import Unavailable
 from hostward.domain.replication import Role
-from hostward.domain.settings import UNCONFIRMED_LOGINS, replicated_value
+from hostward.domain.settings import UNCONFIRMED_LOGINS, replicated_number
 from hostward.replication.loops import woken
 from hostward.replication.masters.epochs import GAP_S
 from hostward.replication.parts import Parts
@@ -75,7 +75,7 @@ class Confirmation:
         self._notice_halt()
         p, now = self._p, self._monotonic()
         with p.group.read() as reader:
-            hours = int(replicated_value(reader, UNCONFIRMED_LOGINS))
+            hours = replicated_number(reader, UNCONFIRMED_LOGINS)
         confirmed_s = None if self._confirmed is None else now - self._confirmed
         last_s = confirmed_s if confirmed_s is not None else self._kept_ago_s()
         return judge(

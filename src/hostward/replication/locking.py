@@ -16,7 +16,7 @@ from typing import Final
 from hostward.domain.errors import HostwardError, PeerError, Unavailable
 from hostward.domain.locks import MAX_TEXT, Holder, Lock, LockTable
 from hostward.domain.replication import Role
-from hostward.domain.settings import CONCURRENCY_LOCK_TIMEOUT, replicated_value
+from hostward.domain.settings import CONCURRENCY_LOCK_TIMEOUT, replicated_number
 from hostward.replication.parts import Parts
 from hostward.replication.peers.messages import Message, understood
 
@@ -44,7 +44,7 @@ class Locks:
     def timeout_s(self) -> float:
         """The Concurrency Lock Timeout."""
         with self._p.group.read() as reader:
-            return 60.0 * int(replicated_value(reader, CONCURRENCY_LOCK_TIMEOUT))
+            return 60.0 * replicated_number(reader, CONCURRENCY_LOCK_TIMEOUT)
 
     def mine(self, login: str) -> list[str]:
         """Which sessions a login of this server holds, as far as this server knows."""

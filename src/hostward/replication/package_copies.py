@@ -18,7 +18,7 @@ import structlog
 
 from hostward.domain.errors import HostwardError, NotFound, PeerError, Unavailable
 from hostward.domain.packages import KIND, MAX_BYTES, PIECE_BYTES, Content, Package, package_of, sum_of_pieces
-from hostward.domain.settings import PACKAGE_BANDWIDTH, own_value
+from hostward.domain.settings import PACKAGE_BANDWIDTH, own_number
 from hostward.packages.folder import Folder, Partial, check_piece
 from hostward.replication.group.members import JOINED, Member
 from hostward.replication.loops import woken
@@ -199,7 +199,7 @@ class PackageCopies:
 
     async def _pace(self, count: int) -> None:
         """Wait as long as the bandwidth limit says that so many bytes take."""
-        limit = int(own_value(self._p.server, PACKAGE_BANDWIDTH))
+        limit = own_number(self._p.server, PACKAGE_BANDWIDTH)
         if limit:
             now = time.monotonic()
             self._free_at = max(self._free_at, now - 1.0) + count * 8 / (limit * 1e6)

@@ -134,7 +134,8 @@ async def test_a_setting_that_is_a_number_has_bounds_and_takes_text_too(server: 
 async def test_settings_have_choices_and_defaults(server: Server) -> None:
     listed = {s["name"]: s for s in (await server.api.get("/settings")).json()["items"]}
     chosen = [s for s in listed.values() if s["choices"]]
-    assert {(s["value"], s["default"], s["scope"]) for s in chosen} == {("ask", "ask", "replicated")}
+    assert {(s["value"], s["scope"]) for s in chosen} == {("ask", "replicated"), ("off", "replicated")}
+    assert all(s["value"] == s["default"] == s["choices"][0]["value"] for s in chosen)
     assert [c["value"] for c in listed["forced-promotion"]["choices"]] == ["ask", "follow"]
     written = await server.api.patch("/settings", json={"change-requests": "automatic"})
     assert written.json()["revision"] == 1
@@ -146,4 +147,4 @@ async def test_settings_have_choices_and_defaults(server: Server) -> None:
     assert "“automatic”" in (await server.api.patch("/settings", json={"change-requests": "autmatic"})).text
     back = await server.api.patch("/settings", json={"change-requests": None})
     assert back.json()["revision"] == 2
-    assert {s["value"] for s in back.json()["items"] if s["choices"]} == {"ask"}
+    assert {s["value"] for s in back.json()["items"] if s["choices"]} == {"ask", "off"}

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.anyio
 OPEN = {
     "/mss/api/v1/login",
     "/mss/api/v1/login/exchange",
+    "/mss/api/v1/login/siteminder",
     *(f"/mss/api/v1/health/{c}" for c in ("live", "ready", "in-sync", "master")),
 }
 

@@ -12,10 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hostward.access.tokens import DESK, LOGIN, MAX_DAYS, Token
-from hostward.commands import accounts, desks
+from hostward.commands import accounts, desks, siteminder
 from hostward.commands.accounts import Issued
 from hostward.commands.services import Services
+from hostward.domain.errors import Unauthenticated
 from hostward.domain.permissions import Permission
+from hostward.http.agents import said_by_agent
 from hostward.http.api import shapes
 from hostward.http.api.shapes import answers
 from hostward.http.requests import Json, Secret, SecretRoute, Strict, Text, Who, With, address_of, administrators_router
@@ -63,6 +65,21 @@ async def exchange(given: TicketIn, request: Request, services: With) -> Respons
     """A login at a desk for a ticket that a server of the group has made. 401 with the code `ticket` where it isn't
     good here, or no longer: then the password is needed."""
     return _logged_in(services, await desks.exchange(services, given.ticket, address_of(request)))
+
+
+@open_router.post(
+    "/login/siteminder", summary="Log in by a web agent", responses=answers(shapes.LoggedIn, "The login's token")
+)
+async def log_in_by_agent(request: Request, services: With) -> Response:
+    """The user whom a web agent names in its header, where SiteMinder authentication is on and that agent believed."""
+    said = said_by_agent(services, request)
+    if said is None:
+        raise Unauthenticated(
+            "SiteMinder authentication is off, or no web agent names a user.",
+            remedy="Log in with a password: POST login.",
+            code="login-needed",
+        )
+    return _logged_in(services, await siteminder.log_in(services, said.policy, said.claim))
 
 
 @router.post("/logout", summary="Log out", status_code=204, response_class=Response)

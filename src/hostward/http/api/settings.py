@@ -32,16 +32,23 @@ class WholeShown(Shown):
     unit: str
 
 
+class TextShown(Shown):
+    usual: str
+    many: int
+    """A list of at most so many; 0 where it is one text."""
+
+
 class SettingShown(Shown):
-    """Either one of `choices`, or a `whole` number."""
+    """Either one of `choices`, or a `whole` number, or `text`."""
 
     name: str
     label: str
     help: str
-    value: str | int
-    default: str | int
+    value: str | int | list[str]
+    default: str | int | list[str]
     choices: list[ChoiceShown]
     whole: WholeShown | None
+    text: TextShown | None
     scope: str
     """replicated or this server"""
 
@@ -60,6 +67,10 @@ def _schema(setting: Setting) -> dict[str, Any]:
     if setting.whole:
         bounds = {"minimum": setting.whole.least, "maximum": setting.whole.most}
         return about | {"type": ["integer", "null"], **bounds}
+    if setting.text and setting.text.many:
+        return about | {"type": ["array", "null"], "items": {"type": "string"}, "maxItems": setting.text.many}
+    if setting.text:
+        return about | {"type": ["string", "null"]}
     return about | {"enum": [*(c.value for c in setting.choices), None]}
 
 
@@ -99,5 +110,6 @@ def _item(s: settings.SettingNow) -> dict[str, Any]:
         "default": s.setting.default,
         "choices": [{"value": c.value, "label": c.label} for c in s.setting.choices],
         "whole": asdict(s.setting.whole) if s.setting.whole else None,
+        "text": {"usual": s.setting.text.usual, "many": s.setting.text.many} if s.setting.text else None,
         "scope": s.setting.scope.value,
     }

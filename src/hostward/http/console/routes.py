@@ -33,6 +33,7 @@ from hostward.http.console.pages.search import search_routes
 from hostward.http.console.pages.servers import server_routes
 from hostward.http.console.pages.sessions import session_routes
 from hostward.http.console.pages.settings import setting_routes
+from hostward.http.console.pages.siteminder import siteminder_routes
 from hostward.http.console.rendering import Pages
 from hostward.http.console.visits import HEADERS, Console, Visit, authenticated, for_administrators
 
@@ -74,6 +75,7 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *server_routes(console),
         *setting_routes(console),
         *people_file_routes(console),
+        *siteminder_routes(console),
         *people_routes(console),
         *certificate_routes(console),
         *request_routes(console),

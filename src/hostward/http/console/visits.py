@@ -23,6 +23,7 @@ from starlette.routing import Route
 
 from hostward.commands.accounts import authenticate_confirmed, check_permitted
 from hostward.commands.services import Actor, Services
+from hostward.commands.siteminder import names_another
 from hostward.domain.errors import (
     ConfirmationRequired,
     Forbidden,
@@ -36,6 +37,7 @@ from hostward.domain.locks import TakeOver
 from hostward.domain.panels import navigation
 from hostward.domain.people import ROLES, Role
 from hostward.domain.permissions import ALLOWED, Permission
+from hostward.http.agents import said_by_agent
 from hostward.http.console.events import Broadcaster, picture
 from hostward.http.console.rendering import Pages
 from hostward.http.encrypted import CODE, https_url, needs_https
@@ -48,7 +50,7 @@ FORGERY_HEADER: Final = "x-csrf"
 BACKGROUND_HEADER: Final = "x-background"
 """Sent with what a page asks for by itself, so that it doesn't count as using the login."""
 MAX_FIELDS: Final = 300
-_AGAIN: Final = '<!doctype html><html lang="en"><title>Hostward</title><meta http-equiv="refresh" content="0">'
+AGAIN: Final = '<!doctype html><html lang="en"><title>Hostward</title><meta http-equiv="refresh" content="0">'
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self';"
@@ -121,7 +123,7 @@ class Visit:
 
     async def page(self, template: str, status: int = 200, **shown: Any) -> Response:
         """A whole page, with the server's state as of now around it."""
-        around = await around_page(self.console, self.actor, self.secret, self.request.url.path)
+        around = await around_page(self.console, self.actor, self.secret, self.request)
         return html(self.console.pages.render(template, **around, **shown), status)
 
     def part(self, template: str, **shown: Any) -> Response:
@@ -164,7 +166,7 @@ def for_administrators(
                 raise
             if request.headers.get("sec-fetch-site") == "cross-site" and request.method == "GET":
                 # The cookie doesn't come along with another site's link: the page asks for itself once more.
-                return html(_AGAIN)
+                return html(AGAIN)
             return RedirectResponse(login_path(console, request), 303, HEADERS)
         except HostwardError as error:
             if _by_script(request):
@@ -261,7 +263,13 @@ async def authenticated(console: Console, request: Request, *, used: bool = True
     if not 0 < len(secret) <= MAX_SECRET:
         raise Unauthenticated("This needs a login.", remedy="Log in.", code="login-needed")
     used = used and BACKGROUND_HEADER not in request.headers
-    return await authenticate_confirmed(console.services, secret, address_of(request), used=used), secret
+    actor = await authenticate_confirmed(console.services, secret, address_of(request), used=used)
+    said = said_by_agent(console.services, request)
+    if said is not None and names_another(said.policy, said.claim, actor):
+        raise Unauthenticated(
+            "The web agent says that somebody else is there now.", remedy="Log in again.", code="token-invalid"
+        )
+    return actor, secret
 
 
 def login_path(console: Console, request: Request) -> str:
@@ -280,12 +288,14 @@ async def form_of(request: Request) -> FormData:
     return await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS)
 
 
-async def around_page(console: Console, actor: Actor, secret: str, path: str) -> dict[str, Any]:
+async def around_page(console: Console, actor: Actor, secret: str, request: Request) -> dict[str, Any]:
     """What every page shows around its content."""
     status = await asyncio.to_thread(console.services.replication.status)
+    said = said_by_agent(console.services, request)
     return {
         "base": console.base,
-        "path": path.removeprefix(console.base),
+        "path": request.url.path.removeprefix(console.base),
+        "by_agent": said is not None and said.believed,
         "user": actor.user,
         "role_label": next(r.label for r in ROLES if r.role is actor.role),
         "may": may(actor.role),
@@ -346,5 +356,5 @@ async def _error_page(console: Console, request: Request, error: HostwardError) 
     if actor.role is Role.NONE:  # of the server they see nothing but their sessions
         shown = console.pages.render("my_error.html", base=console.base, error=error, status_code=status)
         return html(shown, status)
-    around = await around_page(console, actor, secret, request.url.path)
+    around = await around_page(console, actor, secret, request)
     return html(console.pages.render("error.html", **around, error=error, status_code=status), status)

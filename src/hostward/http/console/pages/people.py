@@ -13,7 +13,7 @@ from starlette.routing import Route
 from hostward.commands import people
 from hostward.commands.writing import Once, Submitted
 from hostward.domain.errors import NotFound, PreconditionFailed
-from hostward.domain.panels import AUTHENTICATION
+from hostward.domain.panels import AUTHENTICATION, SITEMINDER
 from hostward.domain.people import GROUP_KIND, ROLES, USER_KIND
 from hostward.domain.permissions import Permission
 from hostward.http.console.pages.entries import as_shown
@@ -25,6 +25,7 @@ from hostward.http.requests import MAX_SECRET
 from hostward.registry.group import Element
 
 GROUPS: Final = f"{AUTHENTICATION}/groups"
+TABS: Final = {USERS: "Users", GROUPS: "User Groups", SITEMINDER: "SiteMinder"}
 LABELS: Final = {
     "user": {
         "name": "User name", "full_name": "Full name", "groups": "Groups", "comment": "Comment", "role": "Role",
@@ -219,7 +220,7 @@ def _about(kind: str) -> dict[str, Any]:
         "users": users,
         "panel": USERS if users else GROUPS,
         "noun": "user" if users else "user group",
-        "tabs": {USERS: "Users", GROUPS: "User Groups"},
+        "tabs": TABS,
         "roles": ROLES,
     }
 
