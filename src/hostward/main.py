@@ -26,6 +26,8 @@ from starlette.routing import Mount, Router
 from hostward import __version__
 from hostward.access.administrators import Administrators
 from hostward.access.auditing import open_auditor
+from hostward.access.credentials import Credentials
+from hostward.access.directory_logins import DirectoryLogins
 from hostward.access.tokens import Tokens
 from hostward.access.users import Users
 from hostward.commands.accounts import change_own_password
@@ -50,6 +52,7 @@ from hostward.replication.state import read_state
 from hostward.trust.certificates import STORES, CertificateStore
 from hostward.trust.identity import ServerIdentity, load_or_create, read_pair, server_id_of
 from hostward.trust.tls import reload, server_context
+from hostward.trust.vault import Vault
 
 DIRECTORIES = ("certificates", "deploy/packages", "logs", "backups", "database", "temporary")
 BACKLOG = 512
@@ -207,6 +210,8 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
     group.signer = signer_for(identity)
     stores, tls = certificate_stores(data_dir, server, identity), server_context(identity)
     users = Users(group)
+    credentials = Credentials(server, Vault.open(data_dir / "identity"), now)
+    directories = DirectoryLogins(group, partial(_directories, credentials))
     tokens = Tokens(server, console_lasts=console_lasts(group))
     administrators = Administrators(server, others=users.hash_of)
     auditor = open_auditor(data_dir, server, identity, s.name or s.host_name, now, lambda: uuid.uuid4().hex)
@@ -222,8 +227,9 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
         requests=replication.parts.requests, locks=replication.locks,
         own_passwords=replication.own_passwords, packages=packages, package_copies=replication.package_copies,
         welcoming=replication.welcoming, joining=replication.joining, rotation=replication.rotation,
-        administrators=administrators, users=users, tokens=tokens, auditor=auditor,
-        identity=identity, configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC),
+        administrators=administrators, users=users, directories=directories,
+        credentials=credentials, tokens=tokens, auditor=auditor, identity=identity,
+        configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC),
     )  # fmt: skip
     replication.own_passwords.change = partial(change_own_password, services)
     _first_administrator(services, admin_password)
@@ -245,10 +251,18 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
             u.should_exit = True
         await asyncio.gather(*serving, return_exceptions=True)
         await replication.stop()
+        await directories.close()
         await auditor.close()
         group.close()
         server.close()
     return 0
+
+
+def _directories(credentials: Credentials) -> object:
+    """Loaded where there is a directory: the library that speaks LDAP takes a third of a second."""
+    from hostward.access.directories import Directories
+
+    return Directories(credentials.secret_of)
 
 
 def _listeners(app: object, tls: ssl.SSLContext, sockets: _Sockets) -> list[tuple[_Embedded, socket.socket]]:

@@ -10,7 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 END_S = 10.0
-PACKAGES = {"s3270": "s3270", "hercules": "hercules", "sshd": "openssh-server", "plink": "putty-tools"}
+PACKAGES = {
+    "s3270": "s3270",
+    "hercules": "hercules",
+    "sshd": "openssh-server",
+    "plink": "putty-tools",
+    "slapd": "slapd",
+    "slapadd": "slapd",
+}
 
 
 def program(name: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -72,6 +72,13 @@ class Administrators:
                 remedy="Check both; upper and lower case matter in the password.",
                 code="wrong-password",
             )
+        self.throttle.succeeded(name, address)
+
+    async def check_by(self, name: str, address: str, right: Callable[[], Awaitable[None]]) -> None:
+        """As check, where something else knows the password: `right` returns where it is right. Raises what it raises,
+        and TooManyAttempts."""
+        self.throttle.attempt(name, address)
+        await right()
         self.throttle.succeeded(name, address)
 
     async def change_password(self, user: str, current: str, new: str, address: str) -> None:

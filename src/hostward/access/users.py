@@ -15,7 +15,7 @@ from hostward.registry.group import GroupRegistry, Reader
 @dataclass(frozen=True, slots=True)
 class User:
     """A user of the group. `hash` is the password's, empty where there is none; a login of another `generation` than
-    this is no longer good."""
+    this is no longer good. `directory` is the one that checks the password instead, empty for none."""
 
     id: str
     name: str
@@ -23,6 +23,7 @@ class User:
     disabled: bool
     hash: str
     generation: int
+    directory: str = ""
 
     def __repr__(self) -> str:
         return f"User({self.name!r}, {self.role.value!r})"
@@ -61,4 +62,5 @@ def _user(reader: Reader, id_: str) -> User | None:
     # A role that a newer server knows is none here.
     role = Role(body["role"]) if known else Role.NONE
     disabled = bool(body.get("disabled", False))
-    return User(id_, body["name"], role, disabled, password.get("hash", ""), password.get("generation", 0))
+    hashed, generation = password.get("hash", ""), password.get("generation", 0)
+    return User(id_, body["name"], role, disabled, hashed, generation, body.get("directory", ""))

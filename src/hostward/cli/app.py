@@ -15,6 +15,7 @@ from hostward.cli import (
     certificates,
     change_requests,
     demo,
+    directories,
     doctor,
     group,
     history,
@@ -71,6 +72,8 @@ app.add_typer(people.group_app, name="user-group")
 app.add_typer(access.app, name="access")
 app.add_typer(packages.app, name="package")
 app.add_typer(access.own_app, name="my")
+app.add_typer(directories.app, name="directory")
+app.add_typer(directories.credential_app, name="credential")
 app.add_typer(settings.app, name="settings")
 app.add_typer(replication.app, name="replication")
 app.add_typer(certificates.app, name="certificate")

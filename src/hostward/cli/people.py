@@ -29,6 +29,7 @@ GroupsOption = Annotated[list[str] | None, typer.Option("--group", help="A group
 RoleOption = Annotated[
     str | None, typer.Option("--role", help='administrator, sessions, "help desk", auditor; "" for none.')
 ]
+DirectoryOption = Annotated[str | None, typer.Option("--directory", help='Checks the password; "" for none.')]
 CommentOption = Annotated[str | None, typer.Option("--comment")]
 PageOption = Annotated[int, typer.Option("--page", min=1)]
 PerPageOption = Annotated[int, typer.Option("--per-page", min=1, max=500)]
@@ -67,12 +68,13 @@ def create_user(
     group: GroupsOption = None,
     role: RoleOption = None,
     comment: CommentOption = None,
+    directory: DirectoryOption = None,
     password_file: PasswordFileOption = None,
     without_password: Annotated[bool, typer.Option("--without-password", help="Nobody can log in yet.")] = False,
 ) -> None:
     """Create a user. The password is asked for, or read from a file."""
-    body = {"name": name} | _given(full_name, group, role, comment)
-    if not without_password:
+    body = {"name": name} | _given(full_name, group, role, comment, directory)
+    if not without_password and not directory:
         body["password"] = secrets.get(password_file, "Password", option="--password-file", twice=True)
     _show_written(call, "Created", "user", call.api.post("users", body, once=True))
 
@@ -87,9 +89,10 @@ def edit_user(
     role: RoleOption = None,
     disabled: Annotated[bool | None, typer.Option("--disable/--enable")] = None,
     comment: CommentOption = None,
+    directory: DirectoryOption = None,
 ) -> None:
     """Change a user; what isn't given stays. `--group ""` removes all groups. Who is disabled is out everywhere."""
-    changes = _given(full_name, group, role, comment)
+    changes = _given(full_name, group, role, comment, directory)
     changes |= {k: v for k, v in {"name": name, "disabled": disabled}.items() if v is not None}
     if not changes:
         raise typer.BadParameter("name at least one field to change, such as --disable")
@@ -248,12 +251,19 @@ def _path(kind: str, item: Mapping[str, Any]) -> str:
     return f"{kind}/{quote(str(item['id']), safe='')}"
 
 
-def _given(full_name: str | None, groups: list[str] | None, role: str | None, comment: str | None) -> dict[str, Any]:
+def _given(
+    full_name: str | None,
+    groups: list[str] | None,
+    role: str | None,
+    comment: str | None,
+    directory: str | None = None,
+) -> dict[str, Any]:
     values = {
         "full_name": full_name,
         "groups": [g for g in groups if g] if groups else None,
         "role": role,
         "comment": comment,
+        "directory": directory,
     }
     return {name: value for name, value in values.items() if value is not None}
 

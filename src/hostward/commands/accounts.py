@@ -40,7 +40,12 @@ async def log_in(services: Services, user: str, password: str, address: str, kin
     async with recorded(services, Actor(known, "", address), "logged-in", kind=kind) as act:
         if not services.administrators.exists(name):
             await services.replication.check_users_let_in()
-        found = await services.administrators.log_in(user, password, address)
+        by = None if services.administrators.exists(name) else services.users.named(name)
+        if by is not None and by.directory:
+            found = name
+            await services.administrators.check_by(name, address, partial(services.directories.check, by, password))
+        else:
+            found = await services.administrators.log_in(user, password, address)
         of_group = None if services.administrators.exists(found) else services.users.named(found)
         issued = let_in(services, of_group, kind) if of_group else Issued(*services.tokens.log_in(found, kind))
         act.about["token"] = issued.token.id
@@ -96,6 +101,9 @@ async def authenticate_confirmed(services: Services, secret: str, address: str, 
     if not actor.account:
         return actor
     await services.replication.check_users_let_in()
+    user = services.users.get(actor.account)
+    if user is not None and user.directory and services.directories.gone(user):
+        services.tokens.revoke_logins(actor.user, account=actor.account, programs=True)
     return authenticate(services, secret, address, used=used)
 
 
@@ -172,6 +180,8 @@ async def change_own_password(services: Services, user_id: str, current: str, ha
     async with recorded(services, actor, "password-changed" if hashed else "logged-out-everywhere", on=server) as act:
         if user is None or user.disabled:
             raise NotFound("There is no such user.", remedy="Ask an administrator.")
+        if hashed and user.directory:
+            raise people.by_directory(user.directory)
         decide: Decide = partial(people.ended_logins, user_id)
         if hashed:
             await services.administrators.check(name.casefold(), current, user.hash or None, f"server {server}")
@@ -183,6 +193,8 @@ async def change_own_password(services: Services, user_id: str, current: str, ha
 async def _change_users_password(services: Services, actor: Actor, act: Act, current: str, new: str) -> None:
     user = services.users.get(actor.account)
     assert user is not None
+    if user.directory:
+        raise people.by_directory(user.directory)
     checked = await services.administrators.check_change(user.name, current, new, user.hash, actor.address)
     hashed = await services.administrators.hashed(checked)
     if services.replication.submits_to() is None:

@@ -18,6 +18,7 @@ from hostward.commands.writing import Once, Submitted, check_etag, write
 from hostward.domain.assignments import KIND as ASSIGNMENT_KIND
 from hostward.domain.assignments import To
 from hostward.domain.changes import Body, Delete, Operation, Put, canonical, element_hash
+from hostward.domain.directories import KIND as DIRECTORY_KIND
 from hostward.domain.errors import Conflict, Forbidden, InvalidInput, Mistake, NotFound
 from hostward.domain.inventory import new_session_id as new_id
 from hostward.domain.people import (
@@ -139,6 +140,7 @@ async def create_user(
     def decide(reader: Reader) -> Sequence[Operation]:
         body = check_user(_with_ids(reader, fields))
         _check_user_name(services, reader, body["name"], user_id)
+        check_directory_there(reader, body)
         return [
             Put(USER_KIND, user_id, canonical(body)),
             *([_password(services, reader, user_id, hashed)] if hashed else []),
@@ -157,6 +159,7 @@ async def edit_user(
         check_etag(before, if_match)
         body = check_user({**before.json(), **_with_ids(reader, fields)})
         _check_user_name(services, reader, body["name"], user_id)
+        check_directory_there(reader, body)
         return [Put(USER_KIND, user_id, canonical(body))]
 
     return await _write(services, actor, "user-edited", decide, USER_KIND, user_id)
@@ -177,6 +180,8 @@ async def set_password(services: Services, actor: Actor, user_id: str, new: str)
     would get a role by it that is more than their own."""
     user = read_user(services, user_id).element.json()
     _check_helps(actor, user_id, user)
+    if user.get("directory"):
+        raise by_directory(user["directory"])
     name = user["name"]
     hashed = await _hashed(services, new, name, "password")
     assert hashed is not None
@@ -337,6 +342,23 @@ async def _write(
     with services.group.read() as reader:
         groups = _named(reader.people.group_names(), seen[-1].json()["groups"])
     return Written(seen[-1], groups, done.committed.revision, done.replicated)
+
+
+def by_directory(name: str) -> Conflict:
+    """A password isn't the group's to change."""
+    return Conflict(
+        f"The password is the directory's ({name}).", remedy="Change it there.", code="password-of-directory"
+    )
+
+
+def check_directory_there(reader: Reader, user: Body) -> None:
+    """Raises InvalidInput where the user's directory isn't one of the group's."""
+    name = user["directory"]
+    if name and reader.get(DIRECTORY_KIND, name_key(name)) is None:
+        problem, remedy = f"There is no directory {shown(name)}.", "Make it first, or leave it out."
+        raise InvalidInput(
+            problem, remedy=remedy, code="directory-unknown", mistakes=[Mistake("directory", problem, remedy)]
+        )
 
 
 def _with_ids(reader: Reader, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Final
 
 import orjson
 
+from hostward.commands.people import check_directory_there
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Beforehand, Once, Submitted, write
 from hostward.domain.changes import Body, Operation, Put, canonical
@@ -88,7 +89,8 @@ async def export_users(services: Services) -> bytes:
         rows = []
         for body in bodies:
             body["groups"] = sorted(names[i] for i in body["groups"] if i in names)
-            rows.append({key: body[name] for key, name in KEYS.items()})
+            row = {key: body.get(name, "") for key, name in KEYS.items()}
+            rows.append(row if row["directory"] else {k: v for k, v in row.items() if k != "directory"})
         return orjson.dumps(rows, option=orjson.OPT_INDENT_2)
 
     return await asyncio.to_thread(read)
@@ -98,7 +100,7 @@ def _plan(reader: Reader, listed: Sequence[Listed], once: Once | None) -> Plan:
     plan = Plan()
     names = dict(reader.people.group_names())
     groups = {name_key(name): id_ for id_, name in names.items()}
-    there = {name_key(body["name"]): (e.id, body) for e in reader.list(USER_KIND) for body in [e.json()]}
+    there = {name_key(body["name"]): (e.id, check_user(body)) for e in reader.list(USER_KIND) for body in [e.json()]}
     made = 0
     for user in listed:
         fields = dict(user.fields)
@@ -113,6 +115,7 @@ def _plan(reader: Reader, listed: Sequence[Listed], once: Once | None) -> Plan:
             fields["groups"] = [groups[name_key(name)] for name in fields["groups"]]
         id_, before = there.get(name_key(fields["name"]), (None, None))
         after = check_user({**(before or {}), **fields})
+        check_directory_there(reader, after)
         if after == before:
             plan.unchanged += 1
             continue

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from hostward.access.administrators import Administrators
 from hostward.access.auditing import Auditor
+from hostward.access.credentials import Credentials
+from hostward.access.directory_logins import DirectoryLogins
 from hostward.access.tokens import Tokens
 from hostward.access.users import Users
 from hostward.configuration import Configuration
@@ -256,6 +258,8 @@ class Services:
     rotation: Rotation
     administrators: Administrators
     users: Users
+    directories: DirectoryLogins
+    credentials: Credentials
     tokens: Tokens
     auditor: Auditor
     identity: ServerIdentity

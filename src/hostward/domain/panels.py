@@ -37,6 +37,8 @@ CERTIFICATES: Final = "/settings/trusted-certificates"
 REPLICATION: Final = "/settings/replication"
 AUTHENTICATION: Final = "/settings/authentication"
 SITEMINDER: Final = f"{AUTHENTICATION}/siteminder"
+DIRECTORIES: Final = f"{AUTHENTICATION}/directories"
+CREDENTIALS: Final = "/settings/credential-store"
 REQUESTS: Final = "/change-requests"
 HISTORY: Final = "/history"
 AUDIT: Final = "/reports/audit-log"
@@ -81,6 +83,7 @@ PANELS: Final = (
         (
             Place("Users", f"{AUTHENTICATION}/users", "Add one; disable; Set password; Log out everywhere."),
             Place("Import users", f"{AUTHENTICATION}/users/import", "A JSON file; what it would do is shown first."),
+            Place("Directories", DIRECTORIES, "LDAP servers that check passwords; Test login, step by step."),
             Place("User Groups", f"{AUTHENTICATION}/groups", "Who belongs to each: add and remove members."),
             Place("SiteMinder", SITEMINDER, "Users whom a web agent names are logged in without a password."),
         ),
@@ -95,6 +98,12 @@ PANELS: Final = (
             Place("Security Proxy", f"{CERTIFICATES}/security-proxy", "The Certificate Store for Security Proxies."),
             Place("This server's certificate", f"{CERTIFICATES}/mss#own-title", "Download it; renew it."),
         ),
+    ),
+    Panel(
+        "Credential Store",
+        CREDENTIALS,
+        "User names with their secrets, for what this server reaches. This server only.",
+        CONFIGURE,
     ),
     Panel(
         "Replication",

@@ -56,8 +56,9 @@ _USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}").fullmatch
 
 
 def check_user(given: Mapping[str, Any]) -> Body:
-    """The body of a user with these fields. `name` must be there; `full_name`, `role` and `comment` are empty where
-    they aren't given, `groups` (ids) none, `disabled` false. Raises InvalidInput, with one Mistake a field."""
+    """The body of a user with these fields. `name` must be there; `full_name`, `role`, `comment` and `directory` (the
+    name of the one that checks the password) are empty where they aren't given, `groups` (ids) none, `disabled` false.
+    Raises InvalidInput, with one Mistake a field."""
     return checked("user", _USER_CHECKS, given)
 
 
@@ -92,6 +93,10 @@ def _group_name(value: object) -> str | Wrong:
     if isinstance(value, str) and ";" in value:
         return Wrong("The name has a semicolon, which separates groups in files.", "Leave it out.")
     return check_text(value, "name")
+
+
+def _directory(value: object) -> str | Wrong:
+    return check_text(value, "directory") if value != "" else ""
 
 
 def _role(value: object) -> str | Wrong:
@@ -132,6 +137,7 @@ _USER_CHECKS: Final[Checks] = {
     "role": ("", _role),
     "disabled": (False, _yes_no),
     "comment": ("", check_comment),
+    "directory": ("", _directory),
 }
 _GROUP_CHECKS: Final[Checks] = {
     "name": ("", _group_name),

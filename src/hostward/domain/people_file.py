@@ -1,5 +1,6 @@
 """A file of users, as directories and scripts give it: a JSON list of objects with `login`, and `name` (the full name),
-`groups` (their names), `role`, `disabled`, `comment` where there are any."""
+`groups` (their names), `role`, `disabled`, `comment`, `directory` (the name of the one that checks the password) where
+there are any."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ KEYS: Final[Mapping[str, str]] = {
     "role": "role",
     "disabled": "disabled",
     "comment": "comment",
+    "directory": "directory",
 }
 """What is in the file, and the user's field that it becomes."""
 

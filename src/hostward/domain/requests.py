@@ -20,10 +20,11 @@ from typing import Any, Final
 
 import orjson
 
-from hostward.domain import assignments, packages, people, sessions, settings
+from hostward.domain import assignments, directories, packages, people, sessions, settings
 from hostward.domain.changes import Body, Delete, Operation, Put, canonical, element_hash
 from hostward.domain.errors import HostwardError, InvalidInput
 from hostward.domain.suggestions import shown
+from hostward.domain.texts import name_key
 
 KIND: Final = "change-request"
 CONTENT_KIND: Final = "change-request-content"
@@ -81,12 +82,18 @@ def _groups(body: Body) -> Iterable[tuple[str, str]]:
     return [(people.GROUP_KIND, id_) for id_ in body["groups"]]
 
 
+def _groups_and_directory(body: Body) -> Iterable[tuple[str, str]]:
+    directory = body.get("directory", "")
+    return [*_groups(body), *([(directories.KIND, name_key(directory))] if directory else ())]
+
+
 KINDS: Final[Mapping[str, KindRules]] = {
     sessions.KIND: KindRules("session", lambda _: Class.CONFIGURATION, sessions.validate_fields),
     settings.KIND: KindRules("setting", _setting_class),
-    people.USER_KIND: KindRules("user", _security, people.check_user, _groups),
+    people.USER_KIND: KindRules("user", _security, people.check_user, _groups_and_directory),
     people.GROUP_KIND: KindRules("user group", _security, people.check_group, _groups),
     assignments.KIND: KindRules("assignment", _security, assignments.check_assignment, assignments.refers_to),
+    directories.KIND: KindRules("directory", _security, directories.check_directory),
     packages.KIND: KindRules("package", _security, packages.check_package),
     people.PASSWORD_KIND: KindRules("password", _security, people.check_password, hidden=True),
 }

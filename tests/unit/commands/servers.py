@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from hostward import main
 from hostward.access.administrators import Administrators, ensure_first_administrator
 from hostward.access.auditing import open_auditor
+from hostward.access.credentials import Credentials
+from hostward.access.directory_logins import DirectoryLogins
 from hostward.access.tokens import Tokens
 from hostward.access.users import Users
 from hostward.commands.services import Actor, Services
@@ -39,6 +41,7 @@ from hostward.replication.wanted import Wanted
 from hostward.trust.certificates import STORES, CertificateStore
 from hostward.trust.identity import ServerIdentity, load_or_create
 from hostward.trust.passphrase import Passphrase
+from hostward.trust.vault import Vault
 
 T = TypeVar("T")
 
@@ -351,6 +354,7 @@ def open_server(
             )
             for key in STORES
         }
+        credentials = Credentials(server, Vault.open(data_dir / "identity"), now)
         yield (
             Services(
                 group=group,
@@ -367,6 +371,8 @@ def open_server(
                 rotation=NeverRenewed(),
                 administrators=administrators,
                 users=users,
+                directories=DirectoryLogins(group, lambda: main._directories(credentials)),
+                credentials=credentials,
                 tokens=tokens,
                 auditor=auditor,
                 identity=identity,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from hostward.commands import people, people_files
 from hostward.commands.writing import Once, Submitted
-from hostward.domain.people import Role
+from hostward.domain.people import USER_KIND, Role
 from hostward.domain.permissions import Permission
 from hostward.http.api import people_shapes as shapes
 from hostward.http.api.change_requests import submitted
@@ -51,6 +51,8 @@ class UserIn(Strict):
     role: Role = Role.NONE
     disabled: bool = Field(default=False, strict=True)
     comment: str = ""
+    directory: str = ""
+    """The name of the directory that checks the password instead."""
 
 
 class NewUserIn(UserIn):
@@ -65,6 +67,7 @@ class UserEditIn(Strict):
     role: Role | None = None
     disabled: bool | None = Field(default=None, strict=True)
     comment: str | None = None
+    directory: str | None = None
 
 
 class GroupIn(Strict):
@@ -123,12 +126,16 @@ async def create_user(given: NewUserIn, key: IdempotencyKey, who: Who, services:
 async def import_users(
     query: Annotated[ImportQuery, Query()], request: Request, key: IdempotencyKey, who: Who, services: With
 ) -> Response:
-    """A JSON list of objects with `login`, and `name` (the full name), `groups`, `role`, `disabled`, `comment`, as the
-    body or as `file` of a form. Users are matched by name; of one that is there, only what the file names changes.
-    Groups that aren't there are made."""
+    """A JSON list of objects with `login`, and `name` (the full name), `groups`, `role`, `disabled`, `comment`,
+    `directory`, as the body or as `file` of a form. Users are matched by name; of one that is there, only what the file
+    names changes. Groups that aren't there are made."""
     data = await uploaded(request)
     once = Once.of(who, key, "import-users", data)
-    done = await people_files.import_users(services, who, data, dry_run=query.dry_run, once=once)
+    return imported(await people_files.import_users(services, who, data, dry_run=query.dry_run, once=once))
+
+
+def imported(done: people_files.UsersImported | Submitted) -> Response:
+    """An import's outcome."""
     if isinstance(done, Submitted):
         return submitted(done)
     plan = done.plan
@@ -244,7 +251,8 @@ async def change_members(group_id: str, given: MembersIn, who: Who, services: Wi
 
 def element_shown(element: Any, groups: Any) -> dict[str, Any]:
     """A user or group as the API gives it."""
-    body = element.json() | {"groups": list(groups)}
+    later = {"directory": ""} if element.kind == USER_KIND else {}
+    body = later | element.json() | {"groups": list(groups)}
     return {"id": element.id, **body, "etag": element.etag, "revision": element.revision}
 
 

@@ -20,6 +20,8 @@ class User(Shown):
     disabled: bool
     """Nobody can log in as this user."""
     comment: str
+    directory: str
+    """The name of the directory that checks the password; empty for none."""
     etag: str
     revision: int
 

@@ -16,6 +16,7 @@ from hostward.http.console.logins import login_routes
 from hostward.http.console.pages.access import access_routes
 from hostward.http.console.pages.audit import audit_routes
 from hostward.http.console.pages.certificates import certificate_routes
+from hostward.http.console.pages.directories import directory_routes
 from hostward.http.console.pages.history import history_routes
 from hostward.http.console.pages.inventories import inventory_routes
 from hostward.http.console.pages.locks import PANEL as FIRST_PANEL
@@ -76,6 +77,7 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *setting_routes(console),
         *people_file_routes(console),
         *siteminder_routes(console),
+        *directory_routes(console),
         *people_routes(console),
         *certificate_routes(console),
         *request_routes(console),

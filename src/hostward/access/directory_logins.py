@@ -1,0 +1,112 @@
+"""Users whose password a directory checks: at a login, and from time to time while a login of theirs is used."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from hostward.access.users import User
+from hostward.domain.directories import KIND, Directory, directory_of
+from hostward.domain.errors import HostwardError, NotFound, Unavailable
+from hostward.domain.texts import name_key
+from hostward.registry.group import GroupRegistry
+
+AT_ONCE: Final = 8
+MAX_WAITING: Final = 64
+AGAIN_S: Final = 300.0
+"""How long what the directory has said of a user counts, while a login is used."""
+MAX_REMEMBERED: Final = 20_000
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+
+class DirectoryLogins:
+    """Belongs to one event loop. `directories` makes an access.directories.Directories when it is first needed: that
+    module is slow to load, and most servers have no directory."""
+
+    def __init__(
+        self, group: GroupRegistry, directories: Callable[[], Any], clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._group, self._make, self._clock_s = group, directories, clock_s
+        self._made: Any = None
+        self._asking, self._waiting = asyncio.Semaphore(AT_ONCE), 0
+        self._seen: dict[str, float] = {}
+        self._gone: set[str] = set()
+        self._looking: dict[str, asyncio.Task[None]] = {}
+
+    def named(self, name: str) -> Directory:
+        """Raises NotFound."""
+        with self._group.read() as reader:
+            found = reader.get(KIND, name_key(name))
+        if found is None:
+            raise NotFound(f"There is no directory “{name[:100]}”.", remedy="GET directories lists them.")
+        return directory_of(found.id, found.json())
+
+    async def check(self, user: User, password: str) -> None:
+        """Return where the user's directory has that password for them. Raises Unauthenticated, Unavailable."""
+        try:
+            directory = self.named(user.directory)
+        except NotFound as error:
+            raise Unavailable(
+                f"{user.name} logs in by the directory {user.directory}, which isn't there any more.",
+                remedy="Ask an administrator.",
+                code="directory",
+            ) from error
+        await self.ask(lambda d: d.check(directory, user.name, password))
+        self._gone.discard(user.id)
+        self._remember(user)
+
+    async def ask(self, question: Callable[[Any], T]) -> T:
+        """Ask in a thread: `question` gets the access.directories.Directories. Raises Unavailable where too many wait,
+        and what the question raises."""
+        if self._waiting >= MAX_WAITING:
+            raise Unavailable("Too many people are logging in.", remedy="Try again in a few seconds.", code="busy")
+        self._waiting += 1
+        try:
+            async with self._asking:
+                return await asyncio.to_thread(self._asked, question)
+        finally:
+            self._waiting -= 1
+
+    def gone(self, user: User) -> bool:
+        """Whether the directory no longer has the user, as far as it was asked; it is asked again by this, where that
+        was a while ago. One that doesn't answer changes nothing."""
+        if user.id in self._gone:
+            return True
+        if self._clock_s() - self._seen.get(user.id, -AGAIN_S) >= AGAIN_S and user.id not in self._looking:
+            self._looking[user.id] = asyncio.create_task(self._look(user), name="directory")
+        return False
+
+    async def close(self) -> None:
+        for task in self._looking.values():
+            task.cancel()
+        await asyncio.gather(*self._looking.values(), return_exceptions=True)
+
+    async def _look(self, user: User) -> None:
+        try:
+            directory = self.named(user.directory)
+            await self.ask(lambda d: d.find(directory, user.name))
+        except NotFound:
+            log.info("user-gone-from-directory", user=user.name, directory=user.directory)
+            self._gone.add(user.id)
+        except HostwardError as error:
+            log.warning("directory-not-asked", directory=user.directory, reason=error.message)
+        finally:
+            self._remember(user)
+            self._looking.pop(user.id, None)
+
+    def _remember(self, user: User) -> None:
+        if len(self._seen) >= MAX_REMEMBERED:
+            self._seen.clear()
+        self._seen[user.id] = self._clock_s()
+
+    def _asked(self, question: Callable[[Any], T]) -> T:
+        if self._made is None:
+            self._made = self._make()
+        return question(self._made)

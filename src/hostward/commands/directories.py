@@ -1,0 +1,187 @@
+"""LDAP directories: their settings, Test login, and taking their users over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from hostward.commands.auditing import recorded
+from hostward.commands.people_files import UsersImported, import_users
+from hostward.commands.services import Actor, Services
+from hostward.commands.writing import Submitted, check_etag, write
+from hostward.domain.changes import Delete, Operation, Put, canonical, element_hash
+from hostward.domain.directories import KIND, check_directory, directory_of
+from hostward.domain.errors import Conflict, HostwardError, InvalidInput, Mistake, NotFound, TrustError
+from hostward.domain.people import USER_KIND, check_user
+from hostward.domain.replicated import Replicated
+from hostward.domain.suggestions import did_you_mean, shown
+from hostward.domain.texts import name_key
+from hostward.registry.group import Element, Reader
+from hostward.trust.identity import parse_certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A write's outcome: the directory as it is after it, or was where it was deleted."""
+
+    directory: Element
+    created: bool
+    revision: int
+    replicated: Replicated
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What a test login did, step by step: name, whether it went well, what came of it. `user` is who was found, empty
+    for nobody."""
+
+    ok: bool
+    steps: Sequence[tuple[str, bool, str]]
+    user: str
+    full_name: str
+    groups: Sequence[str]
+
+
+def list_directories(services: Services) -> list[Element]:
+    """By name."""
+    with services.group.read() as reader:
+        return reader.list(KIND)
+
+
+def read_directory(services: Services, name: str) -> Element:
+    """Raises NotFound."""
+    with services.group.read() as reader:
+        return _existing(reader, name)
+
+
+async def put_directory(
+    services: Services, actor: Actor, name: str, fields: Mapping[str, Any], *, if_match: Sequence[str] | None = None
+) -> Written | Submitted:
+    """Make it, or replace all of its settings. Raises InvalidInput, PreconditionFailed."""
+    body = check_directory({**fields, "name": name})
+    _check_certificates(body["certificates"])
+    id_, created = name_key(body["name"]), False
+
+    def decide(reader: Reader) -> Sequence[Operation]:
+        nonlocal created
+        there = reader.get(KIND, id_)
+        created = there is None
+        if there is not None:
+            check_etag(there, if_match)
+        return [Put(KIND, id_, canonical(body))]
+
+    done = await write(services, actor, "directory-changed", decide, name=body["name"])
+    if isinstance(done, Submitted):
+        return done
+    raw = canonical(body)
+    element = Element(KIND, id_, raw, element_hash(KIND, id_, raw), done.committed.revision)
+    return Written(element, created, done.committed.revision, done.replicated)
+
+
+async def delete_directory(
+    services: Services, actor: Actor, name: str, *, if_match: Sequence[str] | None = None
+) -> Written | Submitted:
+    """Raises NotFound, PreconditionFailed, and Conflict while users log in by it."""
+    gone: list[Element] = []
+
+    def decide(reader: Reader) -> Sequence[Operation]:
+        found = _existing(reader, name)
+        check_etag(found, if_match)
+        gone.append(found)
+        users = sum(name_key(e.json().get("directory", "")) == found.id for e in reader.list(USER_KIND))
+        if users:
+            raise Conflict(
+                f"{users:,} users log in by {shown(found.json()['name'])}.",
+                remedy="Delete them, or give them passwords of their own, first.",
+                code="directory-used",
+            )
+        return [Delete(KIND, found.id)]
+
+    done = await write(services, actor, "directory-deleted", decide, name=name)
+    if isinstance(done, Submitted):
+        return done
+    return Written(gone[-1], False, done.committed.revision, done.replicated)
+
+
+async def try_login(services: Services, actor: Actor, name: str, user: str, password: str | None) -> Tested:
+    """What this server comes to when that user logs in by the directory, also where it isn't used yet; without a
+    password all but that. Raises NotFound for the directory alone."""
+    from hostward.access.directories import Looking
+
+    directory = services.directories.named(name)
+    looking = Looking()
+    found, ok = None, True
+    async with recorded(services, actor, "directory-tested", name=name, tried=user):
+        try:
+            found = await services.directories.ask(lambda d: d.find(directory, user, groups=True, looking=looking))
+            if password is not None:
+                looking.steps = [s for s in looking.steps if s.name == "groups"]
+                groups = looking.steps
+                looking.steps = []
+                await services.directories.ask(lambda d: d.check(directory, user, password, looking=looking))
+                looking.steps[-1:-1] = groups
+        except HostwardError as error:
+            ok = False
+            if not looking.steps or looking.steps[-1].ok:
+                looking.failed("directory", error)
+    steps = [(s.name, s.ok, s.said) for s in looking.steps]
+    if found is None:
+        return Tested(ok, steps, "", "", ())
+    return Tested(ok, steps, found.dn, found.full_name, found.groups)
+
+
+async def sync(services: Services, actor: Actor, name: str, *, dry_run: bool) -> UsersImported | Submitted:
+    """Take over all of a directory's users, as an import of a file of them: new ones are made, those that differ are
+    changed, with the groups that they belong to directly. Who isn't there any more can't log in. Raises NotFound,
+    Unavailable, InvalidInput, Conflict."""
+    return await import_users(services, actor, await users_file(services, name), dry_run=dry_run)
+
+
+async def users_file(services: Services, name: str) -> bytes:
+    """All of a directory's users whose names can be users', in the form that an import takes. Raises NotFound,
+    Unavailable."""
+    directory = services.directories.named(name)
+    entries = await services.directories.ask(lambda d: d.users(directory))
+
+    def rows() -> bytes:
+        found = []
+        for entry in entries:
+            row = {"login": entry.name, "name": entry.full_name, "groups": list(entry.groups), "directory": name}
+            try:
+                check_user({"name": entry.name})
+                check_user({"name": entry.name, "full_name": entry.full_name})
+            except InvalidInput as error:
+                if any(m.field == "name" for m in error.mistakes):
+                    continue  # a service's or computer's account
+                row["name"] = ""
+            found.append(row)
+        return orjson.dumps(found, option=orjson.OPT_INDENT_2)
+
+    return await asyncio.to_thread(rows)
+
+
+def _check_certificates(pem: str) -> None:
+    """Raises InvalidInput where one of them can't be read."""
+    for part in pem.split("-----END CERTIFICATE-----")[:-1]:
+        try:
+            parse_certificate(f"{part.strip()}\n-----END CERTIFICATE-----\n")
+        except TrustError as error:
+            remedy = "Copy it again, from -----BEGIN CERTIFICATE----- to END."
+            raise InvalidInput(
+                f"A certificate can't be read: {error.message}",
+                remedy=remedy,
+                code="directory-invalid",
+                mistakes=[Mistake("certificates", error.message, remedy)],
+            ) from error
+
+
+def _existing(reader: Reader, name: str) -> Element:
+    found = reader.get(KIND, name_key(name))
+    if found is None:
+        meant = did_you_mean(name, [directory_of(e.id, e.json()).name for e in reader.list(KIND)])
+        raise NotFound(f"There is no directory {shown(name)}.", remedy=f"{meant}GET directories lists them.")
+    return found

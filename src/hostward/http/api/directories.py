@@ -1,0 +1,148 @@
+"""LDAP directories, and this server's Credential Store."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import Field
+from starlette.responses import Response
+
+from hostward.commands import credentials, directories
+from hostward.commands.writing import Submitted
+from hostward.domain.directories import FIELDS, Security
+from hostward.http.api import directory_shapes as shapes
+from hostward.http.api.change_requests import submitted
+from hostward.http.api.people import imported
+from hostward.http.api.people_shapes import UsersImported
+from hostward.http.api.shapes import answers, or_submitted
+from hostward.http.requests import IfMatch, Json, Secret, Strict, Text, Who, With, administrators_router, etag_header
+from hostward.registry.group import Element
+
+router = administrators_router("Directories", "/directories")
+credential_router = administrators_router("Credential Store", "/credentials")
+
+
+class DirectoryIn(Strict):
+    servers: list[str]
+    """Host names, with a port where it isn't 636 (LDAPS) or 389; asked in this order."""
+    security: Security = Security.LDAPS
+    """`none` sends passwords readable over the network."""
+    certificates: str = ""
+    """Of its servers, or of who has issued theirs (PEM); empty for the authorities that the system knows."""
+    credential: str = ""
+    """The entry of each server's Credential Store that it is searched with; empty for anonymously."""
+    user_base: str
+    user_filter: str = "(uid={user})"
+    name_attribute: str = "uid"
+    full_name_attribute: str = "cn"
+    group_base: str = ""
+    """Empty where groups aren't asked for."""
+    group_filter: str = "(member={dn})"
+    group_name_attribute: str = "cn"
+    timeout_s: int = Field(default=5, strict=True)
+
+
+class TestIn(Strict):
+    user: Text
+    password: Secret | None = None
+    """Everything but the password is tried without it."""
+
+
+class SyncQuery(Strict):
+    dry_run: bool = False
+    """Only look and count; change nothing."""
+
+
+class CredentialIn(Strict):
+    user: str
+    """Such as a directory's bind DN."""
+    secret: Annotated[str, Field(max_length=4096)]
+
+
+@router.get("", summary="List directories", responses=answers(shapes.Directories, "By name"))
+async def list_directories(who: Who, services: With) -> Response:
+    return Json({"items": [directory_shown(e) for e in directories.list_directories(services)]})
+
+
+@router.get("/{name}", summary="Read a directory", responses=answers(shapes.Directory, "With its ETag"))
+async def read_directory(name: str, who: Who, services: With) -> Response:
+    found = directories.read_directory(services, name)
+    return Json(directory_shown(found), headers=etag_header(found.etag))
+
+
+@router.put("/{name}", summary="Set up a directory", responses=or_submitted(shapes.DirectoryWritten, "Done"))
+async def put_directory(name: str, given: DirectoryIn, if_match: IfMatch, who: Who, services: With) -> Response:
+    """New, or all settings of the one of that name. Users log in by it who name it as their directory."""
+    fields = given.model_dump(mode="json")
+    done = await directories.put_directory(services, who, name, fields, if_match=if_match)
+    if isinstance(done, Submitted):
+        return submitted(done)
+    answer = {
+        "directory": directory_shown(done.directory),
+        "revision": done.revision,
+        "replicated": done.replicated.to_json(),
+    }
+    return Json(answer, headers=etag_header(done.directory.etag))
+
+
+@router.delete("/{name}", summary="Delete a directory", responses=or_submitted(shapes.DirectoryDeleted, "Deleted"))
+async def delete_directory(name: str, if_match: IfMatch, who: Who, services: With) -> Response:
+    """409 while users log in by it."""
+    done = await directories.delete_directory(services, who, name, if_match=if_match)
+    if isinstance(done, Submitted):
+        return submitted(done)
+    return Json({"name": name, "revision": done.revision, "replicated": done.replicated.to_json()})
+
+
+@router.post("/{name}/test", summary="Test a login by a directory", responses=answers(shapes.Tested, "Each step"))
+async def try_login(name: str, given: TestIn, who: Who, services: With) -> Response:
+    """What this server comes to: the Credential Store, the connection and its certificate, the search, the groups, the
+    password."""
+    return Json(tested_shown(await directories.try_login(services, who, name, given.user, given.password)))
+
+
+@router.post("/{name}/sync", summary="Take a directory's users over", responses=or_submitted(UsersImported, "Done"))
+async def sync(name: str, query: Annotated[SyncQuery, Query()], who: Who, services: With) -> Response:
+    """As an import of a file of them: new users are made, those that differ are changed, with the groups that they
+    belong to directly. Who isn't in the directory any more can't log in."""
+    return imported(await directories.sync(services, who, name, dry_run=query.dry_run))
+
+
+@credential_router.get("", summary="List the Credential Store", responses=answers(shapes.Credentials, "By name"))
+async def list_credentials(who: Who, services: With) -> Response:
+    """This server's alone; secrets are never shown."""
+    return Json({"items": [credential_shown(e) for e in credentials.list_credentials(services)]})
+
+
+@credential_router.put("/{name}", summary="Set an entry", status_code=204, response_class=Response)
+async def put_credential(name: str, given: CredentialIn, who: Who, services: With) -> Response:
+    """New, or another user and secret of the entry of that name. On this server alone."""
+    await credentials.put_credential(services, who, {"name": name, **given.model_dump()})
+    return Response(status_code=204)
+
+
+@credential_router.delete("/{name}", summary="Delete an entry", status_code=204, response_class=Response)
+async def delete_credential(name: str, who: Who, services: With) -> Response:
+    """409 while a directory is searched with it."""
+    await credentials.delete_credential(services, who, name)
+    return Response(status_code=204)
+
+
+def directory_shown(element: Element) -> dict[str, Any]:
+    """A directory as the API gives it."""
+    body = element.json()
+    return {**{name: body[name] for name in FIELDS}, "etag": element.etag, "revision": element.revision}
+
+
+def tested_shown(found: directories.Tested) -> dict[str, Any]:
+    """What a test login did."""
+    steps = [{"name": name, "ok": ok, "said": said} for name, ok, said in found.steps]
+    user = {"dn": found.user, "full_name": found.full_name, "groups": list(found.groups)} if found.user else None
+    return {"ok": found.ok, "steps": steps, "user": user}
+
+
+def credential_shown(entry: credentials.Entry) -> dict[str, Any]:
+    """Without its secret."""
+    c = entry.credential
+    return {"name": c.name, "user": c.user, "changed_at": c.changed_at, "used_by": list(entry.used_by)}
