@@ -13,6 +13,7 @@ from hostward.domain.directories import Security
 from hostward.domain.errors import NotFound
 from hostward.domain.panels import CREDENTIALS, DIRECTORIES
 from hostward.http.console.pages.outcomes import submitted, told, went
+from hostward.http.console.pages.people import TABS
 from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
 from hostward.http.requests import MAX_SECRET
 
@@ -65,7 +66,7 @@ async def delete_credential(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     rows = [e.json() for e in directories.list_directories(visit.services)]
-    return await visit.page("directories.html", panel=DIRECTORIES, rows=rows)
+    return await visit.page("directories.html", panel=DIRECTORIES, rows=rows, tabs=TABS)
 
 
 async def show_new(visit: Visit) -> Response:

@@ -11,9 +11,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hostward.commands import people
+from hostward.commands.directories import list_directories
 from hostward.commands.writing import Once, Submitted
 from hostward.domain.errors import NotFound, PreconditionFailed
-from hostward.domain.panels import AUTHENTICATION, SITEMINDER
+from hostward.domain.panels import AUTHENTICATION, DIRECTORIES, SITEMINDER
 from hostward.domain.people import GROUP_KIND, ROLES, USER_KIND
 from hostward.domain.permissions import Permission
 from hostward.http.console.pages.entries import as_shown
@@ -25,7 +26,6 @@ from hostward.http.requests import MAX_SECRET
 from hostward.registry.group import Element
 
 GROUPS: Final = f"{AUTHENTICATION}/groups"
-TABS: Final = {USERS: "Users", GROUPS: "User Groups", SITEMINDER: "SiteMinder"}
 LABELS: Final = {
     "user": {
         "name": "User name", "full_name": "Full name", "groups": "Groups", "comment": "Comment", "role": "Role",
@@ -34,6 +34,7 @@ LABELS: Final = {
     "user group": {"name": "Name", "groups": "Belongs to", "comment": "Comment"},
 }  # fmt: skip
 """As the form has them, in its order."""
+TABS: Final = {USERS: "Users", GROUPS: "User Groups", DIRECTORIES: "Directories", SITEMINDER: "SiteMinder"}
 PER_PAGE: Final = 50
 MAX_PAGE: Final = 1_000_000
 MAX_WORDS: Final = 500
@@ -207,7 +208,8 @@ async def _form(
     return await visit.page(
         "person.html",
         **_about(kind),
-        values={"name": "", "comment": ""} | values | {"groups": list(groups)},
+        values={"name": "", "comment": "", "directory": ""} | values | {"groups": list(groups)},
+        directories=[e.json()["name"] for e in list_directories(visit.services)],
         element=element,
         about=about,
         key=secrets.token_hex(8),
@@ -253,7 +255,7 @@ def _id(visit: Visit) -> str:
 
 
 def _user_fields(visit: Visit) -> dict[str, Any]:
-    names = ("full_name", "role")
+    names = ("full_name", "role", "directory")
     return _group_fields(visit) | {n: visit.text(n) for n in names} | {"disabled": visit.text("disabled") == "yes"}
 
 

@@ -35,7 +35,7 @@ async def apply(visit: Visit) -> Response:
 async def apply_those(visit: Visit, panel: str) -> Response:
     """Apply those of a panel's settings that its form has."""
     names = [s.setting.name for s in await settings_of(visit, panel)]
-    given = {name: visit.text(name) for name in names if name in visit.form}
+    given = {name: visit.text(name).replace("\r\n", "\n") for name in names if name in visit.form}
     seen = (visit.text("etag"),) if visit.text("etag") else None
     try:
         done = await settings.set_settings(visit.services, visit.actor, given, if_match=seen)

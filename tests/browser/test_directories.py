@@ -1,0 +1,82 @@
+"""Directories and the Credential Store in a real browser, with a real OpenLDAP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+from tests.browser.test_pages import look
+from tests.support.addresses import give_back, take_address
+from tests.support.browser import address_of, picture
+from tests.support.server import Server
+from tests.support.slapd import BASE, READER, READER_SECRET, SECRET, Slapd, group, person, slapd, tree
+
+pytestmark = [pytest.mark.feature("R23"), pytest.mark.feature("R24")]
+
+
+@pytest.fixture(scope="module")
+def ldap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
+    address = take_address()
+    names = tree(person("ldapanna", "Anna Berg"), person("ldapbert"), group("LDAP Oslo", "ldapanna"))
+    with slapd(tmp_path_factory.mktemp("slapd"), address, names) as found:
+        yield found
+    give_back(address)
+
+
+def test_a_directory_is_set_up_tested_and_its_users_taken_over(
+    north: Server, ldap: Slapd, log_in: Callable[..., Page]
+) -> None:
+    page = log_in(north, "/manage/sessions")
+    page.get_by_role("navigation", name="Administrative Console").get_by_role("link", name="Credential Store").click()
+    expect(page.get_by_role("heading", name="Credential Store")).to_be_visible()
+    page.wait_for_load_state()
+    page.get_by_label("Name", exact=False).first.fill("reader")
+    page.locator("#entry-user").fill(READER)
+    page.locator("#secret").fill(READER_SECRET)
+    page.get_by_role("button", name="Set", exact=True).click()
+    expect(page.get_by_role("row", name="reader")).to_contain_text(READER)
+    assert READER_SECRET not in page.content()
+    wrong = look(page, "credential store")
+    page.goto(f"{address_of(north)}/settings/authentication/directories/new")
+    page.locator("#name").fill("Example")
+    page.locator("#servers").fill(ldap.ldaps)
+    page.locator("#user_filter").fill("(uid=")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("is no such filter")).to_be_visible()
+    wrong += look(page, "a directory with mistakes")
+    page.locator("#user_filter").fill("(uid={user})")
+    page.locator("#certificates").fill(ldap.certificate)
+    page.locator("#credential").fill("reader")
+    page.locator("#user_base").fill(f"ou=people,{BASE}")
+    page.locator("#group_base").fill(f"ou=groups,{BASE}")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("row", name="Example")).to_contain_text("LDAPS")
+    wrong += look(page, "directories")
+    page.get_by_role("link", name="Example", exact=True).click()
+    expect(page.get_by_role("heading", name="Example", level=1)).to_be_visible()
+    page.wait_for_load_state()
+    page.locator("#test_user").fill("ldapanna")
+    page.locator("#test_password").fill("not hers")
+    page.get_by_role("button", name="Test login").click()
+    expect(page.get_by_text("The login would not go well")).to_be_visible()
+    page.locator("#test_password").fill(SECRET)
+    page.get_by_role("button", name="Test login").click()
+    expect(page.get_by_text("The login would go well")).to_be_visible()
+    expect(page.get_by_role("list", name="Steps")).to_contain_text("Belongs to LDAP Oslo.")
+    wrong += look(page, "test login")
+    picture(page, "test-login")
+    page.get_by_role("button", name="Show what it would do").click()
+    expect(page.get_by_text("It would be: 2 new")).to_be_visible()
+    page.get_by_role("button", name="Take them over").click()
+    expect(page.get_by_text("Done: 2 new")).to_be_visible()
+    assert not wrong
+    user = next(u for u in north.api.get("users", q="ldapanna")["items"])
+    page.goto(f"{address_of(north)}/settings/authentication/users/{user['id']}")
+    expect(page.locator("#directory")).to_have_value("Example")
+    expect(page.get_by_role("button", name="Set password")).to_have_count(0)
+    page.goto(f"{address_of(north)}/settings/authentication/directories/edit?name=Example")
+    expect(page.get_by_role("heading", name="Example", level=1)).to_be_visible()
+    page.wait_for_load_state()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_text("users log in by “Example”")).to_be_visible()
