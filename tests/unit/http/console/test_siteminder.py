@@ -173,7 +173,7 @@ async def test_the_panel_says_whom_it_believes_and_where_each_setting_holds(brow
     for label in ("Web Agent name", "User header", "Web agents", "SiteMinder authentication"):
         assert label in page
     hits = (await browser.server.api.get("/search", params={"q": "Web Agent name"})).json()["items"]
-    assert hits[0]["id"] == "web-agent-name"
+    assert "web-agent-name" in [h["id"] for h in hits]
     refused = await browser.post(path, **{"siteminder": "on", "siteminder-agents": "192.0.2.1\nagent.example.com"})
     assert [m["field"] for m in refused.json()["mistakes"]] == ["siteminder-agents"]
     applied = await browser.post(path, **{"siteminder": "on", "siteminder-agents": "192.0.2.1\r\n192.0.2.9\r\n"})
