@@ -110,7 +110,7 @@ def list_usable(
 ) -> None:
     """What a user may use."""
     path = f"users/{find(call, 'users', user)['id']}/sessions"
-    _show_usable(call, path, words, page, per_page)
+    show_usable(call, path, words, page, per_page)
 
 
 @client_command(app, "why")
@@ -146,7 +146,7 @@ def own_sessions(
     per_page: PerPageOption = 50,
 ) -> None:
     """The sessions that you may use."""
-    _show_usable(call, "me/sessions", words, page, per_page)
+    show_usable(call, "me/sessions", words, page, per_page)
 
 
 @client_command(own_app, "launch-file")
@@ -203,7 +203,8 @@ def _show_assigned(call: Call, verb: str, answer: Mapping[str, Any]) -> None:
     call.show(answer, f"{verb}: {answer['assignments']:,} assignments; {replicated_words(answer)}.")
 
 
-def _show_usable(call: Call, path: str, words: list[str] | None, page: int, per_page: int) -> None:
+def show_usable(call: Call, path: str, words: list[str] | None, page: int, per_page: int) -> None:
+    """One page of the sessions that somebody may use."""
     from hostward.cli.output import table
 
     answer = call.api.get(path, {"q": " ".join(words or []), "page": page, "per_page": per_page})

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import socket
-import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import typer
 
 from hostward.cli import secrets
 from hostward.cli.logins import Logins, SavedLogin, login_file
 from hostward.cli.options import Call, InsecureOption, Invocation, YesOption, client_command, is_set
+from hostward.cli.pinning import certificate_to_pin, fingerprint_of
 from hostward.cli.problems import Unreachable, UsageProblem
 
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
 token_app = typer.Typer(help="Tokens for programs.", no_args_is_help=True)
 
-_CONNECT_TIMEOUT_S = 10.0
 PasswordFile = Annotated[
     Path | None, typer.Option("--password-file", metavar="FILE", help="Holds the password; - is standard input.")
 ]
@@ -57,7 +54,7 @@ def login(
         raise UsageProblem("No server is named.", remedy="hostward login https://HOST:PORT/CONTEXT")
     address = server_url(named)
     insecure = insecure or invocation.insecure or is_set("HOSTWARD_INSECURE")
-    certificate = None if insecure else _certificate_to_pin(address, fingerprint)
+    certificate = None if insecure else certificate_to_pin(address, fingerprint)
     verify = trusting_context() if insecure else pinned_context(certificate) if certificate else None
     with ApiClient(address, verify=verify, pinned=certificate is not None) as api:
         api.check_encrypted()
@@ -69,7 +66,7 @@ def login(
         token=str(answer["token"]),
         expires_at=answer.get("expires_at"),
         certificate=certificate,
-        fingerprint=_fingerprint(certificate) if certificate else None,
+        fingerprint=fingerprint_of(certificate) if certificate else None,
         insecure=insecure,
     )
     logins.current = address
@@ -163,69 +160,3 @@ def delete_token(call: Call, token_id: Annotated[str, typer.Argument(metavar="ID
 
 def _log_in(api: ApiClient, user: str, secret: str) -> dict[str, Any]:
     return dict(api.post("login", {"user": user, "password": secret}))
-
-
-def _certificate_to_pin(url: str, confirmed: str | None) -> str | None:
-    """The server's certificate, once the person has confirmed it; None where the system trusts it anyway."""
-    parts = urlsplit(url)
-    if parts.scheme != "https":
-        return None
-    host, port = parts.hostname or "", parts.port or 443
-    if confirmed is None and _is_trusted(host, port):
-        return None
-    pem = ssl.DER_cert_to_PEM_cert(_shown_certificate(url, host, port))
-    shown = _fingerprint(pem)
-    if confirmed is not None:
-        if _plain_hex(confirmed) != _plain_hex(shown):
-            raise Unreachable(
-                f"{url} shows a certificate with the fingerprint {shown}, not the one given.",
-                remedy="Compare with `hostward certificate own` run on the server itself.",
-                code="certificate",
-            )
-        return pem
-    if not os.isatty(0):
-        raise Unreachable(
-            f"The certificate of {url} is not trusted here. Fingerprint (SHA-256): {shown}",
-            remedy="Compare it with the server's own, then give it with --fingerprint; or use --insecure.",
-            code="certificate",
-        )
-    typer.echo(f"This machine doesn't know the certificate of {url}.\nFingerprint (SHA-256): {shown}", err=True)
-    if not typer.confirm("Is that the server's own? Trust it from now on?", err=True):
-        raise typer.Exit(1)
-    return pem
-
-
-def _is_trusted(host: str, port: int) -> bool:
-    context = ssl.create_default_context()
-    try:
-        with (
-            socket.create_connection((host, port), _CONNECT_TIMEOUT_S) as plain,
-            context.wrap_socket(plain, server_hostname=host),
-        ):
-            return True
-    except ssl.SSLCertVerificationError:
-        return False
-    except OSError:
-        return False  # reading the certificate fails the same way, and says why
-
-
-def _shown_certificate(url: str, host: str, port: int) -> bytes:
-    from hostward.cli.client import trusting_context, unreachable
-
-    try:
-        with (
-            socket.create_connection((host, port), _CONNECT_TIMEOUT_S) as plain,
-            trusting_context().wrap_socket(plain, server_hostname=host) as tls,
-        ):
-            return tls.getpeercert(binary_form=True) or b""
-    except OSError as error:
-        raise unreachable(url, error, pinned=False, doing="reading its certificate") from error
-
-
-def _fingerprint(pem: str) -> str:
-    """SHA-256 of the DER form, as `GET server` gives it."""
-    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).digest().hex(":").upper()
-
-
-def _plain_hex(text: str) -> str:
-    return text.replace(":", "").replace(" ", "").lower()

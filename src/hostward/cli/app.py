@@ -15,6 +15,7 @@ from hostward.cli import (
     certificates,
     change_requests,
     demo,
+    desk,
     directories,
     doctor,
     group,
@@ -84,6 +85,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(reports.app, name="report")
 app.add_typer(accounts.token_app, name="token")
 app.add_typer(servers.server_app, name="server")
+app.add_typer(desk.app, name="client")
 app.add_typer(demo.app, name="demo")
 accounts.register(app)
 passphrase.register(replication.app)

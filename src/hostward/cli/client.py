@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,10 +23,7 @@ import httpx
 from hostward.cli.problems import Refused, Unreachable, UsageProblem
 
 API = "api/v1"
-CONNECT_TIMEOUT_S = 10.0
-TIMEOUT_S = 60.0
 LONG_TIMEOUT_S = 600.0
-RETRY_PAUSES_S = (0.2, 0.8)
 
 Params = Mapping[str, str | int | bool | None]
 
@@ -65,13 +63,29 @@ def trusting_context() -> ssl.SSLContext:
     return context
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a server may take to be reached and to answer, and the pauses before it is asked again."""
+
+    connect_s: float = 10.0
+    answer_s: float = 60.0
+    again_after_s: tuple[float, ...] = (0.2, 0.8)
+
+
 class ApiClient:
     """One server's REST API. `url` holds the servlet context. Answers are parsed JSON; a problem is raised as
     Refused, no answer as Unreachable."""
 
     def __init__(
-        self, url: str, *, token: str | None = None, verify: ssl.SSLContext | None = None, pinned: bool = False
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        verify: ssl.SSLContext | None = None,
+        pinned: bool = False,
+        patience: Patience | None = None,
     ) -> None:
+        self._patience = patience or Patience()
         self.url = server_url(url)
         self._pinned = pinned
         self._verify = verify
@@ -138,7 +152,7 @@ class ApiClient:
     def upload_file(self, path: str, file: Iterable[bytes], params: Params) -> Any:
         """Send a .zip file of any size as the body. It is sent once: whoever lost the answer sends it again."""
         headers = {**self._headers, "Content-Type": "application/zip", "Idempotency-Key": uuid.uuid4().hex}
-        timeout = httpx.Timeout(LONG_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        timeout = httpx.Timeout(LONG_TIMEOUT_S, connect=self._patience.connect_s)
         with self._explained("POST", path):
             response = self._http().request(
                 "POST", self._address(path), params=_given(params), content=file, headers=headers, timeout=timeout
@@ -171,37 +185,38 @@ class ApiClient:
     @contextmanager
     def download(self, path: str, params: Params) -> Iterator[Iterator[bytes]]:
         """Read something large piece by piece."""
-        request = self._http().build_request(
-            "GET", self._address(path), params=_given(params), headers={**self._headers, "Accept": "*/*"}
-        )
-        with self._explained("GET", path):
-            response = self._http().send(request, stream=True)
-            try:
-                if response.is_error:
-                    response.read()
-                self._check(response)
-                yield response.iter_bytes()
-            finally:
-                response.close()
+        headers = {**self._headers, "Accept": "*/*"}
+        request = self._http().build_request("GET", self._address(path), params=_given(params), headers=headers)
+        with self._streamed(request, path) as response:
+            yield response.iter_bytes()
+
+    @contextmanager
+    def resume(self, path: str, have: int, etag: str) -> Iterator[tuple[bool, Iterator[bytes]]]:
+        """Read the rest of something large, after so many bytes of the one with that ETag; whether it is the rest, and
+        not all of it from the beginning."""
+        headers = {**self._headers, "Accept": "*/*"} | ({"Range": f"bytes={have}-", "If-Range": etag} if have else {})
+        request = self._http().build_request("GET", self._address(path), headers=headers)
+        with self._streamed(request, path) as response:
+            yield response.status_code == 206, response.iter_bytes()
 
     def follow(self, path: str, body: object) -> Iterator[Any]:
         """Ask for something that is answered line by line; each line as soon as it is there."""
-        with self._explained("POST", path):
-            request = self._http().build_request(
-                "POST",
-                self._address(path),
-                params={"follow": "true"},
-                json=body,
-                headers=self._headers,
-                timeout=TIMEOUT_S,
-            )
+        request = self._http().build_request(
+            "POST", self._address(path), params={"follow": "true"}, json=body, headers=self._headers
+        )
+        with self._streamed(request, path) as response:
+            for line in response.iter_lines():
+                yield json.loads(line)
+
+    @contextmanager
+    def _streamed(self, request: httpx.Request, path: str) -> Iterator[httpx.Response]:
+        with self._explained(request.method, path):
             response = self._http().send(request, stream=True)
             try:
                 if response.is_error:
                     response.read()
                 self._check(response)
-                for line in response.iter_lines():
-                    yield json.loads(line)
+                yield response
             finally:
                 response.close()
 
@@ -238,8 +253,9 @@ class ApiClient:
         headers: Mapping[str, str] | None = None,
         repeatable: bool = False,
     ) -> httpx.Response:
-        pauses = list(RETRY_PAUSES_S) if method == "GET" or repeatable else []
-        timeout = httpx.Timeout(LONG_TIMEOUT_S if content is not None else TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        wait = self._patience
+        pauses = list(wait.again_after_s) if method == "GET" or repeatable else []
+        timeout = httpx.Timeout(LONG_TIMEOUT_S if content is not None else wait.answer_s, connect=wait.connect_s)
         all_headers = {**self._headers, **(headers or {})}
         while True:
             try:
@@ -265,7 +281,9 @@ class ApiClient:
         if self._client is None:
             verify: ssl.SSLContext | bool = self._verify if self._verify is not None else True
             # A proxy set for the outside world can't reach this machine's own addresses.
-            self._client = httpx.Client(verify=verify, trust_env=not _is_loopback(httpx.URL(self.url).host))
+            own = _is_loopback(httpx.URL(self.url).host)
+            timeout = httpx.Timeout(self._patience.answer_s, connect=self._patience.connect_s)
+            self._client = httpx.Client(verify=verify, trust_env=not own, timeout=timeout)
         return self._client
 
     def _address(self, path: str) -> str:

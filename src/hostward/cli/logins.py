@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hostward.client.private import write_private
 from hostward.domain.errors import InvalidInput
 
 
@@ -61,23 +61,3 @@ class Logins:
         """Replace the file as a whole, mode 0600."""
         content = {"current": self.current, "servers": {url: asdict(login) for url, login in self.servers.items()}}
         write_private(path, json.dumps(content, indent=2) + "\n")
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read (0600), whole or not at all. Raises InvalidInput if it can't be."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with mode 0600
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise InvalidInput(
-            f"{path} can't be written: {error.strerror}.", remedy="Make its directory writable for you."
-        ) from error

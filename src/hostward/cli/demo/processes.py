@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from hostward.cli.demo.layout import DemoServer, password_file, processes_file
-from hostward.cli.logins import write_private
+from hostward.client.private import write_private
 from hostward.domain.errors import Conflict, Unavailable
 
 START_TIME_TOLERANCE_S = 1.5

@@ -36,10 +36,10 @@ from hostward.cli.demo.layout import (
     stopping_file,
 )
 from hostward.cli.demo.processes import Started, check_ports, log_tail, record, recorded, start, stop
-from hostward.cli.logins import write_private
 from hostward.cli.output import facts, print_json, show, table
 from hostward.cli.progress import Progress
 from hostward.cli.secrets import from_file
+from hostward.client.private import write_private
 from hostward.domain.errors import Conflict, HostwardError, InvalidInput, NotFound, Unavailable
 
 WATCH_EVERY_S = 1.0
