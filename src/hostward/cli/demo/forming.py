@@ -6,7 +6,9 @@ again finds nothing to do.
 
 from __future__ import annotations
 
+import io
 import time
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +26,7 @@ STORE = "trusted-certificates/mss"
 EXAMPLES = Path(__file__).with_name("example-sessions.csv")
 EXAMPLE_USERS = Path(__file__).with_name("example-users.json")
 EXAMPLE_USER = "anna"
+EXAMPLE_PACKAGE = "An administrator puts an installer here, such as an .msi. Hostward brings it to every server.\n"
 READY_TIMEOUT_S = 60.0
 UP_TIMEOUT_S = 300.0
 EQUAL_TIMEOUT_S = 60.0
@@ -101,6 +104,7 @@ def form(everyone: Sequence[Administrator], progress: Progress) -> None:
     wait_until_up(everyone, progress)
     _import_examples(master, progress)
     _import_people(master, progress)
+    _upload_package(master, progress)
     wait_until_equal(master, len(everyone), progress)
 
 
@@ -253,6 +257,20 @@ def _import_people(master: Administrator, progress: Progress) -> None:
         if user["role"] or user["name"] == EXAMPLE_USER:
             master(partial(_set_password, user["id"], master.password))
     progress.done(f"{len(users)} example users, of the groups that the sessions name")
+
+
+def _upload_package(master: Administrator, progress: Progress) -> None:
+    """An example package, which all users may have."""
+    if master(lambda api: api.get("packages", {"per_page": 1}))["total"]:
+        return
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("README.txt", EXAMPLE_PACKAGE)
+    params = {"name": "Example client", "version": "1.0", "description": "What users are given to install."}
+    everyone = {"to": [{"kind": "everyone"}], "packages": ["Example client"]}
+    master(lambda api: api.upload_file("packages", [made.getvalue()], params))
+    master(lambda api: api.post("assignments", everyone))
+    progress.done("An example package, for all users")
 
 
 def _set_password(user_id: str, password: str, api: ApiClient) -> Any:

@@ -29,7 +29,7 @@ GROUPS: Final = f"{AUTHENTICATION}/groups"
 LABELS: Final = {
     "user": {
         "name": "User name", "full_name": "Full name", "groups": "Groups", "comment": "Comment", "role": "Role",
-        "disabled": "Disabled",
+        "disabled": "Disabled", "directory": "Directory",
     },
     "user group": {"name": "Name", "groups": "Belongs to", "comment": "Comment"},
 }  # fmt: skip
