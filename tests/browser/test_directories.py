@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.feature("R23"), pytest.mark.feature("R24")]
 @pytest.fixture(scope="module")
 def ldap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
     address = take_address()
-    names = tree(person("ldapanna", "Anna Berg"), person("ldapbert"), group("LDAP Oslo", "ldapanna"))
+    names = tree(person("xenia", "Xenia Berg"), person("yusuf"), group("LDAP Oslo", "xenia"))
     with slapd(tmp_path_factory.mktemp("slapd"), address, names) as found:
         yield found
     give_back(address)
@@ -56,7 +56,7 @@ def test_a_directory_is_set_up_tested_and_its_users_taken_over(
     page.get_by_role("link", name="Example", exact=True).click()
     expect(page.get_by_role("heading", name="Example", level=1)).to_be_visible()
     page.wait_for_load_state()
-    page.locator("#test_user").fill("ldapanna")
+    page.locator("#test_user").fill("xenia")
     page.locator("#test_password").fill("not hers")
     page.get_by_role("button", name="Test login").click()
     expect(page.get_by_text("The login would not go well")).to_be_visible()
@@ -71,7 +71,7 @@ def test_a_directory_is_set_up_tested_and_its_users_taken_over(
     page.get_by_role("button", name="Take them over").click()
     expect(page.get_by_text("Done: 2 new")).to_be_visible()
     assert not wrong
-    user = next(u for u in north.api.get("users", q="ldapanna")["items"])
+    user = next(u for u in north.api.get("users", q="xenia")["items"])
     page.goto(f"{address_of(north)}/settings/authentication/users/{user['id']}")
     expect(page.locator("#directory")).to_have_value("Example")
     expect(page.get_by_role("button", name="Set password")).to_have_count(0)

@@ -279,3 +279,25 @@ def test_alone_a_slave_lets_users_in_for_as_long_as_the_setting_says(light: Ligh
         light.wait_writable()
     eventually(lambda: gets_in(slave, "gerd"), within_s=READY_WITHIN_S)
     light.master.api.patch("settings", {"logins-without-confirmation": None})
+
+
+@pytest.mark.feature("A5")
+def test_a_password_asked_for_on_a_slave_names_its_user_and_is_refused_once_the_user_has_a_role(
+    light: LightGroup,
+) -> None:
+    path = made(light, "victim")
+    made(light, "helper", role="help desk")
+    master, slave = light.master.api, light.slaves[0]
+    with login(slave, "helper") as helper:
+        asked = helper.put(f"{path}/password", json={"password": "the helper's own choice"})
+        assert asked.status_code == 202, asked.text
+        id_ = asked.json()["request"]["id"]
+    eventually(lambda: master.get(f"change-requests/{id_}")["state"] == "waiting", within_s=TOLD_WITHIN_S)
+    assert master.get(f"change-requests/{id_}")["summary"] == "Set the password of “victim”"
+    master.patch(path, {"role": "administrator"})
+    shown = master.get(f"change-requests/{id_}")
+    assert shown["changes"][0]["label"] == "password of “victim” (administrator)"
+    with pytest.raises(Refused) as refused:
+        master.post(f"change-requests/{id_}/implement")
+    assert refused.value.status == 409
+    assert not gets_in(light.master, "victim", "the helper's own choice")

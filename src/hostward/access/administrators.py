@@ -59,26 +59,28 @@ class Administrators:
         Raises Unauthenticated, which doesn't say whether there is such a user, TooManyAttempts, or Unavailable while
         more passwords are being checked than this server can."""
         name = user.strip().casefold()[:64]
-        account = self._accounts().get(name)
-        await self.check(name, password, account["password"] if account else self._others(name), address)
+        hashed = self._hash_of(name)
+        await self.check(name, password, hashed, address)
+        if self._hash_of(name) != hashed:  # changed while it was being checked: it is the old one's
+            raise _wrong()
         return name
 
     async def check(self, name: str, password: str, hashed: str | None, address: str) -> None:
         """Return where that is the password of the hash; None is nobody's. Raises as log_in."""
         self.throttle.attempt(name, address)
         if not await self._in_thread(passwords.matches, password, hashed):
-            raise Unauthenticated(
-                "The user name or the password is wrong.",
-                remedy="Check both; upper and lower case matter in the password.",
-                code="wrong-password",
-            )
+            raise _wrong()
         self.throttle.succeeded(name, address)
 
     async def check_by(self, name: str, address: str, right: Callable[[], Awaitable[None]]) -> None:
         """As check, where something else knows the password: `right` returns where it is right. Raises what it raises,
         and TooManyAttempts."""
         self.throttle.attempt(name, address)
-        await right()
+        try:
+            await right()
+        except Unavailable:
+            self.throttle.not_looked_at(name, address)
+            raise
         self.throttle.succeeded(name, address)
 
     async def change_password(self, user: str, current: str, new: str, address: str) -> None:
@@ -144,9 +146,21 @@ class Administrators:
         finally:
             self._waiting -= 1
 
+    def _hash_of(self, name: str) -> str | None:
+        account = self._accounts().get(name)
+        return account["password"] if account else self._others(name)
+
     def _accounts(self) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = self._server.get(KEY) or {}
         return found
+
+
+def _wrong() -> Unauthenticated:
+    return Unauthenticated(
+        "The user name or the password is wrong.",
+        remedy="Check both; upper and lower case matter in the password.",
+        code="wrong-password",
+    )
 
 
 def ensure_first_administrator(administrators: Administrators, password: str | None) -> str | None:

@@ -99,6 +99,16 @@ class Throttle:
         if len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
 
+    def not_looked_at(self, user: str, address: str) -> None:
+        """Whether the password was right couldn't be found out: this attempt counts for nothing, the earlier ones as
+        before."""
+        for key in self._keys(user, address):
+            count = self._counts.get(key)
+            if count is not None and count.failures > 1:
+                count.failures -= 1
+            else:
+                self._counts.pop(key, None)
+
     def to_tell(self) -> list[list[Any]]:
         """What this server has counted, for the others (domain.guesses)."""
         counted: Iterator[tuple[_Key, _Count]] = iter(self._counts.items())

@@ -25,6 +25,8 @@ EACH: Final = "token:"
 MAX_DAYS: Final = 3650
 MAX_LOGINS: Final = 100
 MAX_PROGRAMS: Final = 200
+"""Of one account; nobody can take all that there may be."""
+MAX_ALL_PROGRAMS: Final = 20_000
 PREFIX: Final = "hw_"
 """So that a token that leaks into text is recognised as one by scanners."""
 
@@ -97,15 +99,16 @@ class Tokens:
     def create(self, user: str, name: str, days: int, account: str = "", generation: int = 0) -> tuple[str, Token]:
         """A token for a program. Raises Conflict where the name is taken or there are too many."""
         programs = [t for t in self._valid().values() if t.kind == PROGRAM]
-        if any(t.name == name and t.user == user for t in programs):
+        own = [t for t in programs if _is_of(t, user, account)]
+        if any(t.name == name for t in own):
             raise Conflict(
                 f"There is a token named {name!r} already.",
                 remedy="Choose another name, or delete that token first.",
                 code="name-taken",
             )
-        if len(programs) >= MAX_PROGRAMS:
+        if len(own) >= MAX_PROGRAMS or len(programs) >= MAX_ALL_PROGRAMS:
             raise Conflict(
-                f"There are {MAX_PROGRAMS} tokens, as many as there may be.",
+                f"There are {len(own)} tokens of yours, and {len(programs):,} in all: as many as there may be.",
                 remedy="Delete those that are no longer used.",
                 code="too-many-tokens",
             )

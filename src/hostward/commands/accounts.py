@@ -47,9 +47,17 @@ async def log_in(services: Services, user: str, password: str, address: str, kin
         else:
             found = await services.administrators.log_in(user, password, address)
         of_group = None if services.administrators.exists(found) else services.users.named(found)
+        if of_group is not None and (by is None or _key(of_group) != _key(by)):
+            # Meanwhile all logins were ended, or it is somebody else's name by now.
+            raise Unauthenticated("That has changed just now.", remedy="Log in again.", code="wrong-password")
         issued = let_in(services, of_group, kind) if of_group else Issued(*services.tokens.log_in(found, kind))
         act.about["token"] = issued.token.id
     return issued
+
+
+def _key(user: User) -> tuple[str, int, str]:
+    """What a password was checked for."""
+    return user.id, user.generation, user.directory
 
 
 def let_in(services: Services, user: User, kind: str) -> Issued:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from hostward.access import passwords
@@ -29,6 +28,7 @@ from hostward.domain.people import (
     check_group,
     check_password,
     check_user,
+    new_generation,
 )
 from hostward.domain.replicated import Replicated
 from hostward.domain.sessions import KIND as SESSION_KIND
@@ -146,7 +146,8 @@ async def create_user(
             *([_password(services, reader, user_id, hashed)] if hashed else []),
         ]
 
-    return await _write(services, actor, "user-created", decide, USER_KIND, user_id, once)
+    told = {f"new_{key}": fields[key] for key in ("name", "role") if fields.get(key)}
+    return await _write(services, actor, "user-created", decide, USER_KIND, user_id, once, told)
 
 
 async def edit_user(
@@ -162,7 +163,10 @@ async def edit_user(
         check_directory_there(reader, body)
         return [Put(USER_KIND, user_id, canonical(body))]
 
-    return await _write(services, actor, "user-edited", decide, USER_KIND, user_id)
+    told = {key: fields[key] or "none" for key in ("name", "role", "directory") if key in fields}
+    told |= {"disabled": fields["disabled"]} if "disabled" in fields else {}
+    told = {f"new_{key}": value for key, value in told.items()}
+    return await _write(services, actor, "user-edited", decide, USER_KIND, user_id, told=told)
 
 
 async def delete_user(services: Services, actor: Actor, user_id: str, *, if_match: Etags = None) -> Outcome:
@@ -187,7 +191,8 @@ async def set_password(services: Services, actor: Actor, user_id: str, new: str)
     assert hashed is not None
 
     def decide(reader: Reader) -> Sequence[Operation]:
-        existing(reader, USER_KIND, user_id)
+        # Again: a role may have been given while the password was being hashed.
+        _check_helps(actor, user_id, existing(reader, USER_KIND, user_id).json())
         return [_password(services, reader, user_id, hashed)]
 
     return await _write(services, actor, "user-password-set", decide, USER_KIND, user_id)
@@ -203,14 +208,16 @@ def ended_logins(user_id: str, reader: Reader) -> Sequence[Operation]:
     """The change that ends all logins of a user. Raises NotFound."""
     existing(reader, USER_KIND, user_id)
     kept = _kept_password(reader, user_id)
-    return [Put(PASSWORD_KIND, user_id, canonical({**kept, "generation": kept["generation"] + 1}))]
+    return [Put(PASSWORD_KIND, user_id, canonical({**kept, "generation": new_generation()}))]
 
 
 async def end_logins(services: Services, actor: Actor, user_id: str) -> Outcome:
     """The user is logged out everywhere, on all servers. Raises NotFound, Forbidden."""
-    _check_helps(actor, user_id, read_user(services, user_id).element.json())
 
-    decide = partial(ended_logins, user_id)
+    def decide(reader: Reader) -> Sequence[Operation]:
+        _check_helps(actor, user_id, existing(reader, USER_KIND, user_id).json())
+        return ended_logins(user_id, reader)
+
     return await _write(services, actor, "user-logged-out", decide, USER_KIND, user_id)
 
 
@@ -317,8 +324,16 @@ def _list(services: Services, kind: str, q: str | None, group: str | None, page:
 
 
 async def _write(
-    services: Services, actor: Actor, act: str, decide: Any, kind: str, id_: str, once: Once | None = None
+    services: Services,
+    actor: Actor,
+    act: str,
+    decide: Any,
+    kind: str,
+    id_: str,
+    once: Once | None = None,
+    told: Mapping[str, object] | None = None,
 ) -> Outcome:
+    """`told` is what the audit log says besides whom it is about."""
     seen: list[Element] = []
 
     def deciding(reader: Reader) -> Sequence[Operation]:
@@ -332,7 +347,8 @@ async def _write(
             seen.append(before)
         return operations
 
-    about: dict[str, Any] = {"group" if kind == GROUP_KIND else "user": id_}
+    about: dict[str, Any] = {"group" if kind == GROUP_KIND else "user": id_, "name": _name_now(services, kind, id_)}
+    about |= told or {}
     done = await write(services, actor, act, deciding, once=once, **about)
     if isinstance(done, Submitted):
         return done
@@ -349,6 +365,12 @@ def by_directory(name: str) -> Conflict:
     return Conflict(
         f"The password is the directory's ({name}).", remedy="Change it there.", code="password-of-directory"
     )
+
+
+def _name_now(services: Services, kind: str, id_: str) -> str:
+    with services.group.read() as reader:
+        found = reader.get(kind, id_)
+        return str(found.json()["name"]) if found else ""
 
 
 def check_directory_there(reader: Reader, user: Body) -> None:
@@ -485,8 +507,7 @@ async def _hashed(services: Services, password: str | None, user: str, field: st
 
 def _password(services: Services, reader: Reader, user_id: str, hashed: str) -> Put:
     changed_at = services.clock().isoformat(timespec="seconds").replace("+00:00", "Z")
-    generation = _kept_password(reader, user_id)["generation"] + 1
-    body = check_password({"hash": hashed, "changed_at": changed_at, "generation": generation})
+    body = check_password({"hash": hashed, "changed_at": changed_at, "generation": new_generation()})
     return Put(PASSWORD_KIND, user_id, canonical(body))
 
 

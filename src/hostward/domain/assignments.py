@@ -124,10 +124,11 @@ def moment(given: str) -> str:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", given):
             given += "T23:59:59+00:00"
         found = datetime.fromisoformat(given)
-    except ValueError:
+        until = found.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError):
         found = None
     if found is None or found.tzinfo is None:
         problem = f"{shown(given)} is no moment."
         remedy = "Write a date, such as 2027-01-31, or a moment with its zone, such as 2027-01-31T17:00:00Z."
         raise InvalidInput(problem, remedy=remedy, mistakes=[Mistake("until", problem, remedy)])
-    return found.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return until

@@ -8,6 +8,7 @@ its own (PASSWORD_KIND, the user's id), which no history shows and no restore br
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -52,6 +53,11 @@ ROLES: Final = (
     RoleText(Role.AUDITOR, "Auditor", "Reads everything, the audit log and its exports too."),
 )
 
+MAX_HASH: Final = 300
+MAX_KIB, MAX_PASSES, MAX_LANES = 1 << 18, 16, 8
+_ARGON2 = re.compile(
+    r"\$argon2id\$v=19\$m=([0-9]{1,7}),t=([0-9]{1,4}),p=([0-9]{1,3})\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{22,128}"
+).fullmatch
 _USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}").fullmatch
 
 
@@ -69,8 +75,8 @@ def check_group(given: Mapping[str, Any]) -> Body:
 
 def check_password(given: Mapping[str, Any]) -> Body:
     """The body of a user's password: `hash` (Argon2, empty where there is none), `changed_at`, and `generation`, which
-    goes up whenever the user's logins are to end: one made in an earlier generation is no longer good, whatever the
-    clocks of the servers say. Raises InvalidInput."""
+    is another number whenever the user's logins are to end: one made in another generation is no longer good, whatever
+    the clocks of the servers say. Raises InvalidInput."""
     return checked("password", _PASSWORD_CHECKS, given)
 
 
@@ -121,8 +127,18 @@ def _yes_no(value: object) -> bool | Wrong:
 
 
 def _hash(value: object) -> str | Wrong:
-    fine = isinstance(value, str) and re.fullmatch(r"(\$argon2id\$[A-Za-z0-9$=,+/.-]{20,300})?", value)
-    return str(value) if fine else Wrong("It is no Argon2 hash.", "Set the password anew.")
+    """Its parameters are bounded: each guess at the password costs what they say, and a Slave may send one."""
+    if value == "":
+        return ""
+    found = _ARGON2(value) if isinstance(value, str) and len(value) <= MAX_HASH else None
+    if found is None or int(found[1]) > MAX_KIB or int(found[2]) > MAX_PASSES or int(found[3]) > MAX_LANES:
+        return Wrong("It is no Argon2 hash that is made here.", "Set the password anew.")
+    return str(value)
+
+
+def new_generation() -> int:
+    """Random, so that none comes again: not after a promotion that left changes behind, nor from a backup."""
+    return secrets.randbits(53)
 
 
 def _moment(value: object) -> str | Wrong:

@@ -251,7 +251,7 @@ def summary_of(touched: Sequence[Touched]) -> str:
         (one,) = touched
         what = f"{one.act.capitalize()} {one.label}"
         fields = [f for f, base, _, wanted in _fields(one, None) if base != wanted]
-        return f"{what}: {', '.join(fields)}" if one.wanted is not None and one.base is not None else what
+        return f"{what}: {', '.join(fields)}" if fields and one.wanted is not None and one.base is not None else what
     counts: dict[tuple[str, str], int] = {}
     for t in touched:
         key = t.act.capitalize(), rules_of(t.kind).noun

@@ -28,6 +28,17 @@ class Said:
             return False
 
 
+def check_no_other_site(request: Request) -> None:
+    """Return unless a page of another site has caused the request: each would be one more login, which pushes out
+    others. Programs send neither header. Raises Forbidden."""
+    site, origin = request.headers.get("sec-fetch-site", "none"), request.headers.get("origin")
+    own = f"{request.base_url.scheme}://{request.base_url.netloc}"
+    if site not in ("none", "same-origin") or origin not in (None, own):
+        raise Forbidden(
+            "This was sent by another site's page; nobody was logged in.", remedy="Open Hostward.", code="cross-site"
+        )
+
+
 def said_by_agent(services: Services, request: Request) -> Said | None:
     """None where SiteMinder authentication is off, or the request names nobody."""
     policy = siteminder.policy_now(services)

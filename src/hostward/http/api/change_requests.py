@@ -135,7 +135,7 @@ def detailed(detail: Detail) -> dict[str, Any]:
         {
             "kind": e.touched.kind,
             "id": e.touched.id,
-            "label": e.touched.label,
+            "label": e.label,
             "wanted": {} if e.touched.wanted is not None and rules_of(e.touched.kind).hidden else e.touched.wanted,
             "fields": [{"field": d.field, "base": d.base, "now": d.now, "wanted": d.wanted} for d in e.differences],
         }

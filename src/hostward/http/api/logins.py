@@ -17,7 +17,7 @@ from hostward.commands.accounts import Issued
 from hostward.commands.services import Services
 from hostward.domain.errors import Unauthenticated
 from hostward.domain.permissions import Permission
-from hostward.http.agents import said_by_agent
+from hostward.http.agents import check_no_other_site, said_by_agent
 from hostward.http.api import shapes
 from hostward.http.api.shapes import answers
 from hostward.http.requests import Json, Secret, SecretRoute, Strict, Text, Who, With, address_of, administrators_router
@@ -72,6 +72,7 @@ async def exchange(given: TicketIn, request: Request, services: With) -> Respons
 )
 async def log_in_by_agent(request: Request, services: With) -> Response:
     """The user whom a web agent names in its header, where SiteMinder authentication is on and that agent believed."""
+    check_no_other_site(request)
     said = said_by_agent(services, request)
     if said is None:
         raise Unauthenticated(

@@ -19,7 +19,8 @@ from starlette.responses import StreamingResponse
 
 from hostward.commands import accounts
 from hostward.commands.services import Actor, Services
-from hostward.domain.errors import HostwardError, Unauthenticated, Unavailable
+from hostward.domain.errors import Forbidden, HostwardError, Unauthenticated, Unavailable
+from hostward.domain.permissions import Permission, check_allowed
 
 EVERY_S: Final = 1.0
 BEAT_S: Final = 10.0
@@ -128,8 +129,9 @@ def stream(services: Services, broadcaster: Broadcaster, secret: str, actor: Act
                     quiet_s, message = 0.0, event("beat", {})
                 # Each time, whether there is anything to say or not: who has logged out sees nothing more.
                 try:
-                    now = accounts.authenticate(services, secret, actor.address, used=False)
-                except Unauthenticated:
+                    now = await accounts.authenticate_confirmed(services, secret, actor.address, used=False)
+                    check_allowed(now.role, Permission.READ)
+                except (Unauthenticated, Unavailable, Forbidden):
                     yield event("login-ended", {})
                     return
                 if message:

@@ -311,6 +311,14 @@ def may(role: Role) -> dict[str, bool]:
     return {p.name.lower(): p in ALLOWED[role] for p in Permission}
 
 
+MAX_PAGE: Final = 1_000_000
+
+
+def page_of(number: str) -> int:
+    """Which page of a list is asked for; the first one for what is no number."""
+    return min(max(int(number), 1), MAX_PAGE) if number.isascii() and number.isdigit() and len(number) < 9 else 1
+
+
 def wrong_field(field: str, problem: str, remedy: str) -> InvalidInput:
     """One field of a form that can't be used."""
     return InvalidInput(problem, remedy=remedy, mistakes=[Mistake(field, problem, remedy)])
@@ -351,8 +359,11 @@ def _by_script(request: Request) -> bool:
 
 
 async def _error_page(console: Console, request: Request, error: HostwardError) -> Response:
-    actor, secret = await authenticated(console, request)
     status = status_of(error)
+    try:
+        actor, secret = await authenticated(console, request)
+    except HostwardError:
+        return html(console.pages.render("my_error.html", base=console.base, error=error, status_code=status), status)
     if actor.role is Role.NONE:  # of the server they see nothing but their sessions
         shown = console.pages.render("my_error.html", base=console.base, error=error, status_code=status)
         return html(shown, status)

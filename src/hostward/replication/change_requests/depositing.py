@@ -15,6 +15,7 @@ from typing import Final
 from hostward.domain import settings
 from hostward.domain.changes import Delete, Operation, Put, canonical
 from hostward.domain.errors import Conflict, InvalidInput, NotFound, PeerError, RequestConflicts
+from hostward.domain.people import PASSWORD_KIND, USER_KIND, new_generation
 from hostward.domain.requests import (
     CONTENT_KIND,
     KIND,
@@ -116,6 +117,8 @@ def deposit(
     change. One `of_the_master` itself may replace any server's. Raises PeerError "busy" where too many of its server's
     wait."""
     request = new.request
+    if len(new.touched) == 1 and new.touched[0].kind == PASSWORD_KIND:
+        request = replace(request, summary=f"Set the {label_in(reader, new.touched[0])}")
     there = find(reader, request.id)
     if there is not None:
         takes_back = there.state is State.WAITING and request.state is not State.ON_ITS_WAY
@@ -209,6 +212,7 @@ def looking(reader: Reader, kind: str, id_: str) -> Now | None:
 def found_against(reader: Reader, request: ChangeRequest, touched: Sequence[Touched]) -> list[Contradiction]:
     """All that stands against implementing a request at this moment, at most MAX_CONFLICTS."""
     found = contradictions(request, touched, lambda kind, id_: looking(reader, kind, id_))
+    found += [_changed_user(reader, request, t) for t in touched if _of_changed_user(reader, request, t)]
     renamed = {t.id: t for t in touched if t.kind == SESSION}
     for t in renamed.values():
         name = str(t.wanted.get("name", "")) if t.wanted else ""
@@ -222,6 +226,26 @@ def found_against(reader: Reader, request: ChangeRequest, touched: Sequence[Touc
             continue
         found.append(Contradiction(t.label, "name-taken", f"There is another session named {shown(name)}."))
     return found[:MAX_CONFLICTS]
+
+
+def label_in(reader: Reader, touched: Touched) -> str:
+    """The element as a person knows it, where that is said elsewhere: whose password it is, and with which role."""
+    user = reader.get(USER_KIND, touched.id) if touched.kind == PASSWORD_KIND else None
+    if user is None:
+        return touched.label
+    body = user.json()
+    return f"password of {shown(body['name'])}" + (f" ({body['role']})" if body.get("role") else "")
+
+
+def _of_changed_user(reader: Reader, request: ChangeRequest, touched: Touched) -> bool:
+    """A password of a user who was changed since: who asked for it might not have been allowed to by now."""
+    user = reader.get(USER_KIND, touched.id) if touched.kind == PASSWORD_KIND else None
+    return user is not None and user.revision > request.revision
+
+
+def _changed_user(reader: Reader, request: ChangeRequest, touched: Touched) -> Contradiction:
+    problem = "The user was changed by somebody else since; see whether the role is what it was."
+    return Contradiction(label_in(reader, touched), "changed", problem)
 
 
 def pruned(reader: Reader, at: str) -> list[Operation]:
@@ -243,7 +267,14 @@ def _implementing(
     reader: Reader, request: ChangeRequest, touched: Sequence[Touched], *, by: str, at: str
 ) -> list[Operation]:
     done = request.decide(State.IMPLEMENTED, by=by, at=at, revision=reader.position().revision + 1)
-    return [*(t.operation for t in touched), _head(done)]
+    return [*(_operation(t) for t in touched), _head(done)]
+
+
+def _operation(touched: Touched) -> Operation:
+    """A password begins a generation of its own, whatever the request says: else it could make ended logins good."""
+    if touched.kind != PASSWORD_KIND or touched.wanted is None:
+        return touched.operation
+    return Put(PASSWORD_KIND, touched.id, canonical({**touched.wanted, "generation": new_generation()}))
 
 
 def _replacing(reader: Reader, request: ChangeRequest, at: str, *, any_server: bool) -> list[Operation]:

@@ -53,6 +53,7 @@ class ElementShown:
 
     touched: Touched
     differences: Sequence[Difference]
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,8 @@ class Requests:
             found = self.get(request_id)
             touched = self._content(reader, request_id)
             changes = [
-                ElementShown(t, differences(t, looking(reader, t.kind, t.id))) for t in touched[:MAX_CHANGES_SHOWN]
+                ElementShown(t, differences(t, looking(reader, t.kind, t.id)), depositing.label_in(reader, t))
+                for t in touched[:MAX_CHANGES_SHOWN]
             ]
             conflicts = depositing.found_against(reader, found.request, touched) if found.request.open else []
         return Detail(found, changes, conflicts)

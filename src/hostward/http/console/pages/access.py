@@ -17,10 +17,9 @@ from hostward.domain.errors import InvalidInput
 from hostward.domain.panels import ACCESS
 from hostward.domain.permissions import Permission
 from hostward.http.console.pages.outcomes import submitted, went
-from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
+from hostward.http.console.visits import Console, Visit, page_of, panel_routes, wrong_field
 
 PER_PAGE: Final = 50
-MAX_PAGE: Final = 1_000_000
 MAX_NAME: Final = 200
 NAMES: Final = (("users", To.USER), ("groups", To.GROUP))
 FILTERS: Final = ("user", "group", "session", "package")
@@ -39,7 +38,7 @@ def access_routes(console: Console) -> list[Route]:
 
 
 async def show(visit: Visit) -> Response:
-    filters, page = _filters(visit), _page(visit)
+    filters, page = _filters(visit), page_of(visit.request.query_params.get("page", ""))
     found, problem = access.Page([], 0), None
     try:
         to, of = access.chosen(visit.services, **filters)
@@ -77,8 +76,9 @@ async def assign(visit: Visit) -> Response:
         raise wrong_field("users", "Nobody is named.", "Name users or groups, or tick All Users.")
     if not any(things.values()):
         raise wrong_field("sessions", "Nothing is named.", "Write the names of sessions or packages, one a line.")
-    once = Once.of(visit.actor, visit.text("key") or None, "assign", [to, things])
     effect = Effect.DENY if visit.text("effect") == Effect.DENY else Effect.ALLOW
+    content = [to, things, effect, visit.text("until")]
+    once = Once.of(visit.actor, visit.text("key") or None, "assign", content)
     try:
         done = await access.assign(
             visit.services, visit.actor, to=to, **things, effect=effect, until=visit.text("until"), once=once
@@ -113,11 +113,6 @@ async def why(visit: Visit) -> Response:
 def _filters(visit: Visit) -> dict[str, str]:
     given = visit.request.query_params
     return {name: given.get(name, "")[:MAX_NAME].strip() for name in FILTERS}
-
-
-def _page(visit: Visit) -> int:
-    number = visit.request.query_params.get("page", "")
-    return min(max(int(number), 1), MAX_PAGE) if number.isascii() and number.isdigit() and len(number) < 9 else 1
 
 
 def _lines(visit: Visit, name: str) -> list[str]:

@@ -90,7 +90,11 @@ def _asked(visit: Visit) -> dict[str, str]:
 def _query(asked: dict[str, str]) -> FilterQuery:
     """The filter as the API has it: what was typed is in the reader's zone, so many minutes behind UTC."""
     text = asked["offset"].removeprefix("-")
-    behind = int(asked["offset"]) if text.isascii() and text.isdigit() and int(text) <= MAX_OFFSET_MINUTES else 0
+    behind = (
+        int(asked["offset"])
+        if text.isascii() and text.isdigit() and len(text) < 9 and int(text) <= MAX_OFFSET_MINUTES
+        else 0
+    )
     zone = timezone(timedelta(minutes=-behind))
     moments = {name: _in_zone(asked[name], zone) for name in ("from", "to")}
     return FilterQuery.model_validate({name: asked[name] for name in FIELDS} | moments)

@@ -15,13 +15,12 @@ from hostward.domain.errors import NotFound
 from hostward.domain.launching import Program
 from hostward.domain.people import Role
 from hostward.domain.permissions import Permission
-from hostward.http.console.visits import HEADERS, Console, Visit, forgery_token, html, panel_routes
+from hostward.http.console.visits import HEADERS, Console, Visit, forgery_token, html, page_of, panel_routes
 from hostward.http.downloads import first_byte, launch_answer, package_answer
 
 PAGE: Final = "/sessions"
 PER_PAGE: Final = 50
 MAX_PACKAGES: Final = 100
-MAX_PAGE: Final = 1_000_000
 LIST: Final = "my-sessions"
 
 
@@ -37,8 +36,8 @@ def my_session_routes(console: Console) -> list[Route]:
 
 async def show(visit: Visit) -> Response:
     given = visit.request.query_params
-    q, number = given.get("q", "")[:500].strip(), given.get("page", "")
-    page = min(int(number), MAX_PAGE) if number.isascii() and number.isdigit() and int(number[:9]) else 1
+    q = given.get("q", "")[:500].strip()
+    page = page_of(given.get("page", ""))
     found = await own_sessions(visit.services, visit.actor, q, page=page, per_page=PER_PAGE)
     last = max(1, -(-found.total // PER_PAGE))
     if page > last:

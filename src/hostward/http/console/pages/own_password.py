@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 from starlette.routing import Route
 
+from hostward.access.throttle import TooManyAttempts
 from hostward.commands import accounts
 from hostward.domain.errors import HostwardError, Unauthenticated
 from hostward.domain.permissions import Permission
@@ -31,6 +32,8 @@ async def change(visit: Visit) -> Response:
         if new != again:
             raise wrong_field("again", "The new passwords aren't the same.", "Enter the new one twice.")
         await accounts.change_password(visit.services, visit.actor, current, new)
+    except TooManyAttempts as error:
+        return _page(visit, error)
     except Unauthenticated:
         raise
     except HostwardError as error:

@@ -17,13 +17,12 @@ from hostward.commands.writing import Submitted
 from hostward.domain.panels import PACKAGES
 from hostward.http.console.pages.outcomes import NameTaken, submitted, went
 from hostward.http.console.pages.settings import apply_those, settings_of
-from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes, wrong_field
+from hostward.http.console.visits import HEADERS, Console, Visit, page_of, panel_routes, wrong_field
 from hostward.http.downloads import first_byte, package_answer
 from hostward.registry.group import Element
 from hostward.replication.package_copies import Here, ServerPackages
 
 PER_PAGE: Final = 50
-MAX_PAGE: Final = 1_000_000
 MAX_WORDS: Final = 500
 READ_BYTES: Final = 1 << 20
 
@@ -45,8 +44,7 @@ def package_routes(console: Console) -> list[Route]:
 
 async def show(visit: Visit) -> Response:
     given = visit.request.query_params
-    q, number = given.get("q", "")[:MAX_WORDS].strip(), given.get("page", "")
-    page = min(max(int(number), 1), MAX_PAGE) if number.isascii() and number.isdigit() and len(number) < 9 else 1
+    q, page = given.get("q", "")[:MAX_WORDS].strip(), page_of(given.get("page", ""))
     found = await packages.list_packages(visit.services, q, page=page, per_page=PER_PAGE)
     servers = await packages.server_states(visit.services)
     return await visit.page(

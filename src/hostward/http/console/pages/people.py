@@ -21,7 +21,7 @@ from hostward.http.console.pages.entries import as_shown
 from hostward.http.console.pages.outcomes import NameTaken, submitted, went
 from hostward.http.console.pages.people_files import USERS
 from hostward.http.console.pages.versions import Compared, both_versions
-from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
+from hostward.http.console.visits import Console, Visit, page_of, panel_routes, wrong_field
 from hostward.http.requests import MAX_SECRET
 from hostward.registry.group import Element
 
@@ -36,7 +36,6 @@ LABELS: Final = {
 """As the form has them, in its order."""
 TABS: Final = {USERS: "Users", GROUPS: "User Groups", DIRECTORIES: "Directories", SITEMINDER: "SiteMinder"}
 PER_PAGE: Final = 50
-MAX_PAGE: Final = 1_000_000
 MAX_WORDS: Final = 500
 
 
@@ -175,8 +174,8 @@ async def change_members(visit: Visit) -> Response:
 
 async def _list(visit: Visit, kind: str) -> Response:
     given = visit.request.query_params
-    q, group, number = given.get("q", "")[:MAX_WORDS].strip(), given.get("group", ""), given.get("page", "")
-    page = min(int(number), MAX_PAGE) if number.isascii() and number.isdigit() and int(number[:9]) else 1
+    q, group = given.get("q", "")[:MAX_WORDS].strip(), given.get("group", "")
+    page = page_of(given.get("page", ""))
     search = people.list_users if kind == USER_KIND else people.list_groups
     found = await search(visit.services, q or None, group or None, page=page, per_page=PER_PAGE)
     last = max(1, -(-found.total // PER_PAGE))

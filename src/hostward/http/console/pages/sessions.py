@@ -22,14 +22,13 @@ from hostward.http.console.pages.entries import entered_session
 from hostward.http.console.pages.locks import FREE, PANEL, let_go, lock_state
 from hostward.http.console.pages.outcomes import NameTaken, submitted, went
 from hostward.http.console.pages.versions import Compared, both_versions
-from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes
+from hostward.http.console.visits import HEADERS, Console, Visit, page_of, panel_routes
 from hostward.http.downloads import launch_answer
 from hostward.registry.group import Element
 
 PER_PAGE: Final = 50
 COLUMNS: Final = {"name": "Name", "type": "Type", "host": "Host", "": "Groups", "revision": "Revision"}
 LIST_PART: Final = "session-list"
-MAX_PAGE: Final = 1_000_000
 MAX_WORDS: Final = 500
 
 
@@ -59,12 +58,12 @@ class View:
     @classmethod
     def of(cls, given: QueryParams | dict[str, str]) -> View:
         """What can't be used is as if it weren't there."""
-        type_, sort, page = given.get("type", ""), given.get("sort", "name"), given.get("page", "")
+        type_, sort = given.get("type", ""), given.get("sort", "name")
         return cls(
             given.get("q", "")[:MAX_WORDS].strip(),
             type_ if type_ in TYPES else "",
             sort if sort.removeprefix("-") in COLUMNS and sort.strip("-") else "name",
-            min(int(page), MAX_PAGE) if page.isascii() and page.isdigit() and int(page[:9]) else 1,
+            page_of(given.get("page", "")),
         )
 
     @classmethod
