@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ from urllib.parse import quote
 import typer
 
 from hostward.cli.change_requests import submitted_words
-from hostward.cli.files import write_pieces
+from hostward.cli.files import give_pieces
 from hostward.cli.options import Call, client_command
 from hostward.cli.packages import find as find_package
 from hostward.cli.people import find
@@ -163,12 +162,7 @@ def own_launch_file(
     named = {s["name"].casefold(): s["id"] for s in answer.get("items") or []}
     id_ = quote(named.get(session.casefold(), session), safe="")
     with call.api.download(f"me/sessions/{id_}/launch", {"program": program}) as pieces:
-        if file is not None:
-            write_pieces(file, pieces)
-            return
-        for piece in pieces:
-            sys.stdout.buffer.write(piece)
-        sys.stdout.flush()
+        give_pieces(file, pieces)
 
 
 def _to(users: list[str] | None, groups: list[str] | None, everyone: bool) -> list[dict[str, str]]:

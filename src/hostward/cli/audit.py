@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hostward.cli.files import write_pieces
+from hostward.cli.files import give_pieces
 from hostward.cli.options import Call, client_command
 
 app = typer.Typer(help="The audit log: who did what, from where, when, and what came of it.", no_args_is_help=True)
@@ -79,12 +78,7 @@ def export(
     wanted = {"server": of, "user": user, "act": act, "outcome": outcome, "from": from_, "to": to}
     given = {k: v for k, v in wanted.items() if v} | {"format": kind.value}
     with call.api.download("audit/export", given) as pieces:
-        if file is None:
-            for piece in pieces:
-                sys.stdout.buffer.write(piece)
-            sys.stdout.flush()
-        else:
-            write_pieces(file, pieces)
+        give_pieces(file, pieces)
 
 
 @client_command(app, "verify")

@@ -9,6 +9,16 @@ from pathlib import Path
 from hostward.domain.errors import InvalidInput
 
 
+def give_pieces(file: Path | None, pieces: Iterator[bytes]) -> None:
+    """Replace the file as `write_pieces` does; without one, to standard output."""
+    if file is not None:
+        write_pieces(file, pieces)
+        return
+    for piece in pieces:
+        sys.stdout.buffer.write(piece)
+    sys.stdout.flush()
+
+
 def write_pieces(file: Path, pieces: Iterator[bytes]) -> None:
     """Replace the file only when everything has arrived. Raises InvalidInput where it can't be written."""
     partial = file.with_name(f".{file.name}.partial")

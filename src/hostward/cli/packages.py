@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
@@ -12,7 +11,7 @@ from urllib.parse import quote
 import typer
 
 from hostward.cli.change_requests import submitted_words
-from hostward.cli.files import write_pieces
+from hostward.cli.files import give_pieces
 from hostward.cli.options import Call, YesOption, client_command
 from hostward.domain.errors import InvalidInput, NotFound
 
@@ -175,12 +174,7 @@ def _show_page(call: Call, path: str, words: list[str] | None, page: int, per_pa
 
 def _download(call: Call, path: str, file: Path | None) -> None:
     with call.api.download(path, {}) as pieces:
-        if file is not None:
-            write_pieces(file, pieces)
-            return
-        for piece in pieces:
-            sys.stdout.buffer.write(piece)
-        sys.stdout.flush()
+        give_pieces(file, pieces)
 
 
 def _show_written(call: Call, verb: str, answer: Mapping[str, Any]) -> None:

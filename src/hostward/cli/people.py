@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ import typer
 
 from hostward.cli import secrets
 from hostward.cli.change_requests import submitted_words
-from hostward.cli.files import read_limited, write_pieces
+from hostward.cli.files import give_pieces, read_limited
 from hostward.cli.options import Call, YesOption, client_command
 from hostward.domain.errors import NotFound
 
@@ -155,12 +154,7 @@ def export_users(
 ) -> None:
     """Export all users, as import takes them; without passwords."""
     with call.api.download("users/export", {}) as pieces:
-        if file is not None:
-            write_pieces(file, pieces)
-            return
-        for piece in pieces:
-            sys.stdout.buffer.write(piece)
-        sys.stdout.flush()
+        give_pieces(file, pieces)
 
 
 @client_command(group_app, "list")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +12,7 @@ from urllib.parse import quote
 import typer
 
 from hostward.cli.change_requests import submitted_words
-from hostward.cli.files import read_limited, write_pieces
+from hostward.cli.files import give_pieces, read_limited
 from hostward.cli.options import Call, TakeOverOption, YesOption, client_command, over
 from hostward.cli.problems import MISTAKES_SHOWN, Refused
 from hostward.domain.errors import NotFound
@@ -250,12 +249,7 @@ def export(
     as a registry file."""
     kind = format_ or (_BY_SUFFIX.get(file.suffix.lower()) if file else None) or Format.csv
     with call.api.download("sessions/export", {"format": kind.value}) as pieces:
-        if file is None:
-            for piece in pieces:
-                sys.stdout.buffer.write(piece)
-            sys.stdout.flush()
-        else:
-            write_pieces(file, pieces)
+        give_pieces(file, pieces)
 
 
 def find_session(call: Call, reference: str) -> dict[str, Any]:
