@@ -253,7 +253,8 @@ def test_the_database_is_made_anew_by_one_action(server: Server) -> None:
 def test_a_node_that_was_silenced_by_hand_is_started_again(server: Server, command: str) -> None:
     before = server.jvm_pid
     said = nodetool(server, command)
-    assert said.returncode == 0, said.stderr
+    # The node may be ended before nodetool has hung up.
+    assert said.returncode == 0 or "NodeProbe.close" in said.stderr, said.stderr
     eventually(lambda: server.jvm_pid not in (None, before), within_s=HEALED_WITHIN_S)
     server.wait_up(HEALED_WITHIN_S)
 
