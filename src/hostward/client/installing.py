@@ -10,23 +10,17 @@ import json
 import os
 import secrets
 import shutil
-import stat
 import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any
 
 from hostward.client.private import private_dir, state_dir, unwritable, write_private
-from hostward.domain.archives import MAX_UNPACKED_BYTES, Entry, check_entries, too_large
 from hostward.domain.errors import Conflict, HostwardError, InvalidInput
 from hostward.domain.launching.names import plain
-
-_READ_BYTES: Final = 1 << 20
-_NOT_READABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
-_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+from hostward.packages.archive import opened, pieces_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,61 +138,32 @@ def unpack(file: Path, target: Path) -> dict[str, str]:
     """Into a folder that isn't there yet, which is left away where anything is wrong; each file's SHA-256 by its path.
     No entry leads out of the folder, is a link, or is more than it says, whoever made the file. Raises InvalidInput,
     OSError."""
-    size = file.stat().st_size
     try:
-        with zipfile.ZipFile(file) as archive:
-            infos = archive.infolist()
-            mistakes = check_entries(map(_entry, infos), size)
-            if mistakes:
-                raise InvalidInput(
-                    f"The package can't be unpacked: {mistakes[0].problem}",
-                    remedy="Tell your administrator; nothing was installed.",
-                    code="package-refused",
-                )
+        with opened(file) as archive:
             target.mkdir(mode=0o700)
-            return _extract(archive, infos, target, size)
-    except _NOT_READABLE as error:
-        shutil.rmtree(target, ignore_errors=True)
-        raise InvalidInput(
-            f"The package can't be unpacked: {error}.", remedy="Tell your administrator.", code="package-broken"
-        ) from error
-    except BaseException:
+            return dict(_extract(archive, target))
+    except (InvalidInput, OSError):
         shutil.rmtree(target, ignore_errors=True)
         raise
 
 
-def _extract(archive: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo], target: Path, size: int) -> dict[str, str]:
-    files: dict[str, str] = {}
-    total = 0
-    for info in infos:
+def _extract(archive: zipfile.ZipFile, target: Path) -> Iterator[tuple[str, str]]:
+    for info in archive.infolist():
         place = target.joinpath(*info.filename.rstrip("/").split("/"))
         if info.is_dir():
             place.mkdir(parents=True, exist_ok=True)
             continue
-        if info.compress_type not in _METHODS:
-            raise ValueError(f"{info.filename[:100]!r} is compressed in a way that isn't known here")
         place.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
-        executable = bool((info.external_attr >> 16) & 0o100)
-        with archive.open(info) as packed, place.open("xb") as out:
-            while part := packed.read(_READ_BYTES):
-                total += len(part)
-                if total > MAX_UNPACKED_BYTES or too_large(total, size):
-                    raise ValueError("it is larger than it says")
+        with place.open("xb") as out:
+            for part in pieces_of(archive, info):
                 digest.update(part)
                 out.write(part)
             out.flush()
             os.fsync(out.fileno())
+        executable = bool((info.external_attr >> 16) & 0o100)
         place.chmod(0o700 if executable else 0o600)
-        files[info.filename] = digest.hexdigest()
-    return files
-
-
-def _entry(info: zipfile.ZipInfo) -> Entry:
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    return Entry(
-        info.orig_filename, info.file_size, kind in (0, stat.S_IFREG, stat.S_IFDIR), bool(info.flag_bits & 0x1)
-    )
+        yield info.filename, digest.hexdigest()
 
 
 def _keep_changed(before: Installed, target: Path) -> list[str]:
@@ -231,15 +196,8 @@ def _replace(target: Path, new: Path) -> None:
 
 
 def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while part := _read(opened):
-            digest.update(part)
-    return digest.hexdigest()
-
-
-def _read(opened: BinaryIO) -> bytes:
-    return opened.read(_READ_BYTES)
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def check_offer(value: Mapping[str, Any]) -> Offered:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hostward.domain.errors import Mistake
+from hostward.domain.launching.names import is_reserved
 from hostward.domain.suggestions import shown
 from hostward.domain.texts import UNSEEN, name_key
 
@@ -28,7 +29,6 @@ INSTALLERS: Final = (".msi", ".exe", ".msix")
 
 _UNSEEN: Final = re.compile(f"[{UNSEEN}]").search
 _FORBIDDEN: Final = re.compile(r'[<>:"|?*\\]').search
-_RESERVED: Final = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def wrong_entry(entry: Entry) -> str:
     parts = name.removesuffix("/").split("/")
     if any(part in ("", ".", "..") for part in parts):
         return f"{shown(name)} leads out of the folder that it is unpacked in."
-    if any(_RESERVED(part) or part[-1] in ". " for part in parts):
+    if any(is_reserved(part) or part[-1] in ". " for part in parts):
         return f"{shown(name)} is a name that Windows can't have."
     return ""
 

@@ -1,4 +1,4 @@
-"""Looking into a .zip before anybody is given it."""
+"""Looking into a .zip before anybody is given it, and unpacking it at a desk: in one way, and with the same limits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -30,15 +31,8 @@ _MAX_REMARK: Final = 0xFFFF
 _READ_BYTES: Final = 1 << 20
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """What every system unpacks by itself; others could ask for any amount of memory."""
-_NOT_READABLE: Final = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-    OSError,
-)
+_NOT_READABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+"""What zipfile raises for what is no archive, or a broken one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +44,43 @@ class Looked:
     installers: Sequence[str]
 
 
-def look_into(path: Path, go_on: Callable[[], None] = lambda: None) -> Looked:
-    """Every entry is unpacked, to nowhere, and its checksum compared; `go_on` is called between, and may raise. Memory
-    is bounded, whatever the file says of itself. Raises InvalidInput."""
-    size = path.stat().st_size
-    try:
-        with path.open("rb") as file:
-            _check_list(file, size)
-            with zipfile.ZipFile(file) as archive:
-                infos = archive.infolist()
-                _refuse(check_entries(map(_entry, infos), size))
-                for info in infos:
-                    _unpack(archive, info, go_on)
-    except _NOT_READABLE as error:
-        raise _broken(f"It can't be unpacked: {error}.") from error
+def look_into(path: Path) -> Looked:
+    """Every entry is unpacked, to nowhere, and its checksum compared. Raises InvalidInput."""
+    with opened(path) as archive:
+        infos = archive.infolist()
+        for info in infos:
+            for _ in pieces_of(archive, info):
+                pass
     names = [i.filename for i in infos if not i.is_dir()]
     return Looked(len(infos), sum(i.file_size for i in infos), installers(names))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """An archive whose entries may be unpacked, by names and sizes. Memory is bounded, whatever the file says of
+    itself. Raises InvalidInput, OSError."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        try:
+            _check_list(file, size)
+            archive = zipfile.ZipFile(file)
+        except (*_NOT_READABLE, OSError) as error:  # also places that lie beyond the file
+            raise _broken(f"It can't be unpacked: {error}.") from error
+        with archive:
+            _refuse(check_entries(map(_entry, archive.infolist()), size))
+            yield archive
+
+
+def pieces_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    """An entry's bytes, never more than it says: what is longer, zipfile cuts, and its checksum then differs. Raises
+    InvalidInput."""
+    if info.compress_type not in _METHODS:
+        raise _broken(f"{info.filename[:100]!r} is compressed in a way that isn't known here.")
+    try:
+        with archive.open(info) as packed:
+            yield from iter(lambda: packed.read(_READ_BYTES), b"")
+    except (*_NOT_READABLE, OSError) as error:
+        raise _broken(f"It can't be unpacked: {error}.") from error
 
 
 def _entry(info: zipfile.ZipInfo) -> Entry:
@@ -94,15 +109,6 @@ def _check_list(file: BinaryIO, size: int) -> None:
     if length > MAX_DIRECTORY_BYTES or count > MAX_ENTRIES:
         _refuse([Mistake("file", f"It has {count:,} entries.", f"Use at most {MAX_ENTRIES:,}.")])
     file.seek(0)
-
-
-def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, go_on: Callable[[], None]) -> None:
-    """To nowhere: what it is longer than its entry says, zipfile cuts, and its checksum then differs."""
-    if info.compress_type not in _METHODS:
-        raise _broken(f"{info.filename[:100]!r} is compressed in a way that isn't known here.")
-    with archive.open(info) as opened:
-        for _ in iter(lambda: opened.read(_READ_BYTES), b""):
-            go_on()
 
 
 def _refuse(mistakes: Sequence[Mistake]) -> None:

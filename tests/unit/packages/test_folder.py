@@ -56,8 +56,8 @@ def old(file: Path) -> Path:
 
 def look(folder: Folder, *wanted: Package, kept: tuple[str, ...] = (), now: float = 0.0) -> dict[str, str]:
     """What it finds strange, once it has looked at what it saw before."""
-    folder.look(wanted, kept, lambda: now)
-    return dict(folder.look(wanted, kept, lambda: now).strays)
+    folder.look(wanted, lambda: kept, lambda: now)
+    return dict(folder.look(wanted, lambda: kept, lambda: now).strays)
 
 
 def names(folder: Folder) -> set[str]:
@@ -97,10 +97,10 @@ def test_a_copied_file_is_adopted_whatever_its_name(folder: Folder) -> None:
 def test_a_file_that_is_being_copied_is_waited_for(folder: Folder) -> None:
     made = package(b"content")
     (folder.path / made.file_name).write_bytes(b"contenT")
-    assert "being copied" in dict(folder.look([made], ()).strays)[made.file_name]
+    assert "being copied" in dict(folder.look([made], tuple).strays)[made.file_name]
     (folder.path / made.file_name).write_bytes(b"content")
-    assert "being copied" in dict(folder.look([made], ()).strays)[made.file_name]
-    assert folder.look([made], ()).strays == {}, "nothing has changed since the last look"
+    assert "being copied" in dict(folder.look([made], tuple).strays)[made.file_name]
+    assert folder.look([made], tuple).strays == {}, "nothing has changed since the last look"
     assert folder.has(made.content) is not None
 
 

@@ -8,7 +8,8 @@ from typing import Final
 
 MAX_STEM_BYTES: Final = 200
 _FORBIDDEN = re.compile('[<>:"|?*%$`!&^]')
-_RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?").fullmatch
+is_reserved = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?").fullmatch
+"""Names that Windows keeps for devices, whatever comes after a dot."""
 _NOT_PLAIN = re.compile("[^A-Za-z0-9._-]+")
 
 
@@ -17,7 +18,7 @@ def file_stem(name: str) -> str:
     would run, a hidden file's dot and an option's dash."""
     stem = _FORBIDDEN.sub("_", name)
     stem = stem.encode()[:MAX_STEM_BYTES].decode(errors="ignore").rstrip(". ")
-    return f"_{stem}" if not stem or stem[0] in ".-~" or _RESERVED(stem) else stem
+    return f"_{stem}" if not stem or stem[0] in ".-~" or is_reserved(stem) else stem
 
 
 def plain(name: str) -> str:
