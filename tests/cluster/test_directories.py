@@ -80,14 +80,7 @@ def tried(server: Server, name: str, user: str, password: str | None = SECRET) -
 def test_a_test_login_explains_each_step(light: LightGroup, directory: str, ldap: Slapd) -> None:
     found = tried(light.slaves[0], directory, "anna")
     assert found["ok"], found
-    assert [s["name"] for s in found["steps"]] == [
-        "credential",
-        "connection",
-        "bind",
-        "user",
-        "groups",
-        "password",
-    ] or found["steps"][-1]["name"] == "password", found["steps"]
+    assert [s["name"] for s in found["steps"]] == ["credential", "connection", "bind", "user", "groups", "password"]
     assert found["user"]["dn"] == f"uid=anna,ou=people,{BASE}"
     assert found["user"]["full_name"] == "Anna Berg"
     assert found["user"]["groups"] == ["Circle", "Nordics", "Oslo", "Round"], "also by way of others, in a circle too"
@@ -156,15 +149,14 @@ def test_taking_users_over_makes_them_with_their_groups_and_changes_nothing_twic
 
 
 def test_who_is_gone_from_the_directory_is_out(light: LightGroup, directory: str, ldap: Slapd) -> None:
-    light.master.api.post("users", {"name": "dora", "directory": directory}) if not light.master.api.get(
-        "users", q="dora"
-    )["items"] else None
+    if not light.master.api.get("users", q="dora")["items"]:  # else an earlier test has taken her over
+        light.master.api.post("users", {"name": "dora", "directory": directory})
     light.wait_equal(TOLD_WITHIN_S)
     assert log_in(light.slaves[0], "dora").status_code == 200
     ldap.apply(f"dn: uid=dora,ou=people,{BASE}\nchangetype: delete\n")
     assert log_in(light.slaves[0], "dora").status_code == 401
     # What an open login says was asked a moment ago; a server that has just started asks anew.
-    token = log_in(light.slaves[0], "anna").json()["token"] if log_in(light.slaves[0], "anna").is_success else ""
+    token = log_in(light.slaves[0], "anna").json()["token"]
     ldap.apply(f"dn: uid=anna,ou=people,{BASE}\nchangetype: delete\n")
     light.slaves[0].restart()
     light.wait_equal(TOLD_WITHIN_S)

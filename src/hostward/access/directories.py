@@ -83,7 +83,9 @@ class Directories:
         with self._connected(directory, looking) as connection:
             return self._find(connection, directory, user, groups, looking)
 
-    def check(self, directory: Directory, user: str, password: str, *, looking: Looking | None = None) -> Entry:
+    def check(
+        self, directory: Directory, user: str, password: str, *, groups: bool = False, looking: Looking | None = None
+    ) -> Entry:
         """Return who that is, where the password is theirs. Raises Unauthenticated, as for a user who isn't there;
         Unavailable."""
         looking = looking or Looking()
@@ -96,7 +98,7 @@ class Directories:
             raise looking.failed("password", wrong)
         with self._connected(directory, looking) as connection:
             try:
-                found = self._find(connection, directory, user, False, looking)
+                found = self._find(connection, directory, user, groups, looking)
             except NotFound as error:
                 raise wrong from error
             with _explained(directory, looking, "password"):

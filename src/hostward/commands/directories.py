@@ -117,13 +117,12 @@ async def try_login(services: Services, actor: Actor, name: str, user: str, pass
     found, ok = None, True
     async with recorded(services, actor, "directory-tested", name=name, tried=user):
         try:
-            found = await services.directories.ask(lambda d: d.find(directory, user, groups=True, looking=looking))
-            if password is not None:
-                looking.steps = [s for s in looking.steps if s.name == "groups"]
-                groups = looking.steps
-                looking.steps = []
-                await services.directories.ask(lambda d: d.check(directory, user, password, looking=looking))
-                looking.steps[-1:-1] = groups
+            if password is None:
+                found = await services.directories.ask(lambda d: d.find(directory, user, groups=True, looking=looking))
+            else:
+                found = await services.directories.ask(
+                    lambda d: d.check(directory, user, password, groups=True, looking=looking)
+                )
         except HostwardError as error:
             ok = False
             if not looking.steps or looking.steps[-1].ok:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
@@ -238,10 +239,15 @@ class Folder:
     # Looking after it
 
     def look(
-        self, wanted: Sequence[Package], kept: Collection[str], now: Callable[[], float] = time.monotonic
+        self,
+        wanted: Sequence[Package],
+        waiting: Callable[[], Collection[str]],
+        now: Callable[[], float] = time.monotonic,
     ) -> Looked:
         """Read files that aren't known yet, adopt those that are a package's, and remove this server's own of packages
-        that are no longer there; not those whose SHA-256 is in `kept`. Reads whole files."""
+        that are no longer there; not those whose SHA-256 is `waiting`, which is asked for where there is a file of no
+        package. Reads whole files."""
+        kept = cache(waiting)
         by_sha = {p.content.sha256: p for p in wanted}
         by_name = {p.file_name: p for p in wanted}
         sizes = {p.content.size for p in wanted}
@@ -257,7 +263,8 @@ class Folder:
                 continue
             known = self._known_as(name, stat)
             if known is None:
-                if stat[0] not in sizes and stat[0] not in self._kept_sizes(kept):
+                before = self._known.get(name)
+                if stat[0] not in sizes and (before is None or stat[0] != before.content.size):
                     strays[name] = _stray(by_name.get(name))
                     continue
                 known = self._read_settled(name, stat)
@@ -267,12 +274,9 @@ class Folder:
             package = by_sha.get(known.content.sha256)
             if package is not None:
                 self._adopt(known, package)
-            elif known.content.sha256 not in kept and (name in by_name or not self._removed(known, now())):
+            elif known.content.sha256 not in kept() and (name in by_name or not self._removed(known, now())):
                 strays[name] = _stray(by_name.get(name))
         return Looked(strays)
-
-    def _kept_sizes(self, kept: Collection[str]) -> set[int]:
-        return {k.content.size for k in self._known.values() if k.content.sha256 in kept}
 
     def _adopt(self, known: Known, package: Package) -> None:
         """Give it the package's file name."""

@@ -99,8 +99,8 @@ class PackageCopies:
             return [package_of(e.id, e.json()) for e in reader.list(KIND)]
 
     async def _pass(self) -> None:
-        wanted, kept = self.packages(), self._of_open_requests()
-        looked = await asyncio.to_thread(self.folder.look, wanted, kept)
+        wanted = self.packages()
+        looked = await asyncio.to_thread(self.folder.look, wanted, self._of_open_requests)
         if set(looked.strays) - set(self._strays):
             log.warning("package-files-unknown", files=dict(list(looked.strays.items())[:MAX_STRAYS]))
         self._strays = looked.strays
@@ -111,7 +111,7 @@ class PackageCopies:
         await self._fetch_one_of(missing)
 
     def _of_open_requests(self) -> set[str]:
-        """The SHA-256 of files that were uploaded here, and wait for the Master."""
+        """The SHA-256 of files that were uploaded here, and wait for the Master. Reads all that waits."""
         return {str(body["sha256"]) for body in self._p.requests.wanted_by_open(KIND)}
 
     async def _fetch_one_of(self, missing: Sequence[Package]) -> None:
@@ -121,8 +121,9 @@ class PackageCopies:
             if not task.done() and sha256 in {p.content.sha256 for p in missing}:
                 return
             await self._stop_fetching()
+        told = await self._ask_all() if missing else ()
         for package in missing:
-            sources = await self._who_has(package)
+            sources = _having(told, package)
             if sources:
                 task = asyncio.create_task(self._fetch(package, sources), name="package")
                 self._fetching = package.content.sha256, task
@@ -158,7 +159,8 @@ class PackageCopies:
     async def _fetch_from(self, them: Member, package: Package) -> None:
         """Raises PeerError, RegistryError."""
         hashes = await self._hashes_from(them, package.content)
-        partial = await asyncio.to_thread(Partial, self.folder, package.content, hashes)
+        with understood(them.name):  # a package whose size and sums don't belong together can't be copied
+            partial = await asyncio.to_thread(Partial, self.folder, package.content, hashes)
         try:
             ranges = _Ranges()
             while partial.next_size:
@@ -235,10 +237,8 @@ class PackageCopies:
             at += size
 
     async def _who_has(self, package: Package) -> Sequence[Member]:
-        """In any order, so that they share the work."""
-        found = [m for m, about in await self._ask_all() if _present(about, package)]
-        random.shuffle(found)
-        return found
+        """Those that say so now."""
+        return _having(await self._ask_all(), package)
 
     # What each server has
 
@@ -316,6 +316,13 @@ def _named(content: Content) -> dict[str, Any]:
 def _content(message: Message) -> Content:
     data = message.data
     return Content(int(data["size"]), str(data["sha256"]), str(data["pieces"]))
+
+
+def _having(told: Sequence[tuple[Member, Mapping[str, Any]]], package: Package) -> Sequence[Member]:
+    """Those that say that they have its file, in any order, so that they share the work."""
+    found = [them for them, about in told if _present(about, package)]
+    random.shuffle(found)
+    return found
 
 
 def _present(about: Mapping[str, Any], package: Package) -> bool:
