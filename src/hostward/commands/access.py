@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hostward.commands.people import existing as existing_person
-from hostward.commands.reading import existing, named, no_such
+from hostward.commands.reading import existing, existing_person, named, no_such
 from hostward.commands.services import Actor, Services
 from hostward.commands.sessions import search_sessions
 from hostward.commands.writing import Once, Submitted, write

@@ -9,7 +9,7 @@ from typing import Final
 
 from hostward.access.tokens import CONSOLE, DESK, LOGIN, Token
 from hostward.access.users import User
-from hostward.commands import people
+from hostward.commands import user_passwords
 from hostward.commands.auditing import Act, recorded
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Decide, commit_act
@@ -129,7 +129,7 @@ async def log_out_everywhere(services: Services, actor: Actor, *, programs: bool
         ended = services.tokens.revoke_logins(actor.user, account=actor.account, programs=programs)
         act.about["logins_ended"] = ended
         if actor.account and services.replication.submits_to() is None:
-            await commit_act(services, actor, act, partial(people.ended_logins, actor.account))
+            await commit_act(services, actor, act, partial(user_passwords.ended_logins, actor.account))
         elif actor.account:
             act.revision = await services.own_passwords.ask(actor.account, "", "")
     return ended
@@ -189,11 +189,11 @@ async def change_own_password(services: Services, user_id: str, current: str, ha
         if user is None or user.disabled:
             raise NotFound("There is no such user.", remedy="Ask an administrator.")
         if hashed and user.directory:
-            raise people.by_directory(user.directory)
-        decide: Decide = partial(people.ended_logins, user_id)
+            raise user_passwords.by_directory(user.directory)
+        decide: Decide = partial(user_passwords.ended_logins, user_id)
         if hashed:
             await services.administrators.check(name.casefold(), current, user.hash or None, f"server {server}")
-            decide = partial(people.own_password, services, user_id, hashed)
+            decide = partial(user_passwords.own_password, services, user_id, hashed)
         done = await commit_act(services, actor, act, decide)
     return done.committed.revision
 
@@ -202,11 +202,11 @@ async def _change_users_password(services: Services, actor: Actor, act: Act, cur
     user = services.users.get(actor.account)
     assert user is not None
     if user.directory:
-        raise people.by_directory(user.directory)
+        raise user_passwords.by_directory(user.directory)
     checked = await services.administrators.check_change(user.name, current, new, user.hash, actor.address)
     hashed = await services.administrators.hashed(checked)
     if services.replication.submits_to() is None:
-        await commit_act(services, actor, act, partial(people.own_password, services, actor.account, hashed))
+        await commit_act(services, actor, act, partial(user_passwords.own_password, services, actor.account, hashed))
     else:
         act.revision = await services.own_passwords.ask(actor.account, current, hashed)
 

@@ -10,15 +10,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hostward.access import passwords
+from hostward.commands.reading import existing_person
 from hostward.commands.replication import confirm
 from hostward.commands.services import Actor, Services
+from hostward.commands.user_passwords import by_directory, ended_logins, hashed_password, password_put
 from hostward.commands.writing import Once, Submitted, check_etag, write
 from hostward.domain.assignments import KIND as ASSIGNMENT_KIND
 from hostward.domain.assignments import To
 from hostward.domain.changes import Body, Delete, Operation, Put, canonical, element_hash
 from hostward.domain.directories import KIND as DIRECTORY_KIND
-from hostward.domain.errors import Conflict, Forbidden, InvalidInput, Mistake, NotFound
+from hostward.domain.errors import Conflict, Forbidden, InvalidInput, Mistake
 from hostward.domain.inventory import new_session_id as new_id
 from hostward.domain.people import (
     GROUP_KIND,
@@ -26,9 +27,7 @@ from hostward.domain.people import (
     USER_KIND,
     Role,
     check_group,
-    check_password,
     check_user,
-    new_generation,
 )
 from hostward.domain.replicated import Replicated
 from hostward.domain.sessions import KIND as SESSION_KIND
@@ -99,7 +98,7 @@ async def list_groups(services: Services, q: str | None, group: str | None, *, p
 def read_user(services: Services, user_id: str) -> Person:
     """Raises NotFound."""
     with services.group.read() as reader:
-        found = existing(reader, USER_KIND, user_id)
+        found = existing_person(reader, USER_KIND, user_id)
         names = reader.people.group_names()
         direct = found.json()["groups"]
         above = [g for g in reader.people.groups_of(user_id) if g not in direct]
@@ -113,7 +112,7 @@ def read_user(services: Services, user_id: str) -> Person:
 def read_group(services: Services, group_id: str) -> UserGroup:
     """Raises NotFound."""
     with services.group.read() as reader:
-        found = existing(reader, GROUP_KIND, group_id)
+        found = existing_person(reader, GROUP_KIND, group_id)
         names, people = reader.people.group_names(), reader.people
         body = found.json()
         return UserGroup(
@@ -135,7 +134,7 @@ async def create_user(
 ) -> Outcome:
     """With a password, unless the user logs in by a directory. Raises InvalidInput, Conflict."""
     user_id = once.id() if once else new_id()
-    hashed = await _hashed(services, password, str(fields.get("name", "")), "password")
+    hashed = await hashed_password(services, password, str(fields.get("name", "")), "password")
 
     def decide(reader: Reader) -> Sequence[Operation]:
         body = check_user(_with_ids(reader, fields))
@@ -143,7 +142,7 @@ async def create_user(
         check_directory_there(reader, body)
         return [
             Put(USER_KIND, user_id, canonical(body)),
-            *([_password(services, reader, user_id, hashed)] if hashed else []),
+            *([password_put(services, user_id, hashed)] if hashed else []),
         ]
 
     told = {f"new_{key}": fields[key] for key in ("name", "role") if fields.get(key)}
@@ -156,7 +155,7 @@ async def edit_user(
     """Only the fields given change. Raises NotFound, PreconditionFailed, InvalidInput, Conflict."""
 
     def decide(reader: Reader) -> Sequence[Operation]:
-        before = existing(reader, USER_KIND, user_id)
+        before = existing_person(reader, USER_KIND, user_id)
         check_etag(before, if_match)
         body = check_user({**before.json(), **_with_ids(reader, fields)})
         _check_user_name(services, reader, body["name"], user_id)
@@ -173,7 +172,7 @@ async def delete_user(services: Services, actor: Actor, user_id: str, *, if_matc
     """With the password and what was assigned to the user. Raises NotFound, PreconditionFailed."""
 
     def decide(reader: Reader) -> Sequence[Operation]:
-        check_etag(existing(reader, USER_KIND, user_id), if_match)
+        check_etag(existing_person(reader, USER_KIND, user_id), if_match)
         return [Delete(USER_KIND, user_id), Delete(PASSWORD_KIND, user_id), *_assignments(reader, To.USER, user_id)]
 
     return await _write(services, actor, "user-deleted", decide, USER_KIND, user_id)
@@ -187,35 +186,22 @@ async def set_password(services: Services, actor: Actor, user_id: str, new: str)
     if user.get("directory"):
         raise by_directory(user["directory"])
     name = user["name"]
-    hashed = await _hashed(services, new, name, "password")
+    hashed = await hashed_password(services, new, name, "password")
     assert hashed is not None
 
     def decide(reader: Reader) -> Sequence[Operation]:
         # Again: a role may have been given while the password was being hashed.
-        _check_helps(actor, user_id, existing(reader, USER_KIND, user_id).json())
-        return [_password(services, reader, user_id, hashed)]
+        _check_helps(actor, user_id, existing_person(reader, USER_KIND, user_id).json())
+        return [password_put(services, user_id, hashed)]
 
     return await _write(services, actor, "user-password-set", decide, USER_KIND, user_id)
-
-
-def own_password(services: Services, user_id: str, hashed: str, reader: Reader) -> Sequence[Operation]:
-    """The change that gives a user a new password, of which the hash is given. Raises NotFound, InvalidInput."""
-    existing(reader, USER_KIND, user_id)
-    return [_password(services, reader, user_id, hashed)]
-
-
-def ended_logins(user_id: str, reader: Reader) -> Sequence[Operation]:
-    """The change that ends all logins of a user. Raises NotFound."""
-    existing(reader, USER_KIND, user_id)
-    kept = _kept_password(reader, user_id)
-    return [Put(PASSWORD_KIND, user_id, canonical({**kept, "generation": new_generation()}))]
 
 
 async def end_logins(services: Services, actor: Actor, user_id: str) -> Outcome:
     """The user is logged out everywhere, on all servers. Raises NotFound, Forbidden."""
 
     def decide(reader: Reader) -> Sequence[Operation]:
-        _check_helps(actor, user_id, existing(reader, USER_KIND, user_id).json())
+        _check_helps(actor, user_id, existing_person(reader, USER_KIND, user_id).json())
         return ended_logins(user_id, reader)
 
     return await _write(services, actor, "user-logged-out", decide, USER_KIND, user_id)
@@ -242,7 +228,7 @@ async def edit_group(
     one in the same change. Raises NotFound, PreconditionFailed, InvalidInput, Conflict."""
 
     def decide(reader: Reader) -> Sequence[Operation]:
-        before = existing(reader, GROUP_KIND, group_id)
+        before = existing_person(reader, GROUP_KIND, group_id)
         check_etag(before, if_match)
         old = before.json()
         body = check_group({**old, **_with_ids(reader, fields)})
@@ -267,7 +253,7 @@ async def delete_group(
     confirm(confirmed, f"Deleting the user group {shown(found.element.json()['name'])}", said)
 
     def decide(reader: Reader) -> Sequence[Operation]:
-        group = existing(reader, GROUP_KIND, group_id)
+        group = existing_person(reader, GROUP_KIND, group_id)
         check_etag(group, if_match)
         people = reader.people
         left = [
@@ -288,7 +274,7 @@ async def change_members(
     for each that isn't there."""
 
     def decide(reader: Reader) -> Sequence[Operation]:
-        existing(reader, GROUP_KIND, group_id)
+        existing_person(reader, GROUP_KIND, group_id)
         joining, leaving = _users(reader, add, "add"), _users(reader, remove, "remove")
         operations: list[Operation] = []
         for element in {e.id: e for e in (*joining, *leaving)}.values():
@@ -301,21 +287,10 @@ async def change_members(
     return await _write(services, actor, "user-group-members-changed", decide, GROUP_KIND, group_id)
 
 
-def existing(reader: Reader, kind: str, id_: str) -> Element:
-    """Raises NotFound."""
-    found = reader.get(kind, id_)
-    if found is None:
-        noun, path = ("user", "users") if kind == USER_KIND else ("user group", "user-groups")
-        raise NotFound(
-            f"There is no {noun} with the id {shown(id_)}.", remedy=f"Search by its name: GET {path}?q=NAME."
-        )
-    return found
-
-
 def _list(services: Services, kind: str, q: str | None, group: str | None, page: int, per_page: int) -> Found:
     with services.group.read() as reader:
         if group is not None:
-            existing(reader, GROUP_KIND, group)
+            existing_person(reader, GROUP_KIND, group)
         search = reader.people.users if kind == USER_KIND else reader.people.groups
         ids, total = search(q, group, page=page, per_page=per_page)
         items = [e for e in (reader.get(kind, i) for i in ids) if e]
@@ -354,17 +329,10 @@ async def _write(
         return done
     if not seen:  # an earlier request with the same key has made it
         with services.group.read() as reader:
-            seen.append(existing(reader, kind, id_))
+            seen.append(existing_person(reader, kind, id_))
     with services.group.read() as reader:
         groups = _named(reader.people.group_names(), seen[-1].json()["groups"])
     return Written(seen[-1], groups, done.committed.revision, done.replicated)
-
-
-def by_directory(name: str) -> Conflict:
-    """A password isn't the group's to change."""
-    return Conflict(
-        f"The password is the directory's ({name}).", remedy="Change it there.", code="password-of-directory"
-    )
 
 
 def _name_now(services: Services, kind: str, id_: str) -> str:
@@ -469,7 +437,7 @@ def _assignments(reader: Reader, kind: To, id_: str) -> list[Operation]:
 
 
 def _without(reader: Reader, kind: str, id_: str, group_id: str) -> Operation:
-    body = existing(reader, kind, id_).json()
+    body = existing_person(reader, kind, id_).json()
     body["groups"] = [g for g in body["groups"] if g != group_id]
     return Put(kind, id_, canonical(body))
 
@@ -496,24 +464,6 @@ def _users(reader: Reader, given: Sequence[str], field: str) -> list[Element]:
 def _user_named(reader: Reader, name: str) -> Element | None:
     id_ = reader.people.user_named(name)
     return reader.get(USER_KIND, id_) if id_ else None
-
-
-async def _hashed(services: Services, password: str | None, user: str, field: str) -> str | None:
-    if password is None:
-        return None
-    checked = passwords.check_new(password, user, field)
-    return await services.administrators.hashed(checked)
-
-
-def _password(services: Services, reader: Reader, user_id: str, hashed: str) -> Put:
-    changed_at = services.clock().isoformat(timespec="seconds").replace("+00:00", "Z")
-    body = check_password({"hash": hashed, "changed_at": changed_at, "generation": new_generation()})
-    return Put(PASSWORD_KIND, user_id, canonical(body))
-
-
-def _kept_password(reader: Reader, user_id: str) -> Body:
-    kept = reader.get(PASSWORD_KIND, user_id)
-    return check_password(kept.json() if kept else {})
 
 
 def _named(names: Mapping[str, str], ids: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hostward.domain.assignments import Of
 from hostward.domain.errors import NotFound
+from hostward.domain.people import USER_KIND
 from hostward.domain.sessions import KIND
 from hostward.domain.suggestions import shown
 from hostward.registry.group import Element, Reader
@@ -32,3 +33,14 @@ def named(reader: Reader, kind: Of, given: str) -> Element | None:
     """A session or package by its id or name."""
     found = reader.get(kind.value, given)
     return found if found is not None else reader.find_by_name(kind.value, given)
+
+
+def existing_person(reader: Reader, kind: str, id_: str) -> Element:
+    """A user or user group. Raises NotFound."""
+    found = reader.get(kind, id_)
+    if found is None:
+        noun, path = ("user", "users") if kind == USER_KIND else ("user group", "user-groups")
+        raise NotFound(
+            f"There is no {noun} with the id {shown(id_)}.", remedy=f"Search by its name: GET {path}?q=NAME."
+        )
+    return found
