@@ -42,6 +42,16 @@ class Desk:
         assert done.returncode == code, (arguments, done.stdout, done.stderr)
         return done.stdout + done.stderr
 
+    @property
+    def file(self) -> Path:
+        """What it remembers of its login."""
+        (found,) = (self.home / "state").rglob("desk.json")
+        return found
+
+    def sessions(self, *, code: int = 0) -> str:
+        """With the password at hand, for where a server asks for it."""
+        return self.run("sessions", "--password-file", str(self.secret), code=code)
+
     def log_in(self, server: Server, user: str) -> str:
         mark = server.api.get("server/certificate")["fingerprint"]
         arguments = ("--user", user, "--password-file", str(self.secret), "--fingerprint", mark)
@@ -122,6 +132,64 @@ def test_a_disabled_user_is_out_at_the_desk_too(light: LightGroup, tmp_path: Pat
     assert "Desk carl's" in desk.run("sessions")
     light.master.api.patch(path, {"disabled": True})
     light.wait_equal(TOLD_WITHIN_S)
-    said = desk.run("sessions", "--password-file", str(desk.secret), code=1)
+    said = desk.sessions(code=1)
     assert "Desk carl's" not in said
     assert "disabled" in said
+
+
+def test_the_master_dies_then_whichever_took_over_and_then_all(light: LightGroup, tmp_path: Path) -> None:
+    made(light, "desk-dora")
+    session(light, "Desk dora's", "desk-dora")
+    desk = Desk(tmp_path / "home")
+    desk.log_in(light.master, "desk-dora")
+    desk.secret.unlink()
+    light.master.kill()
+    assert "Desk dora's" in desk.run("sessions")
+    second = next(s for s in light.slaves if s.name == json.loads(desk.file.read_text())["servers"][0]["name"])
+    second.kill()
+    assert "Desk dora's" in desk.run("sessions"), "neither the password nor the Master is needed"
+    (third,) = (s for s in light.slaves if s is not second)
+    third.kill()
+    assert "None of the 3 servers answers" in desk.run("sessions", code=3)
+
+
+def test_a_server_that_hangs_is_passed_over(light: LightGroup, tmp_path: Path) -> None:
+    made(light, "desk-emil")
+    session(light, "Desk emil's", "desk-emil")
+    desk, hangs = Desk(tmp_path / "home"), light.slaves[1]
+    desk.log_in(hangs, "desk-emil")
+    hangs.sigstop()
+    said = desk.run("sessions")
+    assert "Desk emil's" in said
+    assert f"{hangs.name} did not answer" in said
+
+
+@pytest.mark.feature("A10")
+def test_logged_out_everywhere_no_server_takes_the_desks_login_or_its_ticket(light: LightGroup, tmp_path: Path) -> None:
+    path = made(light, "desk-frida")
+    session(light, "Desk frida's", "desk-frida")
+    desk = Desk(tmp_path / "home")
+    desk.log_in(light.slaves[0], "desk-frida")
+    stolen = desk.file.read_text()
+    light.master.api.delete(f"{path}/logins")
+    light.wait_equal(TOLD_WITHIN_S)
+    assert "Password of desk-frida" in desk.run("sessions", code=2)
+    assert "Desk frida's" in desk.sessions()
+    desk.file.write_text(stolen)
+    assert "Desk frida's" not in desk.run("sessions", code=2), "a copy of what it had is worth nothing"
+
+
+@pytest.mark.feature("A10")
+def test_a_server_that_shows_another_certificate_is_passed_over(light: LightGroup, tmp_path: Path) -> None:
+    made(light, "desk-gitta")
+    session(light, "Desk gitta's", "desk-gitta")
+    desk = Desk(tmp_path / "home")
+    desk.log_in(light.slaves[0], "desk-gitta")
+    state = json.loads(desk.file.read_text())
+    assert state["servers"][0]["name"] == light.slaves[0].name
+    state["servers"][0]["url"] = state["servers"][1]["url"]
+    desk.file.write_text(json.dumps(state))
+    said = desk.run("sessions")
+    assert f"{light.slaves[0].name} did not answer" in said
+    assert "certificate" in said
+    assert "Desk gitta's" in said
