@@ -108,6 +108,7 @@ def _member(server: Server, identity: ServerIdentity, protocol: str) -> Member:
         version=__version__,
         state=JOINED,
         host_id=f"node of {server.name}",
+        https_port=HTTPS_PORT,
     )
 
 

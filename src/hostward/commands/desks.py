@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
 from hostward.access.tokens import DESK, Token
 from hostward.access.users import User
@@ -21,8 +20,6 @@ from hostward.domain.tickets import LASTS, Ticket, check_times, read_ticket, ref
 from hostward.replication.group.members import Member, member, members
 from hostward.trust.envelope import SKEW_S
 from hostward.trust.identity import verify
-
-HTTPS: Final = "https"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +33,7 @@ class DeskServer:
 
 
 def desk_servers(services: Services) -> list[DeskServer]:
-    """This server first, then the others of its group by name. Of a group whose servers talk HTTP only this one: the
-    others' HTTPS ports aren't known."""
+    """This server first, then the others of its group by name, but for those without HTTPS."""
     own, identity = services.configuration.server, services.identity
     here = DeskServer(
         identity.server_id,
@@ -46,7 +42,7 @@ def desk_servers(services: Services) -> list[DeskServer]:
         identity.certificate_pem,
     )
     with services.group.read() as reader:
-        others = [m for m in members(reader) if m.server_id != identity.server_id and m.protocol == HTTPS]
+        others = [m for m in members(reader) if m.server_id != identity.server_id and m.https_port]
     return [here, *sorted(map(_desk_server, others), key=lambda s: s.name)]
 
 
@@ -117,7 +113,7 @@ def _user_of(services: Services, ticket: Ticket) -> User:
 
 
 def _desk_server(them: Member) -> DeskServer:
-    return DeskServer(them.server_id, them.name, _url(them.host, them.port, them.context), them.certificate)
+    return DeskServer(them.server_id, them.name, _url(them.host, them.https_port, them.context), them.certificate)
 
 
 def _url(host: str, port: int, context: str) -> str:

@@ -131,4 +131,5 @@ class Parts:
             version=self.version,
             state=JOINED,
             host_id=known.host_id if known else "",
+            https_port=s.https_port,
         )

@@ -29,6 +29,7 @@ def described(identity: ServerIdentity, name: str) -> Member:
         server_id=identity.server_id, name=name, host=f"{name}.example.com", port=8443, context="mss",
         protocol="https", certificate=identity.certificate_pem, internode_certificate=identity.certificate_pem,
         address="127.0.0.1", storage_port=7000, version="0.1.0", state=JOINED,
+        https_port=8443,
     )  # fmt: skip
 
 
@@ -220,6 +221,16 @@ async def test_a_desk_is_told_the_servers_and_given_a_ticket_that_is_good(server
     assert (admin.status_code, admin.json()["code"]) == (409, "no-desk")
     usual = (await server.anyone.post("/login", json={"user": "anna", "password": SECRET})).json()
     assert "ticket" not in usual
+
+
+async def test_servers_that_talk_http_are_for_desks_by_their_https_port(server: Server, other: Other) -> None:
+    them = replace(described(other.identity, "other"), protocol="http", port=8080, https_port=9443)
+    login = {"user": "anna", "password": SECRET, "desk": True}
+    token = (await server.anyone.post("/login", json=login)).json()["token"]
+    async with client(server.app, token) as desk:
+        for https_port, urls in ((9443, ["https://other.example.com:9443/mss"]), (0, [])):
+            await changed(server, replace(them, https_port=https_port).put())
+            assert [s["url"] for s in (await desk.get("/me/servers")).json()["items"][1:]] == urls
 
 
 async def test_an_account_of_one_server_gets_no_ticket_nor_a_server_without_a_group(server: Server) -> None:

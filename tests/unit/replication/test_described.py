@@ -43,6 +43,7 @@ def test_an_ordinary_server_is_fine(known: tuple[ServerIdentity, Member]) -> Non
         ("context", "../peer"), ("context", "a\nb"),
         ("name", ""), ("name", "n" * 301), ("name", "a\nb"), ("version", "\x1b[31m"),
         ("protocol", "ftp"),
+        ("https_port", -1), ("https_port", 65_536), ("https_port", "8443"),
         ("storage_port", 70_000), ("storage_port", True), ("storage_port", "7000"),
         ("address", "192.0.2.7\n- 198.51.100.1"), ("address", "192.0.2.7,198.51.100.1"), ("address", "north"),
         ("address", "192.0.2.7: {}"), ("address", ["192.0.2.7"]), ("address", ""),

@@ -29,6 +29,7 @@ def check_described(them: Member, sender: str) -> None:
         _require(isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable(), name)
     _require(them.protocol in PROTOCOLS, "protocol")
     _require(type(them.storage_port) is int and 0 < them.storage_port < 65536, "storage_port")
+    _require(type(them.https_port) is int and 0 <= them.https_port < 65536, "https_port")
     _require(_is_address(them.address), "address")
     _require(_is_one_certificate(them.certificate) and server_id_of(them.certificate) == sender, "certificate")
     _require(_is_one_certificate(them.internode_certificate), "internode_certificate")

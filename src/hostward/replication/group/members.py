@@ -32,8 +32,9 @@ class Elements(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A server of the group. `address` is where its database node listens for the others; `host_id` is the node's,
-    empty until it has joined; certificates are PEM."""
+    """A server of the group. `port` is the one by which servers talk; `https_port` is for browsers and desks, 0 where
+    the server has none; `address` is where its database node listens for the others; `host_id` is the node's, empty
+    until it has joined; certificates are PEM."""
 
     server_id: str
     name: str
@@ -48,6 +49,7 @@ class Member:
     version: str
     state: str
     host_id: str = ""
+    https_port: int = 0
 
     @property
     def target(self) -> Target:
