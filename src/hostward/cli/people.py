@@ -32,6 +32,14 @@ DirectoryOption = Annotated[str | None, typer.Option("--directory", help='Checks
 CommentOption = Annotated[str | None, typer.Option("--comment")]
 PageOption = Annotated[int, typer.Option("--page", min=1)]
 PerPageOption = Annotated[int, typer.Option("--per-page", min=1, max=500)]
+SortOption = Annotated[str, typer.Option("--sort", help="A column; with - before it, the other way round.")]
+InOption = Annotated[str | None, typer.Option("--in", help="Only those that belong to this group directly.")]
+OfRoleOption = Annotated[str | None, typer.Option("--role", help='Only those with this role; "" for without one.')]
+StateOption = Annotated[str | None, typer.Option("--state", help='enabled, disabled or "no password".')]
+OfDirectoryOption = Annotated[
+    str | None,
+    typer.Option("--directory", help='Only those of this directory; "" for those with a password of the group\'s own.'),
+]
 WordsArgument = Annotated[list[str] | None, typer.Argument(help="Words to find.")]
 PasswordFileOption = Annotated[Path | None, typer.Option("--password-file", metavar="FILE", help="- asks for it.")]
 
@@ -40,14 +48,18 @@ PasswordFileOption = Annotated[Path | None, typer.Option("--password-file", meta
 def list_users(
     call: Call,
     words: WordsArgument = None,
-    group: Annotated[str | None, typer.Option("--in", help="Only those that belong to this group directly.")] = None,
+    group: InOption = None,
+    role: OfRoleOption = None,
+    state: StateOption = None,
+    directory: OfDirectoryOption = None,
+    sort: SortOption = "name",
     page: PageOption = 1,
     per_page: PerPageOption = 50,
 ) -> None:
-    """List users, a page at a time; with words, those that have them."""
-    of = find(call, "user-groups", group)["id"] if group else None
+    """List users, a page at a time; with words, those that have them. Sorted by name, full_name or role."""
+    those = _matching(call, words, group, role, state, directory)
     columns = {"Name": "name", "Full name": "full_name", "Role": "role", "Disabled": "disabled", "Groups": "groups"}
-    _show_page(call, "users", words, page, per_page, columns, group=of)
+    _show_page(call, "users", those | {"sort": sort, "page": page, "per_page": per_page}, columns)
 
 
 @client_command(user_app, "show")
@@ -158,10 +170,18 @@ def export_users(
 
 
 @client_command(group_app, "list")
-def list_groups(call: Call, words: WordsArgument = None, page: PageOption = 1, per_page: PerPageOption = 50) -> None:
-    """List user groups, a page at a time; with words, those that have them."""
+def list_groups(
+    call: Call,
+    words: WordsArgument = None,
+    group: InOption = None,
+    sort: SortOption = "name",
+    page: PageOption = 1,
+    per_page: PerPageOption = 50,
+) -> None:
+    """List user groups, a page at a time; with words, those that have them. Sorted by name or users."""
+    those = _matching(call, words, group) | {"sort": sort, "page": page, "per_page": per_page}
     columns = {"Name": "name", "Users": "users", "Belongs to": "groups", "Comment": "comment"}
-    _show_page(call, "user-groups", words, page, per_page, columns)
+    _show_page(call, "user-groups", those, columns)
 
 
 @client_command(group_app, "show")
@@ -267,21 +287,27 @@ def _ask(yes: bool, question: str) -> None:
         raise typer.Exit(1)
 
 
-def _show_page(
+def _matching(
     call: Call,
-    kind: str,
     words: list[str] | None,
-    page: int,
-    per_page: int,
-    columns: Mapping[str, str],
-    **more: str | None,
-) -> None:
+    group: str | None,
+    role: str | None = None,
+    state: str | None = None,
+    directory: str | None = None,
+) -> dict[str, Any]:
+    """What a search is, for the API."""
+    of = find(call, "user-groups", group)["id"] if group else None
+    values = {"q": " ".join(words) if words else None, "group": of}
+    values |= {"role": role, "state": state, "directory": directory}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _show_page(call: Call, kind: str, params: Mapping[str, Any], columns: Mapping[str, str]) -> None:
     from hostward.cli.output import table
 
-    params = {"q": " ".join(words) if words else None, "page": page, "per_page": per_page, **more}
     answer = call.api.get(kind, params)
     items, total = answer.get("items") or [], answer.get("total", 0)
-    first = (page - 1) * per_page + 1
+    first = (params["page"] - 1) * params["per_page"] + 1
     count = f"{first:,} to {first + len(items) - 1:,} of {total:,}" if items else f"none of {total:,}"
     rows = [tuple(item[key] for key in columns.values()) for item in items]
     call.show(answer, table(tuple(columns), rows), f"\n{count}")

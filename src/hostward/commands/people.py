@@ -26,6 +26,7 @@ from hostward.domain.people import (
     PASSWORD_KIND,
     USER_KIND,
     Role,
+    UserSearch,
     check_group,
     check_user,
 )
@@ -85,14 +86,31 @@ class Written:
 Outcome = Written | Submitted
 
 
-async def list_users(services: Services, q: str | None, group: str | None, *, page: int, per_page: int) -> Found:
-    """By name; `group` is a group's id: who belongs to it directly. Raises InvalidInput, NotFound."""
-    return await asyncio.to_thread(_list, services, USER_KIND, q, group, page, per_page)
+async def list_users(services: Services, search: UserSearch, *, sort: str, page: int, per_page: int) -> Found:
+    """`sort` is name, full_name or role; with - before it, the other way round. Raises InvalidInput, NotFound."""
+
+    def read() -> Found:
+        with services.group.read() as reader:
+            check_search(reader, search)
+            ids, total = reader.people.users(search, sort=sort, page=page, per_page=per_page)
+            items = [e for e in (reader.get(USER_KIND, i) for i in ids) if e]
+            return Found(items, total, reader.people.group_names(), None)
+
+    return await asyncio.to_thread(read)
 
 
-async def list_groups(services: Services, q: str | None, group: str | None, *, page: int, per_page: int) -> Found:
-    """As list_users."""
-    return await asyncio.to_thread(_list, services, GROUP_KIND, q, group, page, per_page)
+async def list_groups(services: Services, q: str, group: str | None, *, sort: str, page: int, per_page: int) -> Found:
+    """`group` is a group's id: what belongs to it directly; `sort` name or users. Raises InvalidInput, NotFound."""
+
+    def read() -> Found:
+        with services.group.read() as reader:
+            if group is not None:
+                existing_person(reader, GROUP_KIND, group)
+            ids, total = reader.people.groups(q, group, sort=sort, page=page, per_page=per_page)
+            items = [e for e in (reader.get(GROUP_KIND, i) for i in ids) if e]
+            return Found(items, total, reader.people.group_names(), reader.people.sizes())
+
+    return await asyncio.to_thread(read)
 
 
 def read_user(services: Services, user_id: str) -> Person:
@@ -287,17 +305,6 @@ async def change_members(
     return await _write(services, actor, "user-group-members-changed", decide, GROUP_KIND, group_id)
 
 
-def _list(services: Services, kind: str, q: str | None, group: str | None, page: int, per_page: int) -> Found:
-    with services.group.read() as reader:
-        if group is not None:
-            existing_person(reader, GROUP_KIND, group)
-        search = reader.people.users if kind == USER_KIND else reader.people.groups
-        ids, total = search(q, group, page=page, per_page=per_page)
-        items = [e for e in (reader.get(kind, i) for i in ids) if e]
-        sizes = reader.people.sizes() if kind == GROUP_KIND else None
-        return Found(items, total, reader.people.group_names(), sizes)
-
-
 async def _write(
     services: Services,
     actor: Actor,
@@ -339,6 +346,13 @@ def _name_now(services: Services, kind: str, id_: str) -> str:
     with services.group.read() as reader:
         found = reader.get(kind, id_)
         return str(found.json()["name"]) if found else ""
+
+
+def check_search(reader: Reader, search: UserSearch) -> None:
+    """Raises NotFound where the group isn't there that it names, InvalidInput for the directory."""
+    if search.group is not None:
+        existing_person(reader, GROUP_KIND, search.group)
+    check_directory_there(reader, {"directory": search.directory or ""})
 
 
 def check_directory_there(reader: Reader, user: Body) -> None:

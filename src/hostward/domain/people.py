@@ -45,6 +45,28 @@ class RoleText:
     help: str
 
 
+class State(StrEnum):
+    """How it stands with a user's logging in."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    NO_PASSWORD = "no password"  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True)
+class UserSearch:
+    """Which users: those that have all the words of `q` in name, full name or comment, and everything else that is
+    given. An empty `role` is that of users without one, an empty `directory` that of users whose password is the
+    group's own; `group` is the id of one that they belong to directly. NO_PASSWORD are the users without any, of no
+    directory."""
+
+    q: str = ""
+    role: Role | None = None
+    state: State | None = None
+    directory: str | None = None
+    group: str | None = None
+
+
 ROLES: Final = (
     RoleText(Role.NONE, "None", "Uses sessions and packages; no console."),
     RoleText(Role.ADMINISTRATOR, "Administrator", "Everything."),

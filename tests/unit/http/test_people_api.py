@@ -366,3 +366,51 @@ async def test_turning_back_the_configuration_lets_nobody_in_again(server: Serve
 async def test_the_administrator_of_the_server_stays_whatever_becomes_of_the_users(server: Server) -> None:
     assert (await server.anyone.post("/login", json={"user": "admin", "password": PASSWORD})).status_code == 200
     assert Role.ADMINISTRATOR.value == (await server.api.get("/me")).json()["role"]
+
+
+async def listed(server: Server, query: str, what: str = "users") -> list[str]:
+    answer = await server.api.get(f"/{what}?{query}")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["total"] == len(answer.json()["items"])
+    return [item["name"] for item in answer.json()["items"]]
+
+
+@pytest.mark.feature("R24")
+async def test_users_are_found_by_role_state_directory_and_group_together_and_sorted(server: Server) -> None:
+    oslo = (await group(server, "Oslo"))["id"]
+    settings = {"servers": ["127.0.0.1"], "user_base": "dc=example", "user_filter": "(uid={user})"}
+    assert (await server.api.put("/directories/Corp", json=settings)).status_code == 200
+    await created(server, "dora", full_name="ada first", groups=["Oslo"], role="auditor")
+    await created(server, "carl", full_name="Zoe Last", role="administrator", disabled=True)
+    await created(server, "bert", password=None, groups=["Oslo"])
+    await created(server, "anna", password=None, directory="corp", full_name="Bea Second")
+    assert await listed(server, "role=auditor") == ["dora"]
+    assert await listed(server, "role=") == ["anna", "bert"]
+    assert await listed(server, "state=disabled") == ["carl"]
+    assert await listed(server, "state=enabled") == ["anna", "bert", "dora"]
+    assert await listed(server, "state=no+password") == ["bert"]
+    assert await listed(server, "directory=CORP") == ["anna"]
+    assert await listed(server, "directory=") == ["bert", "carl", "dora"]
+    assert await listed(server, f"group={oslo}&role=auditor&state=enabled&directory=&q=FIRST") == ["dora"]
+    assert await listed(server, f"group={oslo}&state=disabled") == []
+    # Who has none of what is sorted by comes last, either way.
+    assert await listed(server, "sort=full_name") == ["dora", "anna", "carl", "bert"]
+    assert await listed(server, "sort=-full_name") == ["carl", "anna", "dora", "bert"]
+    assert await listed(server, "sort=role") == ["carl", "dora", "anna", "bert"]
+    assert await listed(server, "sort=-name") == ["dora", "carl", "bert", "anna"]
+    await group(server, "Empty")
+    assert await listed(server, "sort=-users", "user-groups") == ["Oslo", "Empty"]
+    for wrong in ("role=king", "state=away", "directory=Nowhere", "sort=nothing"):
+        assert (await server.api.get(f"/users?{wrong}")).status_code == 422, wrong
+    assert (await server.api.get("/users?group=nothing")).status_code == 404
+
+
+@pytest.mark.feature("R24")
+async def test_a_password_that_is_set_or_gone_counts_at_once_in_the_list(server: Server) -> None:
+    user = await created(server, "anna", password=None)
+    assert await listed(server, "state=no+password") == ["anna"]
+    await server.api.put(f"/users/{user['id']}/password", json={"password": SECRET})
+    assert await listed(server, "state=no+password") == []
+    await server.api.delete(f"/users/{user['id']}")
+    await created(server, "anna", password=None)
+    assert await listed(server, "state=no+password") == ["anna"]

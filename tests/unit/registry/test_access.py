@@ -164,7 +164,7 @@ def test_tables_that_the_build_before_did_not_have_are_filled_when_the_file_is_o
         await registry.commit("admin", lambda _: world.operations())
         registry.close()
         db = sqlite3.connect(tmp_path / "a.db")
-        for table in ("session_group", "user_row", "member_of", "group_row", "nested_in", "assignment_row"):
+        for table in ("session_group", "user_entry", "member_of", "group_row", "nested_in", "assignment_row"):
             db.execute(f"DROP TABLE {table}")
         db.execute("DELETE FROM meta WHERE name = 'derived'")
         db.commit()
@@ -183,9 +183,9 @@ def test_tables_that_the_build_before_did_not_have_are_filled_when_the_file_is_o
         "DELETE FROM member_of",
         "INSERT INTO member_of VALUES ('u1', 'g0')",
         "UPDATE assignment_row SET effect = 'deny'",
-        "UPDATE user_row SET role = 'administrator' WHERE id = 'u1'",
+        "UPDATE user_entry SET role = 'administrator' WHERE id = 'u1'",
         "INSERT INTO session_group VALUES ('s1', 'group g0')",
-        "INSERT INTO user_row VALUES ('u9', 'ghost', 'ghost', '', '', 0, 'ghost')",
+        "INSERT INTO user_entry VALUES ('u9', 'ghost', 'ghost', '', '', 0, '', 'ghost')",
     ],
 )
 def test_access_that_is_edited_in_the_file_is_found(tmp_path: Path, statement: str) -> None:

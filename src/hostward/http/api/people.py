@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from hostward.commands import people, people_files
 from hostward.commands.writing import Once, Submitted
-from hostward.domain.people import USER_KIND, Role
+from hostward.domain.fields import MAX_NAME
+from hostward.domain.people import USER_KIND, Role, State, UserSearch
 from hostward.domain.permissions import Permission
 from hostward.http.api import people_shapes as shapes
 from hostward.http.api.change_requests import submitted
@@ -34,11 +35,37 @@ help_router = administrators_router("Users", "/users", writes=Permission.HELP)
 group_router = administrators_router("User groups", "/user-groups")
 
 
-class ListQuery(Strict):
-    q: str | None = Field(default=None, max_length=500)
+class MatchingIn(Strict):
+    q: str = Field(default="", max_length=500)
     """Words that each must have, in name, full name or comment."""
     group: str | None = Field(default=None, max_length=100)
     """Only those that belong to the group with this id directly."""
+    role: Role | None = None
+    """Only those with this role; empty: without one."""
+    state: State | None = None
+    """`no password`: those of no directory that none was set for."""
+    directory: str | None = Field(default=None, max_length=MAX_NAME)
+    """Only those whose password this directory checks; empty: those with a password of the group's own."""
+
+    def search(self) -> UserSearch:
+        """What it means."""
+        return UserSearch(self.q, self.role, self.state, self.directory, self.group)
+
+
+class UsersQuery(MatchingIn):
+    page: int = Field(default=1, ge=1, le=1_000_000)
+    per_page: int = Field(default=50, ge=1, le=1000)
+    sort: str = Field(default="name", max_length=50)
+    """name, full_name or role; with - before it, the other way round."""
+
+
+class GroupsQuery(Strict):
+    q: str = Field(default="", max_length=500)
+    """Words that each must have, in name or comment."""
+    group: str | None = Field(default=None, max_length=100)
+    """Only those that belong to the group with this id directly."""
+    sort: str = Field(default="name", max_length=50)
+    """name or users (how many); with - before it, the other way round."""
     page: int = Field(default=1, ge=1, le=1_000_000)
     per_page: int = Field(default=50, ge=1, le=1000)
 
@@ -102,9 +129,9 @@ class ImportQuery(Strict):
     """Only check and count; change nothing."""
 
 
-@router.get("", summary="List and search users", responses=answers(shapes.UserPage, "One page, by name"))
-async def list_users(query: Annotated[ListQuery, Query()], who: Who, services: With) -> Response:
-    found = await people.list_users(services, query.q, query.group, page=query.page, per_page=query.per_page)
+@router.get("", summary="List and search users", responses=answers(shapes.UserPage, "One page"))
+async def list_users(query: Annotated[UsersQuery, Query()], who: Who, services: With) -> Response:
+    found = await people.list_users(services, query.search(), sort=query.sort, page=query.page, per_page=query.per_page)
     return _page(found, query)
 
 
@@ -199,9 +226,11 @@ async def end_logins(user_id: str, who: Who, services: With) -> Response:
     return _written(await people.end_logins(services, who, user_id), "user")
 
 
-@group_router.get("", summary="List and search user groups", responses=answers(shapes.GroupPage, "One page, by name"))
-async def list_groups(query: Annotated[ListQuery, Query()], who: Who, services: With) -> Response:
-    found = await people.list_groups(services, query.q, query.group, page=query.page, per_page=query.per_page)
+@group_router.get("", summary="List and search user groups", responses=answers(shapes.GroupPage, "One page"))
+async def list_groups(query: Annotated[GroupsQuery, Query()], who: Who, services: With) -> Response:
+    found = await people.list_groups(
+        services, query.q, query.group, sort=query.sort, page=query.page, per_page=query.per_page
+    )
     return _page(found, query)
 
 
@@ -256,7 +285,7 @@ def element_shown(element: Any, groups: Any) -> dict[str, Any]:
     return {"id": element.id, **body, "etag": element.etag, "revision": element.revision}
 
 
-def _page(found: people.Found, query: ListQuery) -> Response:
+def _page(found: people.Found, query: UsersQuery | GroupsQuery) -> Response:
     items = []
     for element in found.items:
         names = [found.names[i] for i in element.json()["groups"] if i in found.names]

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from hostward.domain.changes import Body
-from hostward.domain.people import GROUP_KIND, USER_KIND
+from hostward.domain.errors import InvalidInput
+from hostward.domain.people import GROUP_KIND, PASSWORD_KIND, USER_KIND, State, UserSearch
+from hostward.domain.suggestions import listed, shown
 from hostward.domain.texts import name_key
 from hostward.registry.derived.table import MAX_WORDS, Derived, Rows, anywhere, check_page
 
 
 def users(id_: str, body: Body, revision: int) -> Rows:
-    name, full_name = body["name"], body.get("full_name", "")
+    name, full_name, directory = body["name"], body.get("full_name", ""), body.get("directory", "")
     text = name_key(f"{name}\n{full_name}\n{body.get('comment', '')}")
-    return [(id_, name, name_key(name), full_name, body.get("role", ""), int(body.get("disabled", False)), text)]
+    role, disabled = body.get("role", ""), int(body.get("disabled", False))
+    return [(id_, name, name_key(name), name_key(full_name), role, disabled, name_key(directory), text)]
+
+
+def passwords(id_: str, body: Body, revision: int) -> Rows:
+    """Who has one."""
+    return [(id_,)] if body.get("hash") else []
 
 
 def groups(id_: str, body: Body, revision: int) -> Rows:
@@ -29,11 +37,21 @@ def belongs_to(id_: str, body: Body, revision: int) -> Rows:
 
 
 TABLES: Final = (
-    Derived(USER_KIND, "user_row", users, unique_noun="user"),
+    Derived(USER_KIND, "user_entry", users, unique_noun="user"),
+    Derived(PASSWORD_KIND, "has_password", passwords),
     Derived(USER_KIND, "member_of", belongs_to),
     Derived(GROUP_KIND, "group_row", groups, unique_noun="user group"),
     Derived(GROUP_KIND, "nested_in", belongs_to),
 )
+USER_SORTS: Final = {"name": "name_key", "full_name": "full_name_key", "role": "role"}
+GROUP_SORTS: Final = {"name": "name_key", "users": "(SELECT count(*) FROM member_of m WHERE m.group_id = group_row.id)"}
+_STATES: Final = {
+    State.ENABLED: "disabled = 0",
+    State.DISABLED: "disabled = 1",
+    State.NO_PASSWORD: "directory_key = '' AND id NOT IN (SELECT id FROM has_password)",
+}
+Condition = tuple[str, list[str]]
+"""Of a query, and its values."""
 
 
 class People:
@@ -44,7 +62,7 @@ class People:
 
     def user_named(self, name: str) -> str | None:
         """Whatever the case."""
-        return self._named("user_row", name)
+        return self._named("user_entry", name)
 
     def group_named(self, name: str) -> str | None:
         """Whatever the case."""
@@ -54,14 +72,21 @@ class People:
         """Of all groups, by their ids, in the order of names."""
         return dict(self._db.execute("SELECT id, name FROM group_row ORDER BY name_key"))
 
-    def users(self, q: str | None, group: str | None, *, page: int, per_page: int) -> tuple[Sequence[str], int]:
-        """One page, by name, of the users that have all the words of `q` and belong to that group directly, and how
-        many there are. Raises InvalidInput."""
-        return self._page("user_row", "member_of", q, group, page, per_page)
+    def users(self, search: UserSearch, *, sort: str, page: int, per_page: int) -> tuple[Sequence[str], int]:
+        """One page of these users, and how many there are. `sort` is one of USER_SORTS, with - before it the other way
+        round; users that have nothing there come last. Raises InvalidInput."""
+        return self._page("user_entry", USER_SORTS, _those(search), sort, page, per_page)
 
-    def groups(self, q: str | None, group: str | None, *, page: int, per_page: int) -> tuple[Sequence[str], int]:
-        """As `users`."""
-        return self._page("group_row", "nested_in", q, group, page, per_page)
+    def user_ids(self, search: UserSearch) -> Sequence[str]:
+        """All of them, by name."""
+        where, values = _those(search)
+        rows = self._db.execute(f"SELECT id FROM user_entry WHERE {where} ORDER BY name_key", values)  # noqa: S608
+        return [row[0] for row in rows]
+
+    def groups(self, q: str, group: str | None, *, sort: str, page: int, per_page: int) -> tuple[Sequence[str], int]:
+        """One page of the groups that have all the words of `q` and belong to that group directly, and how many there
+        are. `sort` is one of GROUP_SORTS. Raises InvalidInput."""
+        return self._page("group_row", GROUP_SORTS, _with_words(q, "nested_in", group), sort, page, per_page)
 
     def groups_of(self, user: str) -> Sequence[str]:
         """All groups that the user belongs to, also by way of other groups."""
@@ -93,19 +118,18 @@ class People:
         return str(row[0]) if row else None
 
     def _page(
-        self, table: str, links: str, q: str | None, group: str | None, page: int, per_page: int
+        self, table: str, sorts: Mapping[str, str], those: Condition, sort: str, page: int, per_page: int
     ) -> tuple[Sequence[str], int]:
+        column, order = sorts.get(sort.removeprefix("-")), "DESC" if sort.startswith("-") else "ASC"
+        if column is None:
+            raise InvalidInput(f"They can't be sorted by {shown(sort)}.", remedy=f"Use {listed(sorts)}.")
         check_page(page, per_page)
-        words = name_key(q or "").split()[:MAX_WORDS]
-        conditions = ["text GLOB ?"] * len(words)
-        values: list[str | int] = [*map(anywhere, words)]
-        if group is not None:
-            conditions.append(f"id IN (SELECT id FROM {links} WHERE group_id = ?)")  # noqa: S608
-            values.append(group)
-        where = " AND ".join(conditions) or "1"
+        where, values = those
+        last = "" if column == "name_key" else f"{column} = '', "  # nothing there: behind everything
         total = self._db.execute(f"SELECT count(*) FROM {table} WHERE {where}", values).fetchone()[0]  # noqa: S608
         rows = self._db.execute(
-            f"SELECT id FROM {table} WHERE {where} ORDER BY name_key LIMIT ? OFFSET ?",  # noqa: S608
+            f"SELECT id FROM {table} WHERE {where} ORDER BY {last}{column} {order}, name_key"  # noqa: S608
+            " LIMIT ? OFFSET ?",
             [*values, per_page, (page - 1) * per_page],
         )
         return [row[0] for row in rows], total
@@ -117,3 +141,26 @@ class People:
             (start,),
         )
         return [row[0] for row in rows]
+
+
+def _those(search: UserSearch) -> Condition:
+    where, values = _with_words(search.q, "member_of", search.group)
+    conditions = [where]
+    if search.role is not None:
+        conditions.append("role = ?")
+        values.append(search.role.value)
+    if search.directory is not None:
+        conditions.append("directory_key = ?")
+        values.append(name_key(search.directory))
+    if search.state is not None:
+        conditions.append(_STATES[search.state])
+    return " AND ".join(conditions), values
+
+
+def _with_words(q: str, links: str, group: str | None) -> Condition:
+    words = name_key(q).split()[:MAX_WORDS]
+    conditions, values = ["text GLOB ?"] * len(words), [*map(anywhere, words)]
+    if group is not None:
+        conditions.append(f"id IN (SELECT id FROM {links} WHERE group_id = ?)")  # noqa: S608
+        values.append(group)
+    return " AND ".join(conditions) or "1", values

@@ -15,7 +15,7 @@ from hostward.commands.directories import list_directories
 from hostward.commands.writing import Once, Submitted
 from hostward.domain.errors import NotFound, PreconditionFailed
 from hostward.domain.panels import AUTHENTICATION, DIRECTORIES, SITEMINDER
-from hostward.domain.people import GROUP_KIND, ROLES, USER_KIND
+from hostward.domain.people import GROUP_KIND, ROLES, USER_KIND, UserSearch
 from hostward.domain.permissions import Permission
 from hostward.http.console.pages.entries import as_shown
 from hostward.http.console.pages.outcomes import NameTaken, submitted, went
@@ -176,12 +176,18 @@ async def _list(visit: Visit, kind: str) -> Response:
     given = visit.request.query_params
     q, group = given.get("q", "")[:MAX_WORDS].strip(), given.get("group", "")
     page = page_of(given.get("page", ""))
-    search = people.list_users if kind == USER_KIND else people.list_groups
-    found = await search(visit.services, q or None, group or None, page=page, per_page=PER_PAGE)
+
+    async def search(page: int) -> people.Found:
+        if kind == USER_KIND:
+            those = UserSearch(q, group=group or None)
+            return await people.list_users(visit.services, those, sort="name", page=page, per_page=PER_PAGE)
+        return await people.list_groups(visit.services, q, group or None, sort="name", page=page, per_page=PER_PAGE)
+
+    found = await search(page)
     last = max(1, -(-found.total // PER_PAGE))
     if page > last:
         page = last
-        found = await search(visit.services, q or None, group or None, page=page, per_page=PER_PAGE)
+        found = await search(page)
     rows = [(e, e.json(), [found.names[i] for i in e.json()["groups"] if i in found.names]) for e in found.items]
     here = USERS if kind == USER_KIND else GROUPS
     kept = {name: value for name, value in (("q", q), ("group", group)) if value}
