@@ -194,6 +194,30 @@ def test_a_copy_survives_kills_of_both_sides_and_comes_from_whoever_has_it(light
 
 
 @pytest.mark.feature("F15")
+def test_a_slow_server_does_not_hold_a_copy_up_where_another_has_the_file_too(
+    light: LightGroup, tmp_path: Path
+) -> None:
+    """It answers each time, so it isn't passed over for being silent: a bad link, or a server that lies."""
+    big = tmp_path / "big.zip"
+    large(big, 20 * MIB, seed=4)
+    master, slow, other = light.master, light.slaves[0], light.slaves[1]
+    other.kill()
+    package = upload(master, "Slowly", big)["package"]
+    eventually(lambda: states(slow, package["id"])[0] == "present", within_s=COPIED_WITHIN_S)
+    gate = slow.gate
+    assert gate is not None
+    gate.bytes_per_s = (64 << 10) / 5
+    try:
+        with gate_shut(master):
+            other.start()
+            eventually(lambda: states(other, package["id"])[0] == "copying", within_s=COPIED_WITHIN_S)
+        eventually(lambda: states(other, package["id"])[0] == "present", within_s=COPIED_WITHIN_S)
+        assert file_of(other, package) == file_of(master, package)
+    finally:
+        gate.bytes_per_s = None
+
+
+@pytest.mark.feature("F15")
 def test_updates_under_downloads_give_each_user_the_one_or_the_other_whole(light: LightGroup) -> None:
     made(light, "rosa")
     contents = [zipped(setup_msi=random.Random(n).randbytes(3 * MIB)) for n in range(4)]

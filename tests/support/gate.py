@@ -45,6 +45,8 @@ class Gate:
         self.address, self._behind, self._ports = address, behind, ports
         self._listening: list[socket.socket] = []
         self._open: dict[asyncio.Task[None], socket.socket] = {}
+        self.bytes_per_s: float | None = None
+        """How quick each connection is from the server, None for as quick as it comes."""
         self.open()
 
     def open(self) -> None:
@@ -106,6 +108,8 @@ class Gate:
                     writer.transport.abort()
                     return
                 for part in forwarded:
+                    if self.bytes_per_s is not None and not to_server:
+                        await asyncio.sleep(len(part) / self.bytes_per_s)
                     writer.write(part)
                     await writer.drain()
         with contextlib.suppress(OSError, RuntimeError):

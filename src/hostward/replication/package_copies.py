@@ -29,9 +29,9 @@ EVERY_S: Final = 2.0
 ASK_TIMEOUT_S: Final = 2.0
 RANGE_TIMEOUT_S: Final = 30.0
 LEAST_RANGE: Final = 64 << 10
-FIRST_RANGE: Final = 256 << 10
 QUICK_S, SLOW_S = 0.5, 4.0
-"""A range that takes less is followed by a larger one, one that takes more by a smaller."""
+"""A range that takes less is followed by a larger one, one that takes more by a smaller. Where the smallest takes more,
+another server may be quicker."""
 MAX_STRAYS: Final = 100
 MAX_ANSWERS: Final = 2
 """Ranges that are read for other servers at once."""
@@ -77,6 +77,7 @@ class PackageCopies:
         self._strays: Mapping[str, str] = {}
         self._copying: dict[str, int] = {}
         self._reasons: dict[str, str] = {}
+        self._borne: dict[str, int] = {}
         self._fetching: tuple[str, asyncio.Task[None]] | None = None
         self._answering = asyncio.Semaphore(MAX_ANSWERS)
         self._free_at = 0.0
@@ -123,7 +124,7 @@ class PackageCopies:
             await self._stop_fetching()
         told = await self._ask_all() if missing else ()
         for package in missing:
-            sources = _having(told, package)
+            sources = sorted(_having(told, package), key=lambda them: self._borne.get(them.server_id, 0))
             if sources:
                 task = asyncio.create_task(self._fetch(package, sources), name="package")
                 self._fetching = package.content.sha256, task
@@ -143,7 +144,11 @@ class PackageCopies:
         """From the one or the other, until it is here."""
         for them in sources:
             try:
-                await self._fetch_from(them, package)
+                await self._fetch_from(them, package, self._borne.get(them.server_id, 1))
+            except _Slow as error:
+                # It may be the only one that has it: each time it is given twice as long, so that the copy goes on.
+                self._borne[them.server_id] = 2 * error.borne
+                self._reasons[package.id] = f"{them.name} is slow."
             except HostwardError as error:
                 self._reasons[package.id] = f"From {them.name}: {error.message}"
                 log.warning("package-not-copied", package=package.name, server=them.name, reason=error.message)
@@ -152,17 +157,18 @@ class PackageCopies:
             else:
                 self._reasons.pop(package.id, None)
                 self._copying.pop(package.id, None)
+                self._borne.clear()
                 log.info("package-copied", package=package.name, server=them.name, size_bytes=package.content.size)
                 self._moved.set()
                 return
 
-    async def _fetch_from(self, them: Member, package: Package) -> None:
-        """Raises PeerError, RegistryError."""
+    async def _fetch_from(self, them: Member, package: Package, borne: int) -> None:
+        """Raises PeerError, RegistryError, and _Slow where so many of the smallest ranges have been slow."""
         hashes = await self._hashes_from(them, package.content)
         with understood(them.name):  # a package whose size and sums don't belong together can't be copied
             partial = await asyncio.to_thread(Partial, self.folder, package.content, hashes)
         try:
-            ranges = _Ranges()
+            ranges = _Ranges(borne)
             while partial.next_size:
                 self._copying[package.id] = partial.size
                 piece = await self._piece(them, package.content, partial.size, partial.next_size, ranges, paced=True)
@@ -226,7 +232,7 @@ class PackageCopies:
     async def _given_on(
         self, them: Member, content: Content, hashes: bytes, offset: int, count: int
     ) -> AsyncIterator[bytes]:
-        ranges, end = _Ranges(), offset + count
+        ranges, end = _Ranges(None), offset + count
         at = offset - offset % PIECE_BYTES
         while at < end:
             size = min(PIECE_BYTES, content.size - at)
@@ -297,16 +303,29 @@ class PackageCopies:
 
 
 class _Ranges:
-    """How much is asked for at once."""
+    """How much is asked for at once. `borne`: how many slow ranges of the smallest size; None for any number."""
 
-    def __init__(self) -> None:
-        self.size = FIRST_RANGE
+    def __init__(self, borne: int | None) -> None:
+        self.size, self._borne, self._slow = LEAST_RANGE, borne, 0
 
     def took(self, seconds: float) -> None:
+        """Raises _Slow."""
         if seconds < QUICK_S:
             self.size = min(2 * self.size, PIECE_BYTES)
+        elif seconds > SLOW_S and self.size > LEAST_RANGE:
+            self.size //= 2
         elif seconds > SLOW_S:
-            self.size = max(self.size // 2, LEAST_RANGE)
+            self._slow += 1
+            if self._slow == self._borne:
+                raise _Slow(self._slow)
+
+
+class _Slow(Exception):
+    """Another server should be tried."""
+
+    def __init__(self, borne: int) -> None:
+        super().__init__(borne)
+        self.borne = borne
 
 
 def _named(content: Content) -> dict[str, Any]:
