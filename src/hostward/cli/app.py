@@ -14,6 +14,7 @@ from hostward.cli import (
     backups,
     certificates,
     change_requests,
+    credentials,
     demo,
     desk,
     directories,
@@ -74,7 +75,7 @@ app.add_typer(access.app, name="access")
 app.add_typer(packages.app, name="package")
 app.add_typer(access.own_app, name="my")
 app.add_typer(directories.app, name="directory")
-app.add_typer(directories.credential_app, name="credential")
+app.add_typer(credentials.app, name="credential")
 app.add_typer(settings.app, name="settings")
 app.add_typer(replication.app, name="replication")
 app.add_typer(certificates.app, name="certificate")

@@ -1,4 +1,4 @@
-"""`hostward directory …`: LDAP directories that check passwords. `hostward credential …`: the Credential Store."""
+"""`hostward directory …`: LDAP directories that check passwords."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ from hostward.cli.files import read_limited
 from hostward.cli.options import Call, YesOption, client_command
 
 app = typer.Typer(help="LDAP directories that check users' passwords.", no_args_is_help=True)
-credential_app = typer.Typer(help="This server's Credential Store; not replicated.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(metavar="DIRECTORY", help="The directory's name.")]
-EntryArgument = Annotated[str, typer.Argument(metavar="ENTRY", help="The entry's name.")]
 MAX_PEM_BYTES = 64_000
 SETTINGS = (
     "servers", "security", "certificates", "credential", "user_base", "user_filter", "name_attribute",
@@ -123,37 +121,6 @@ def sync(
         return
     counts = f"{answer['created']:,} new, {answer['changed']:,} changed, {answer['unchanged']:,} unchanged"
     call.show(answer, f"Would be: {counts}." if dry_run else f"{counts}; {replicated_words(answer)}.")
-
-
-@client_command(credential_app, "list")
-def list_credentials(call: Call) -> None:
-    """List the entries, without their secrets."""
-    from hostward.cli.output import moment, table
-
-    answer = call.api.get("credentials")
-    rows = [(c["name"], c["user"], c["used_by"], moment(c["changed_at"])) for c in answer["items"]]
-    call.show(answer, table(("Name", "User", "Used by", "Since"), rows))
-
-
-@client_command(credential_app, "set")
-def set_credential(
-    call: Call,
-    name: EntryArgument,
-    user: Annotated[str, typer.Argument(metavar="USER", help="Such as a directory's bind DN.")],
-    secret_file: Annotated[
-        Path | None, typer.Option("--secret-file", metavar="FILE", help="Asked for, unless given.")
-    ] = None,
-) -> None:
-    """Set an entry on this server alone; the secret is asked for, or read from a file."""
-    secret = secrets.get(secret_file, "Secret", option="--secret-file")
-    answer = call.api.put(f"credentials/{quote(name, safe='')}", {"user": user, "secret": secret})
-    call.show(answer, f"Set “{name}” on this server.")
-
-
-@client_command(credential_app, "delete")
-def delete_credential(call: Call, name: EntryArgument) -> None:
-    """Delete an entry that nothing uses."""
-    call.show(call.api.delete(f"credentials/{quote(name, safe='')}"), f"Deleted “{name}”.")
 
 
 def _show_written(call: Call, words: str, answer: Mapping[str, Any]) -> None:

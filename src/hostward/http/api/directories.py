@@ -1,4 +1,4 @@
-"""LDAP directories, and this server's Credential Store."""
+"""LDAP directories."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import Query
 from pydantic import Field
 from starlette.responses import Response
 
-from hostward.commands import credentials, directories
+from hostward.commands import directories
 from hostward.commands.writing import Submitted
 from hostward.domain.directories import FIELDS, Security
 from hostward.http.api import directory_shapes as shapes
@@ -20,7 +20,6 @@ from hostward.http.requests import IfMatch, Json, Secret, Strict, Text, Who, Wit
 from hostward.registry.group import Element
 
 router = administrators_router("Directories", "/directories")
-credential_router = administrators_router("Credential Store", "/credentials")
 
 
 class DirectoryIn(Strict):
@@ -52,12 +51,6 @@ class TestIn(Strict):
 class SyncQuery(Strict):
     dry_run: bool = False
     """Only look and count; change nothing."""
-
-
-class CredentialIn(Strict):
-    user: str
-    """Such as a directory's bind DN."""
-    secret: Annotated[str, Field(max_length=4096)]
 
 
 @router.get("", summary="List directories", responses=answers(shapes.Directories, "By name"))
@@ -109,26 +102,6 @@ async def sync(name: str, query: Annotated[SyncQuery, Query()], who: Who, servic
     return imported(await directories.sync(services, who, name, dry_run=query.dry_run))
 
 
-@credential_router.get("", summary="List the Credential Store", responses=answers(shapes.Credentials, "By name"))
-async def list_credentials(who: Who, services: With) -> Response:
-    """This server's alone; secrets are never shown."""
-    return Json({"items": [credential_shown(e) for e in credentials.list_credentials(services)]})
-
-
-@credential_router.put("/{name}", summary="Set an entry", status_code=204, response_class=Response)
-async def put_credential(name: str, given: CredentialIn, who: Who, services: With) -> Response:
-    """New, or another user and secret of the entry of that name. On this server alone."""
-    await credentials.put_credential(services, who, {"name": name, **given.model_dump()})
-    return Response(status_code=204)
-
-
-@credential_router.delete("/{name}", summary="Delete an entry", status_code=204, response_class=Response)
-async def delete_credential(name: str, who: Who, services: With) -> Response:
-    """409 while a directory is searched with it."""
-    await credentials.delete_credential(services, who, name)
-    return Response(status_code=204)
-
-
 def directory_shown(element: Element) -> dict[str, Any]:
     """A directory as the API gives it."""
     body = element.json()
@@ -140,9 +113,3 @@ def tested_shown(found: directories.Tested) -> dict[str, Any]:
     steps = [{"name": name, "ok": ok, "said": said} for name, ok, said in found.steps]
     user = {"dn": found.user, "full_name": found.full_name, "groups": list(found.groups)} if found.user else None
     return {"ok": found.ok, "steps": steps, "user": user}
-
-
-def credential_shown(entry: credentials.Entry) -> dict[str, Any]:
-    """Without its secret."""
-    c = entry.credential
-    return {"name": c.name, "user": c.user, "changed_at": c.changed_at, "used_by": list(entry.used_by)}

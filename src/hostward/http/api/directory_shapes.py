@@ -1,4 +1,4 @@
-"""The shapes of answers about directories and the Credential Store, for the API's description."""
+"""The shapes of answers about directories, for the API's description."""
 
 from __future__ import annotations
 
@@ -59,15 +59,3 @@ class Tested(Shown):
     ok: bool
     steps: list[Step]
     user: FoundUser | None
-
-
-class Credential(Shown):
-    name: str
-    user: str
-    changed_at: str
-    used_by: list[str]
-    """The directories that are searched with it."""
-
-
-class Credentials(Shown):
-    items: list[Credential]

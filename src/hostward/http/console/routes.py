@@ -16,6 +16,7 @@ from hostward.http.console.logins import login_routes
 from hostward.http.console.pages.access import access_routes
 from hostward.http.console.pages.audit import audit_routes
 from hostward.http.console.pages.certificates import certificate_routes
+from hostward.http.console.pages.credentials import credential_routes
 from hostward.http.console.pages.directories import directory_routes
 from hostward.http.console.pages.history import history_routes
 from hostward.http.console.pages.inventories import inventory_routes
@@ -78,6 +79,7 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *people_file_routes(console),
         *siteminder_routes(console),
         *directory_routes(console),
+        *credential_routes(console),
         *people_routes(console),
         *certificate_routes(console),
         *request_routes(console),

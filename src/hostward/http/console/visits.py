@@ -117,6 +117,14 @@ class Visit:
         value = self.form.get(name, "")
         return value.strip() if isinstance(value, str) else ""
 
+    def typed(self, name: str) -> str:
+        """A field with a secret, blanks included. Raises InvalidInput where it is too long."""
+        value = self.form.get(name)
+        text = value if isinstance(value, str) else ""
+        if len(text) > MAX_SECRET:
+            raise wrong_field(name, "It is too long.", f"Use at most {MAX_SECRET} characters.")
+        return text
+
     def texts(self, name: str) -> list[str]:
         """A field that there may be several of."""
         return [value.strip() for value in self.form.getlist(name) if isinstance(value, str)]

@@ -1,4 +1,4 @@
-"""Configure Settings > Credential Store; and the directories of Authentication & Authorization, with Test login."""
+"""The directories of Authentication & Authorization, with Test login."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from hostward.commands import credentials, directories
 from hostward.commands.writing import Submitted
 from hostward.domain.directories import Security
 from hostward.domain.errors import NotFound
-from hostward.domain.panels import CREDENTIALS, DIRECTORIES
-from hostward.http.console.pages.outcomes import submitted, told, went
+from hostward.domain.panels import DIRECTORIES
+from hostward.http.console.pages.outcomes import submitted, went
 from hostward.http.console.pages.people import TABS
 from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
-from hostward.http.requests import MAX_SECRET
 
 NEW: Final[dict[str, Any]] = {
     "name": "", "servers": [], "security": "ldaps", "certificates": "", "credential": "", "user_base": "",
@@ -31,12 +30,9 @@ MAX_QUERY: Final = 200
 
 
 def directory_routes(console: Console) -> list[Route]:
-    """The Credential Store; the list of directories, a form, Test login, taking users over."""
-    store, route = panel_routes(console, CREDENTIALS), panel_routes(console, DIRECTORIES)
+    """The list of directories, a form, Test login, taking users over."""
+    route = panel_routes(console, DIRECTORIES)
     return [
-        store("", show_credentials, "GET"),
-        store("", put_credential),
-        store("/delete", delete_credential),
         route("", show, "GET"),
         route("/new", show_new, "GET"),
         route("/new", create),
@@ -46,22 +42,6 @@ def directory_routes(console: Console) -> list[Route]:
         route("/test", test),
         route("/sync", sync),
     ]
-
-
-async def show_credentials(visit: Visit) -> Response:
-    entries = credentials.list_credentials(visit.services)
-    return await visit.page("credentials.html", panel=CREDENTIALS, entries=entries)
-
-
-async def put_credential(visit: Visit) -> Response:
-    given = {"name": visit.text("name"), "user": visit.text("user"), "secret": _secret(visit, "secret")}
-    await credentials.put_credential(visit.services, visit.actor, given)
-    return told(visit.go(CREDENTIALS), "Set, on this server.")
-
-
-async def delete_credential(visit: Visit) -> Response:
-    await credentials.delete_credential(visit.services, visit.actor, visit.text("name"))
-    return told(visit.go(CREDENTIALS), "Deleted, on this server.")
 
 
 async def show(visit: Visit) -> Response:
@@ -103,7 +83,7 @@ async def test(visit: Visit) -> Response:
     user = visit.text("test_user")
     if not user:
         raise wrong_field("test_user", "No user is named.", "Enter who would log in.")
-    password = _secret(visit, "test_password") or None
+    password = visit.typed("test_password") or None
     found = await directories.try_login(visit.services, visit.actor, visit.text("name"), user, password)
     return visit.part("parts/directory_test.html", found=found)
 
@@ -138,11 +118,3 @@ async def _put(visit: Visit, name: str, if_match: tuple[str, ...] | None) -> Res
 
 def _went(visit: Visit, done: directories.Written | Submitted, said: str) -> Response:
     return submitted(visit, done) if isinstance(done, Submitted) else went(visit, DIRECTORIES, said, done.replicated)
-
-
-def _secret(visit: Visit, field: str) -> str:
-    """As it was typed, blanks included."""
-    value = str(visit.form.get(field, ""))
-    if len(value) > MAX_SECRET:
-        raise wrong_field(field, "It is too long.", f"Use at most {MAX_SECRET} characters.")
-    return value

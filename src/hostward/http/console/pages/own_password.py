@@ -11,7 +11,6 @@ from hostward.domain.errors import HostwardError, Unauthenticated
 from hostward.domain.permissions import Permission
 from hostward.http.console.visits import Console, Visit, forgery_token, html, panel_routes, wrong_field
 from hostward.http.problems import status_of
-from hostward.http.requests import MAX_SECRET
 
 
 def own_password_routes(console: Console) -> list[Route]:
@@ -25,10 +24,8 @@ async def show(visit: Visit) -> Response:
 
 
 async def change(visit: Visit) -> Response:
-    current, new, again = (str(visit.form.get(name, ""))[: MAX_SECRET + 1] for name in ("current", "new", "again"))
     try:
-        if len(current) > MAX_SECRET or len(new) > MAX_SECRET:
-            raise wrong_field("new", "A password is too long.", f"Use at most {MAX_SECRET} characters.")
+        current, new, again = (visit.typed(name) for name in ("current", "new", "again"))
         if new != again:
             raise wrong_field("again", "The new passwords aren't the same.", "Enter the new one twice.")
         await accounts.change_password(visit.services, visit.actor, current, new)
