@@ -61,7 +61,7 @@ GRACE_S = 2
 log = structlog.get_logger()
 
 
-def serve(data_dir: Path, config: Path | None, admin_password: str | None) -> int:
+def serve(data_dir: Path, config: Path | None, admin_password: str | None, store_passphrase: str | None) -> int:
     """Run the Administrative Server until SIGTERM or SIGINT; answers the exit code. Raises HostwardError where it can't
     start, with what to do."""
     configuration = load_configuration(config)
@@ -69,7 +69,7 @@ def serve(data_dir: Path, config: Path | None, admin_password: str | None) -> in
     with lock_data_dir(data_dir), contextlib.closing(_Sockets(configuration)) as sockets:
         configure_logging(data_dir / "logs" / "hostward.log")
         tempfile.tempdir = str(data_dir / "temporary")  # packages that browsers upload don't fit in every /tmp
-        return uvloop.run(_serve(data_dir, configuration, admin_password, sockets))
+        return uvloop.run(_serve(data_dir, configuration, admin_password, store_passphrase, sockets))
 
 
 def nodetool(data_dir: Path, config: Path | None, arguments: Sequence[str]) -> int:
@@ -198,7 +198,13 @@ class _Embedded(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def _serve(data_dir: Path, configuration: Configuration, admin_password: str | None, sockets: _Sockets) -> int:
+async def _serve(
+    data_dir: Path,
+    configuration: Configuration,
+    admin_password: str | None,
+    store_passphrase: str | None,
+    sockets: _Sockets,
+) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
@@ -233,6 +239,7 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
     )  # fmt: skip
     replication.own_passwords.change = partial(change_own_password, services)
     _first_administrator(services, admin_password)
+    await asyncio.to_thread(_open_store, credentials, store_passphrase)
     peers = Mount(f"/{s.context}/peer", app=replication.peer_app(peer_routes))
     # The servers' own conversation comes first: it is the busiest, and needs nothing of the API's machinery.
     app = Router([peers, Mount("/", app=create_app(services))], redirect_slashes=False)
@@ -256,6 +263,17 @@ async def _serve(data_dir: Path, configuration: Configuration, admin_password: s
         group.close()
         server.close()
     return 0
+
+
+def _open_store(credentials: Credentials, passphrase: str | None) -> None:
+    """The server runs also while its Credential Store is closed."""
+    if passphrase is not None:
+        try:
+            credentials.open(passphrase)
+        except HostwardError as error:
+            log.warning("credential-store-not-opened", reason=error.message)
+    if credentials.closed:
+        log.warning("credential-store-closed", remedy="hostward credential open")
 
 
 def _directories(credentials: Credentials) -> object:

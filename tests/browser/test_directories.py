@@ -80,3 +80,45 @@ def test_a_directory_is_set_up_tested_and_its_users_taken_over(
     page.wait_for_load_state()
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_text("users log in by “Example”")).to_be_visible()
+
+
+def test_the_credential_store_gets_a_passphrase_is_opened_and_emptied(
+    north: Server, log_in: Callable[..., Page]
+) -> None:
+    north.api.send("PUT", "credentials/kept", json={"user": "cn=kept", "secret": "secret words"})
+    page = log_in(north, "/settings/credential-store")
+
+    def enter_new(again: str) -> None:
+        page.locator("#passphrase").fill("four words nobody guesses")
+        page.locator("#again").fill(again)
+        page.get_by_role("button", name="Set the passphrase").click()
+
+    enter_new("four words")
+    expect(page.get_by_text("The passphrases aren't the same.").first).to_be_visible()
+    enter_new("four words nobody guesses")
+    expect(page.locator(".hw-toast")).to_have_text("Passphrase set, on this server.")
+    expect(page.get_by_role("button", name="Remove the passphrase")).to_be_visible()
+    wrong = look(page, "credential store with a passphrase")
+    north.restart()
+    page = log_in(north, "/settings/credential-store")
+    expect(page.get_by_text("The store is closed")).to_be_visible()
+    expect(page.get_by_role("button", name="Set", exact=True)).to_have_count(0)
+    expect(page.get_by_role("row", name="kept")).to_be_visible()
+    wrong += look(page, "credential store, closed")
+    picture(page, "credential-store-closed")
+    page.locator("#open-passphrase").fill("not it")
+    page.get_by_role("button", name="Open", exact=True).click()
+    expect(page.get_by_text("This isn't the Credential Store's passphrase").first).to_be_visible()
+    page.locator("#open-passphrase").fill("four words nobody guesses")
+    page.get_by_role("button", name="Open", exact=True).click()
+    expect(page.locator(".hw-toast")).to_have_text("Open, until this server stops.")
+    expect(page.get_by_role("button", name="Set", exact=True)).to_be_visible()
+    north.restart()
+    page = log_in(north, "/settings/credential-store")
+    page.get_by_role("button", name="The passphrase is lost").click()
+    dialog = page.get_by_role("dialog", name="Settings update")
+    expect(dialog).to_contain_text("This can't be undone")
+    dialog.get_by_role("button", name="Yes").click()
+    expect(page.locator(".hw-toast")).to_have_text("Emptied, on this server.")
+    expect(page.get_by_text("No entries yet")).to_be_visible()
+    assert not wrong

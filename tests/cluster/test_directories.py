@@ -241,6 +241,39 @@ def test_the_credential_store_is_each_servers_own_and_shows_no_secret(
     light.master.api.delete("directories/Lacking")
 
 
+@pytest.mark.feature("A11")
+def test_a_store_with_a_passphrase_is_closed_after_a_start_and_only_its_own_server_lacks_the_directory(
+    light: LightGroup, directory: str, tmp_path: Path
+) -> None:
+    slave, passphrase, wrong = light.slaves[1], tmp_path / "passphrase", tmp_path / "wrong"
+    passphrase.write_text("four words nobody guesses", encoding="utf-8")
+    wrong.write_text("four words somebody guesses", encoding="utf-8")
+
+    def run(*arguments: str, code: int = 0) -> str:
+        done = hostward("credential", *arguments, on=slave, home=tmp_path)
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    run("set-passphrase", "--passphrase-file", str(passphrase))
+    assert tried(slave, directory, "bert")["ok"], "it goes on being open"
+    slave.restart()
+    assert "closed" in tried(slave, directory, "bert")["steps"][-1]["said"]
+    assert tried(light.master, directory, "bert")["ok"]
+    assert "is closed" in run("list")
+    assert "isn't the Credential Store's passphrase" in run("open", "--passphrase-file", str(wrong), code=1)
+    run("open", "--passphrase-file", str(passphrase))
+    assert tried(slave, directory, "bert")["ok"]
+    slave.restart(env={"HOSTWARD_STORE_PASSPHRASE_FILE": str(wrong)})
+    assert slave.api.get("credentials")["closed"], "it runs all the same"
+    slave.restart(env={"HOSTWARD_STORE_PASSPHRASE_FILE": str(passphrase)})
+    assert tried(slave, directory, "bert")["ok"]
+    run("remove-passphrase")
+    slave.restart()
+    assert tried(slave, directory, "bert")["ok"]
+    assert "four words" not in slave.output() + json.dumps(slave.api.get("audit"))
+    light.wait_writable()
+
+
 def test_everything_about_directories_by_the_command_line(
     light: LightGroup, directory: str, ldap: Slapd, tmp_path: Path
 ) -> None:

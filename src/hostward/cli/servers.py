@@ -51,14 +51,24 @@ def serve(
             help="The first administrator's password, for the first start; - is standard input.",
         ),
     ] = None,
+    store_passphrase_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--store-passphrase-file",
+            metavar="FILE",
+            envvar="HOSTWARD_STORE_PASSPHRASE_FILE",
+            help="The Credential Store's passphrase, where it has one; - is standard input.",
+        ),
+    ] = None,
 ) -> None:
     """Run an Administrative Server.
 
     It stops cleanly on Ctrl-C and SIGTERM."""
     password = secrets.from_file(admin_password_file) if admin_password_file is not None else None
+    passphrase = secrets.from_file(store_passphrase_file) if store_passphrase_file is not None else None
     from hostward import main
 
-    raise typer.Exit(main.serve(data_dir, config, password))
+    raise typer.Exit(main.serve(data_dir, config, password, passphrase))
 
 
 def nodetool(

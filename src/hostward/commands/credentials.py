@@ -1,4 +1,4 @@
-"""The Credential Store of this server alone: list, set, delete. Secrets are never shown again."""
+"""The Credential Store of this server alone: list, set, delete, and its passphrase. Secrets are never shown again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hostward.commands.auditing import recorded
+from hostward.commands.replication import confirm
 from hostward.commands.services import Actor, Services
 from hostward.domain.credentials import Credential, check_credential
 from hostward.domain.directories import KIND, directory_of
@@ -51,3 +52,33 @@ async def delete_credential(services: Services, actor: Actor, name: str) -> None
                 code="credential-used",
             )
         await asyncio.to_thread(services.credentials.delete, name)
+
+
+async def open_store(services: Services, actor: Actor, passphrase: str) -> None:
+    """For as long as the server runs. Raises InvalidInput, code "wrong-passphrase"."""
+    async with recorded(services, actor, "credential-store-opened"):
+        await asyncio.to_thread(services.credentials.open, passphrase)
+
+
+async def set_passphrase(services: Services, actor: Actor, passphrase: str | None) -> None:
+    """The first one or another; None for none. Raises InvalidInput for a poor one, Unavailable while it is closed."""
+    store = services.credentials
+    async with recorded(services, actor, "credential-store-passphrase", removed=passphrase is None):
+        if passphrase is None:
+            await asyncio.to_thread(store.remove_passphrase)
+        else:
+            await asyncio.to_thread(store.set_passphrase, passphrase)
+
+
+async def reset_store(services: Services, actor: Actor, *, confirmed: bool) -> None:
+    """For a passphrase that is lost. Raises ConfirmationRequired."""
+    entries = list_credentials(services)
+    using = sorted({name for entry in entries for name in entry.used_by})
+    tail = f" {listed(using)} can't be searched by this server until theirs is set again." if using else ""
+    confirm(
+        confirmed,
+        "Emptying this server's Credential Store",
+        [f"All {len(entries)} entries are deleted on this server, and its passphrase.{tail} This can't be undone."],
+    )
+    async with recorded(services, actor, "credential-store-emptied", entries=len(entries)):
+        await asyncio.to_thread(services.credentials.reset)

@@ -87,6 +87,7 @@ def create_app(services: Services) -> FastAPI:
         packages.user_router,
         directories.router,
         credentials.router,
+        credentials.store_router,
         settings.router,
         search.router,
         replication.router,

@@ -76,6 +76,11 @@ class ServerRegistry:
                 else:
                     self._values[name] = text
 
+    def compact(self) -> None:
+        """Rewrite the files without what is left in them of values that are no more."""
+        with self._lock, explained(self._path):
+            self._db.executescript("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")
+
     def close(self) -> None:
         with self._lock:
             self._db.close()

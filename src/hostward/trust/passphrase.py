@@ -70,9 +70,13 @@ DEFAULT_PASSPHRASE: Final = Passphrase("hostward-replication")
 def passphrase_key(passphrase: Passphrase) -> bytes:
     """The 32-byte key that proofs are made with (scrypt). Takes about 0.1 s and 32 MiB the first time for a
     passphrase, so call it first in a thread."""
-    return hashlib.scrypt(
-        passphrase.reveal().encode(), salt=_SALT, n=_COST, r=_BLOCK, p=_PARALLEL, maxmem=_MEMORY_BYTES, dklen=32
-    )
+    return key_of(passphrase.reveal(), _SALT)
+
+
+def key_of(text: str, salt: bytes) -> bytes:
+    """A 32-byte key of what somebody has typed (scrypt), about 0.1 s and 32 MiB: call it in a thread."""
+    normal = unicodedata.normalize("NFC", text).encode(errors="surrogatepass")
+    return hashlib.scrypt(normal, salt=salt, n=_COST, r=_BLOCK, p=_PARALLEL, maxmem=_MEMORY_BYTES, dklen=32)
 
 
 def proof(key: bytes, context: bytes) -> bytes:
