@@ -63,6 +63,7 @@ _SSH = re.compile(
 _TN5250 = re.compile(
     r"[A-Za-z0-9._-]+ \{|\}|  (host|env\.DEVNAME|env\.TERM|map) = [^\x00-\x1f]+|  \+ssl_verify_server"
 ).fullmatch
+_PUTTY_TLS: Final = "ProxyTelnetCommand".encode("utf-16-le")
 _HOST = re.compile(r"[A-Za-z0-9_.:\[\]][A-Za-z0-9_.:\[\]-]{0,254}").fullmatch
 
 KINDS: Final = {
@@ -73,8 +74,8 @@ KINDS: Final = {
     Program.TN5250: Kind("tn5250", "apt install tn5250", False, True, _TN5250),
     Program.OPENSSH: Kind("ssh", "apt install openssh-client, dnf install openssh-clients", False, True, _SSH),
     Program.TELNET: Kind("telnet", "apt install telnet, dnf install telnet", False, True, None),
+    Program.PUTTY: Kind("putty", "https://www.putty.org, apt install putty, brew install putty", True, True, None),
 }
-"""PuTTY isn't among them: it is given its sessions through Windows' registry, which is left to who wants that."""
 ALIASES: Final = {"ssh": Program.OPENSSH}
 
 
@@ -128,7 +129,13 @@ def file_name(session: Opened, program: Program) -> str:
 
 def check_content(program: Program, content: bytes) -> str:
     """The file's text, which says nothing but what such files say; empty where it isn't used. Raises InvalidInput, code
-    "launch-file"."""
+    "launch-file", or "launch-program" where the session needs what only the file gives the program."""
+    if program is Program.PUTTY and _PUTTY_TLS in content:
+        raise InvalidInput(
+            "The session has TLS, which PuTTY hasn't.",
+            remedy="Open its file, which uses openssl: `hostward my launch-file NAME FILE --program putty`.",
+            code="launch-program",
+        )
     line_of = KINDS[program].line
     if line_of is None:
         return ""
@@ -148,10 +155,13 @@ def command(chosen: Chosen, session: Opened, file: Path, text: str, more: Sequen
     path, more = chosen.path, list(more)
     if chosen.program is Program.OPENSSH:
         return [path, "-F", str(file), *more, plain(session.name)]
-    if chosen.program is Program.TELNET:
+    if chosen.program in (Program.TELNET, Program.PUTTY):
         if not _HOST(session.host):
             raise _unsafe(chosen.program, f"{shown(session.host)} is no host")
-        return [path, *more, session.host, str(session.port)]
+        if chosen.program is Program.TELNET:
+            return [path, *more, session.host, str(session.port)]
+        # Its file is for Windows' registry, which a desk leaves as it is.
+        return [path, "-ssh" if session.type == "SSH" else "-telnet", "-P", str(session.port), *more, session.host]
     if chosen.program is Program.TN5250:
         # It reads its file at a fixed place, in the user's home; the same options are taken from the command line.
         options = [line.strip() for line in text.splitlines() if line.startswith("  ")]
@@ -169,10 +179,7 @@ def _named(named: str, type_: str, fit: Sequence[Program]) -> Program:
     if program is not None and program in fit:
         return program
     known = [p.value for p in fit]
-    if name == Program.PUTTY:
-        remedy = "Get its file with `hostward my launch-file NAME FILE --program putty`, and open that."
-    else:
-        remedy = f"{did_you_mean(name, known)}Use {listed(known)}."
+    remedy = f"{did_you_mean(name, known)}Use {listed(known)}."
     raise InvalidInput(f"{shown(named)} isn't started for {type_} sessions.", remedy=remedy, code="launch-program")
 
 

@@ -37,6 +37,8 @@ def with_installed(*names: str) -> Any:
         ("SSH", None, ALL, TERMINAL, "openssh"),
         ("SSH", "ssh", ALL, NEITHER, "openssh"),
         ("VT", None, ALL, TERMINAL, "telnet"),
+        ("VT", None, ("putty",), DESK, "putty"),
+        ("SSH", None, ("ssh", "putty"), Surroundings(True, False), "putty"),
     ],
 )
 def test_the_first_that_is_installed_and_can_be_seen_is_chosen(
@@ -54,7 +56,7 @@ def test_the_first_that_is_installed_and_can_be_seen_is_chosen(
         ("IBM 3270", "s3270", (), DESK, ("apt install s3270",)),
         ("IBM 3270", "xw3270", ALL, DESK, ("isn't started for IBM 3270", "x3270")),
         ("SSH", "x3270", ALL, DESK, ("isn't started for SSH", "openssh")),
-        ("VT", "putty", ALL, DESK, ("hostward my launch-file",)),
+        ("IBM 3270", "putty", ALL, DESK, ("isn't started for IBM 3270",)),
     ],
 )
 def test_what_is_missing_is_said_with_how_to_get_it(
@@ -74,6 +76,10 @@ def test_every_file_that_hostward_makes_is_opened(body: Body, user: str) -> None
         try:
             file = launch_file(body, emulator.program, user)
         except InvalidInput:
+            continue
+        if emulator.program is Program.PUTTY and body["tls"]:
+            with pytest.raises(InvalidInput, match="TLS"):
+                check_content(emulator.program, file.content)
             continue
         text = check_content(emulator.program, file.content)
         session = Opened("id", body["name"], body["type"], body["host"], body["port"])
@@ -132,6 +138,8 @@ def test_no_name_or_host_becomes_an_option_or_a_path() -> None:
         evil = Opened("1", "a", "VT", host, 23)
         with pytest.raises(InvalidInput):
             command(Chosen(Program.TELNET, "/usr/bin/telnet"), evil, Path("/f"), "", [])
+        with pytest.raises(InvalidInput):
+            command(Chosen(Program.PUTTY, "/usr/bin/putty"), evil, Path("/f"), "", [])
         if "\n" in host:
             continue  # that is another line of the file, which is looked at before
         with pytest.raises(InvalidInput):
@@ -145,5 +153,6 @@ def test_the_users_own_options_stand_where_the_program_takes_them() -> None:
     assert of(Program.X3270) == ["/p", "-A", "b", "/f"]
     assert of(Program.OPENSSH) == ["/p", "-F", "/f", "-A", "b", "Goteborg-id-..-x"]
     assert of(Program.TELNET) == ["/p", "-A", "b", "tso.example.com", "992"]
+    assert of(Program.PUTTY) == ["/p", "-telnet", "-P", "992", "-A", "b", "tso.example.com"]
     text = "a {\n  host = ssl:[::1]:992\n  +ssl_verify_server\n  map = 37\n}\n"
     assert of(Program.TN5250, text) == ["/p", "-A", "b", "+ssl_verify_server", "map=37", "ssl:[::1]:992"]

@@ -62,7 +62,7 @@ def launch(
         list[str] | None, typer.Argument(metavar="[-- OPTION…]", help="The emulator's own options, after --.")
     ] = None,
     program: Annotated[
-        str | None, typer.Option("--with", metavar="PROGRAM", help="x3270, c3270, s3270, tn5250, ssh, telnet.")
+        str | None, typer.Option("--with", metavar="PROGRAM", help="x3270, c3270, s3270, tn5250, ssh, telnet, putty.")
     ] = None,
     print_only: Annotated[
         bool, typer.Option("--print", help="Write the file, and show what would be started.")
