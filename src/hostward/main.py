@@ -40,7 +40,8 @@ from hostward.domain.replication import Role
 from hostward.domain.settings import IDLE_TIMEOUT, replicated_number
 from hostward.http.app import create_app
 from hostward.http.peer.endpoint import peer_routes
-from hostward.logging import configure_logging
+from hostward.logs.reading import OWN
+from hostward.logs.writing import ServerLog
 from hostward.packages.folder import Folder
 from hostward.registry.group import GroupRegistry
 from hostward.registry.lock import lock_data_dir
@@ -67,9 +68,10 @@ def serve(data_dir: Path, config: Path | None, admin_password: str | None, store
     configuration = load_configuration(config)
     data_dir = make_data_dir(data_dir)
     with lock_data_dir(data_dir), contextlib.closing(_Sockets(configuration)) as sockets:
-        configure_logging(data_dir / "logs" / "hostward.log")
+        server_log = ServerLog(OWN.path(data_dir))
+        server_log.start()
         tempfile.tempdir = str(data_dir / "temporary")  # packages that browsers upload don't fit in every /tmp
-        return uvloop.run(_serve(data_dir, configuration, admin_password, store_passphrase, sockets))
+        return uvloop.run(_serve(data_dir, configuration, admin_password, store_passphrase, sockets, server_log))
 
 
 def nodetool(data_dir: Path, config: Path | None, arguments: Sequence[str]) -> int:
@@ -204,6 +206,7 @@ async def _serve(
     admin_password: str | None,
     store_passphrase: str | None,
     sockets: _Sockets,
+    server_log: ServerLog,
 ) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -212,6 +215,7 @@ async def _serve(
     s = configuration.server
     identity = load_or_create(data_dir, s.host_name, _addresses(configuration), datetime.now(UTC))
     server = ServerRegistry.open(data_dir / "server.db")
+    server_log.apply(server)
     group = GroupRegistry.open(data_dir / "group.db", server_id=identity.server_id, sign=identity.sign, now=now)
     group.signer = signer_for(identity)
     stores, tls = certificate_stores(data_dir, server, identity), server_context(identity)
@@ -235,7 +239,7 @@ async def _serve(
         welcoming=replication.welcoming, joining=replication.joining, rotation=replication.rotation,
         administrators=administrators, users=users, directories=directories,
         credentials=credentials, tokens=tokens, auditor=auditor, identity=identity,
-        configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC),
+        configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC), log=server_log,
     )  # fmt: skip
     replication.own_passwords.change = partial(change_own_password, services)
     _first_administrator(services, admin_password)

@@ -24,6 +24,7 @@ from hostward.cli import (
     jobs,
     launching,
     locks,
+    logs,
     packages,
     passphrase,
     people,
@@ -93,6 +94,7 @@ passphrase.register(replication.app)
 servers.register(app)
 search.register(app)
 doctor.register(app)
+logs.register(app)
 history.register(app)
 locks.register(sessions.app)
 launching.register(sessions.app)

@@ -22,6 +22,7 @@ from hostward.domain.packages import Package
 from hostward.domain.people import Role
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Target
+from hostward.logs.writing import ServerLog
 from hostward.packages.folder import Folder
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
@@ -266,6 +267,7 @@ class Services:
     configuration: Configuration
     data_dir: Path
     clock: Callable[[], datetime]
+    log: ServerLog
 
 
 @dataclass(frozen=True, slots=True)

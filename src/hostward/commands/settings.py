@@ -73,8 +73,14 @@ async def set_settings(
     shown = ", ".join(f"{s.name}={_words(s.default if value is None else value)}" for s, value in checked.items())
     done = await write(services, actor, "settings-changed", decide, settings=shown)
     own = {OWN_PREFIX + s.name: value for s, value in checked.items() if s.scope is Scope.SERVER}
-    await asyncio.to_thread(lambda: services.server.update(**own))
+    if own:
+        await asyncio.to_thread(_set_own, services, own)
     return done
+
+
+def _set_own(services: Services, values: Mapping[str, Value | None]) -> None:
+    services.server.update(**values)
+    services.log.apply(services.server)
 
 
 def lock_timeout_minutes(services: Services) -> int:

@@ -39,6 +39,7 @@ AUTHENTICATION: Final = "/settings/authentication"
 SITEMINDER: Final = f"{AUTHENTICATION}/siteminder"
 DIRECTORIES: Final = f"{AUTHENTICATION}/directories"
 CREDENTIALS: Final = "/settings/credential-store"
+LOGGING: Final = "/settings/logging"
 REQUESTS: Final = "/change-requests"
 HISTORY: Final = "/history"
 AUDIT: Final = "/reports/audit-log"
@@ -120,6 +121,13 @@ PANELS: Final = (
             Place("Slave Servers", f"{REPLICATION}#slaves-title", "The Slaves of a Master: Add, Test Connection."),
             Place("Join codes", f"{REPLICATION}#codes-title", "Let a new server become a Slave in one step."),
         ),
+    ),
+    Panel(
+        "Logging",
+        LOGGING,
+        "What this server and its database have logged; level, size and number of the files. This server only.",
+        CONFIGURE,
+        reads=Permission.AUDIT,
     ),
     Panel(
         "Change Requests",

@@ -14,7 +14,8 @@ from typing import Any, Final, Protocol, TypeGuard
 
 from hostward.domain.changes import Body
 from hostward.domain.errors import InvalidInput, Mistake, NotFound
-from hostward.domain.panels import AUDIT, GENERAL, PACKAGES, REQUESTS, SITEMINDER
+from hostward.domain.log_lines import LEVELS
+from hostward.domain.panels import AUDIT, GENERAL, LOGGING, PACKAGES, REQUESTS, SITEMINDER
 from hostward.domain.siteminder import MAX_AGENTS, USER_HEADER, check_agent_name, check_header, check_network
 from hostward.domain.suggestions import did_you_mean, listed, shown
 from hostward.domain.texts import Wrong, not_text
@@ -60,14 +61,15 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting's declaration: a choice, whose first is the default, a whole number, or text. `security`: a change of
-    it that was made on a Slave is never implemented without an administrator of the Master. `panel`: the page of the
-    console that has it."""
+    """A setting's declaration: a choice, whose first is the default unless `usual` names another, a whole number, or
+    text. `security`: a change of it that was made on a Slave is never implemented without an administrator of the
+    Master. `panel`: the page of the console that has it."""
 
     name: str
     label: str
     help: str
     choices: tuple[Choice, ...] = ()
+    usual: str = ""
     whole: Whole | None = None
     text: Text | None = None
     scope: Scope = Scope.REPLICATED
@@ -78,7 +80,7 @@ class Setting:
     def default(self) -> Value:
         if self.text:
             return [] if self.text.many else self.text.usual
-        return self.whole.usual if self.whole else self.choices[0].value
+        return self.whole.usual if self.whole else self.usual or self.choices[0].value
 
     def allows(self, value: object) -> TypeGuard[Value]:
         if self.text:
@@ -240,6 +242,32 @@ WEB_AGENT_NAME: Final = Setting(
     security=True,
     panel=SITEMINDER,
 )
+LOG_LEVEL: Final = Setting(
+    "log-level",
+    "Level",
+    "What is written to the log: what is at least so grave. Debug also has every request, and every message of another "
+    "server. Secrets are in none.",
+    tuple(Choice(value, label) for value, label in LEVELS.items()),
+    usual="info",
+    scope=Scope.SERVER,
+    panel=LOGGING,
+)
+LOG_SIZE: Final = Setting(
+    "log-size",
+    "Size of a file",
+    "When the log is as large as this, a new file is begun.",
+    whole=Whole(10, 1, 1000, "MB"),
+    scope=Scope.SERVER,
+    panel=LOGGING,
+)
+LOG_FILES: Final = Setting(
+    "log-files",
+    "Older files",
+    "How many are kept beside the one that is written; the oldest go first.",
+    whole=Whole(5, 1, 100, "files"),
+    scope=Scope.SERVER,
+    panel=LOGGING,
+)
 
 SETTINGS: Final[Mapping[str, Setting]] = {
     s.name: s
@@ -256,6 +284,9 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         SITEMINDER_HEADER,
         SITEMINDER_AGENTS,
         WEB_AGENT_NAME,
+        LOG_LEVEL,
+        LOG_SIZE,
+        LOG_FILES,
     )
 }
 OWN_PREFIX: Final = "setting:"

@@ -27,6 +27,7 @@ from hostward.http.api import (
     launching,
     locks,
     logins,
+    logs,
     packages,
     people,
     replication,
@@ -98,6 +99,7 @@ def create_app(services: Services) -> FastAPI:
         server.router,
         server.health_router,
         audit.router,
+        logs.router,
         reports.access_router,
         reports.router,
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,12 +14,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hostward.http.problems import problem
 
+log = structlog.get_logger()
+
 MAX_BODY_BYTES: Final = 1 << 20
 MAX_IMPORT_BYTES: Final = 64 << 20
 FORM_BYTES: Final = 64 << 10
 """What a multipart form may add to a file's own bytes."""
 SILENCE_S: Final = 60.0
 """How long the next piece of a body may be awaited."""
+MAX_LOGGED_PATH: Final = 300
 
 API_POLICY: Final = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _HEADERS: Final = (
@@ -47,7 +51,7 @@ class Guard:
         request_id = secrets.token_hex(8)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request=request_id)
-        secured = _secured(send, request_id.encode())
+        secured = _logged(_secured(send, request_id.encode()), scope)
         limit = self._limits.get(scope["path"], MAX_BODY_BYTES)
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
         if len(declared) > 18 or (declared.isdigit() and int(declared) > limit):
@@ -57,6 +61,23 @@ class Guard:
             await answer(scope, receive, secured)
             return
         await self._app(scope, _limited(receive, limit), secured)
+
+
+def _logged(send: Send, scope: Scope) -> Send:
+    """At Debug, a line for each request. What comes after the path is left out, and so is the body: people search for
+    what they like, and forms hold passwords."""
+    since_s = time.monotonic()
+
+    async def logged(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            took_ms = round((time.monotonic() - since_s) * 1000)
+            path, address = scope["path"][:MAX_LOGGED_PATH], (scope.get("client") or ("",))[0]
+            log.debug(
+                "request", method=scope["method"], path=path, status=message["status"], ms=took_ms, address=address
+            )
+        await send(message)
+
+    return logged
 
 
 def _secured(send: Send, request_id: bytes) -> Send:

@@ -165,7 +165,7 @@ def test_what_a_members_database_would_meet(data_dir: Path, config: Path) -> Non
     StateStore(server, Vault.open(data_dir / "identity")).update(role=Role.SLAVE, adapter="192.0.2.99")
     server.close()
     log = data_dir / "logs" / "cassandra.log"
-    log.parent.mkdir()
+    log.parent.mkdir(exist_ok=True)
     log.write_text("ERROR OutOfMemory of old\nConfiguration location: here\nERROR No space left on device\n")
     config.write_text(config.read_text() + '[database]\njava = "/bin/false"\n')
     found = codes(data_dir, config)

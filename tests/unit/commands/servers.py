@@ -29,6 +29,8 @@ from hostward.domain.packages import Package
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Target
 from hostward.domain.requests import ChangeRequest
+from hostward.logs.reading import OWN
+from hostward.logs.writing import ServerLog
 from hostward.packages.folder import Folder
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
@@ -324,7 +326,7 @@ def open_server(
     data_dir: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Services, StandaloneReplication]]:
     """A server in that directory, with the administrator admin whose password is PASSWORD."""
-    for name in ("certificates", "backups"):
+    for name in ("certificates", "backups", "logs"):
         (data_dir / name).mkdir(exist_ok=True)
     configuration: Configuration = load_configuration(None, environment or {}, lambda: "server.example.com")
     identity = load_or_create(data_dir, "server.example.com", [], datetime.now(UTC))
@@ -379,6 +381,7 @@ def open_server(
                 configuration=configuration,
                 data_dir=data_dir,
                 clock=lambda: datetime.now(UTC),
+                log=ServerLog(OWN.path(data_dir)),
             ),
             replication,
         )

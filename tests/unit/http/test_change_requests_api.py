@@ -134,8 +134,11 @@ async def test_a_setting_that_is_a_number_has_bounds_and_takes_text_too(server: 
 async def test_settings_have_choices_and_defaults(server: Server) -> None:
     listed = {s["name"]: s for s in (await server.api.get("/settings")).json()["items"]}
     chosen = [s for s in listed.values() if s["choices"]]
-    assert {(s["value"], s["scope"]) for s in chosen} == {("ask", "replicated"), ("off", "replicated")}
-    assert all(s["value"] == s["default"] == s["choices"][0]["value"] for s in chosen)
+    assert {(s["value"], s["scope"]) for s in chosen} == {
+        ("ask", "replicated"), ("off", "replicated"), ("info", "this server")
+    }  # fmt: skip
+    assert all(s["value"] == s["default"] for s in chosen)
+    assert all(s["default"] in [c["value"] for c in s["choices"]] for s in chosen)
     assert [c["value"] for c in listed["forced-promotion"]["choices"]] == ["ask", "follow"]
     written = await server.api.patch("/settings", json={"change-requests": "automatic"})
     assert written.json()["revision"] == 1
@@ -147,4 +150,4 @@ async def test_settings_have_choices_and_defaults(server: Server) -> None:
     assert "“automatic”" in (await server.api.patch("/settings", json={"change-requests": "autmatic"})).text
     back = await server.api.patch("/settings", json={"change-requests": None})
     assert back.json()["revision"] == 2
-    assert {s["value"] for s in back.json()["items"] if s["choices"]} == {"ask", "off"}
+    assert {s["value"] for s in back.json()["items"] if s["choices"]} == {"ask", "off", "info"}

@@ -22,6 +22,7 @@ from hostward.http.console.pages.history import history_routes
 from hostward.http.console.pages.inventories import inventory_routes
 from hostward.http.console.pages.locks import PANEL as FIRST_PANEL
 from hostward.http.console.pages.locks import lock_routes, locks_shown
+from hostward.http.console.pages.logging import logging_routes
 from hostward.http.console.pages.my_sessions import PAGE as MY_SESSIONS
 from hostward.http.console.pages.my_sessions import my_session_routes
 from hostward.http.console.pages.own_password import own_password_routes
@@ -85,6 +86,7 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *request_routes(console),
         *history_routes(console),
         *audit_routes(console),
+        *logging_routes(console),
         *report_routes(console),
         *search_routes(console),
     ]

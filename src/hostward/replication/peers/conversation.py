@@ -94,6 +94,7 @@ class Conversation:
 
     async def answer(self, sender: str, message: Message) -> Message:
         """The answer for a server id that has proved itself. Never raises for what the other side says."""
+        log.debug("peer-message", act=message.act, server=sender)
         handler = self._answers.get(message.act)
         if handler is None:
             return error_message(PeerError("This version doesn't know that request.", code="version"))
