@@ -37,7 +37,7 @@ from hostward.domain.audit import Event
 from hostward.domain.errors import HostwardError, InvalidInput, RegistryError, Unavailable
 from hostward.domain.findings import Finding
 from hostward.domain.replication import Role
-from hostward.domain.settings import IDLE_TIMEOUT, replicated_number
+from hostward.domain.settings import CERTIFICATE_WARNING, IDLE_TIMEOUT, own_number, replicated_number
 from hostward.http.app import create_app
 from hostward.http.peer.endpoint import peer_routes
 from hostward.logs.reading import OWN
@@ -341,6 +341,7 @@ def certificate_stores(data_dir: Path, server: ServerRegistry, identity: ServerI
         key: CertificateStore(
             key, _StoreInServerDb(server, key), data_dir / "certificates", time.time,
             own=identity if key == "mss" else None,
+            soon=lambda: timedelta(days=own_number(server, CERTIFICATE_WARNING)),
         )
         for key in STORES
     }  # fmt: skip

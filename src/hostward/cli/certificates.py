@@ -150,11 +150,13 @@ def fetch(
 
 
 def _show_own(call: Call, answer: Mapping[str, Any]) -> None:
+    first, last = (str(answer[name])[:10] for name in ("not_before", "not_after"))
+    issuer = "self-signed" if answer["self_signed"] else f"issued by {answer['issuer']}"
     lines = [
         f"{answer['subject']}",
+        f"For {', '.join(answer['names'])}",
         f"Fingerprint (SHA-256): {answer['fingerprint']}",
-        f"Valid until {str(answer['not_after'])[:10]}{' EXPIRED' if answer['expired'] else ''}, "
-        f"issued by {answer['issuer']}",
+        f"Valid from {first} until {last}{' EXPIRED' if answer['expired'] else ''}, {issuer}",
     ]
     for member in answer.get("members") or []:
         lines.append(f"{member['server_name']}: {'confirmed' if member['confirmed'] else 'not yet confirmed'}")

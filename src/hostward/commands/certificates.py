@@ -48,6 +48,11 @@ def list_certificates(services: Services, store: str) -> Sequence[TrustedCertifi
     return _store(services, store).entries()
 
 
+def own_certificate(services: Services) -> TrustedCertificate:
+    """This server's own, which the other servers of its group know it by."""
+    return next(entry for entry in services.stores["mss"].entries() if entry.own)
+
+
 async def import_certificate(
     services: Services, actor: Actor, store: str, *, friendly_name: str, file_name: str | None, pem: str | None
 ) -> TrustedCertificate:
@@ -153,13 +158,13 @@ async def install_certificate(services: Services, actor: Actor, pem: str, *, con
     """Put a certificate that an authority has issued in force, with its chain. Raises ConfirmationRequired,
     InvalidInput, Conflict, TrustError: then the old one stays."""
     async with recorded(services, actor, "certificate-installed") as act:
-        confirm(confirmed, _RENEWING, _RENEWAL)
         key, certificate, chain = await asyncio.to_thread(
             read_issued, services.data_dir, services.identity, pem, services.clock()
         )
         act.about["fingerprint"] = fingerprint(certificate)
         if act.about["fingerprint"] == services.identity.fingerprint:
             raise Conflict("That certificate is in force already.", remedy="Nothing needs to be done.")
+        confirm(confirmed, _RENEWING, _RENEWAL)  # only what can be put in force is asked about
         await services.rotation.renew(actor.user, NewCertificate(key, certificate, chain))
         await asyncio.to_thread(forget_request, services.data_dir)
 

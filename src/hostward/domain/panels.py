@@ -39,6 +39,7 @@ AUTHENTICATION: Final = "/settings/authentication"
 SITEMINDER: Final = f"{AUTHENTICATION}/siteminder"
 DIRECTORIES: Final = f"{AUTHENTICATION}/directories"
 CREDENTIALS: Final = "/settings/credential-store"
+SERVER_CERTIFICATES: Final = "/settings/certificates"
 LOGGING: Final = "/settings/logging"
 REQUESTS: Final = "/change-requests"
 HISTORY: Final = "/history"
@@ -90,6 +91,13 @@ PANELS: Final = (
         ),
     ),
     Panel(
+        "Certificates",
+        SERVER_CERTIFICATES,
+        "This server's own certificate: download it, renew it, have an authority certify it. This server only.",
+        CONFIGURE,
+        (Place("Renew", f"{SERVER_CERTIFICATES}#own-title", "A new key and certificate for this server."),),
+    ),
+    Panel(
         "Trusted Certificates",
         CERTIFICATES,
         "The servers whose certificates are in the list are believed. Certificate Store; Import.",
@@ -97,7 +105,6 @@ PANELS: Final = (
         (
             Place("Management and Security Server", f"{CERTIFICATES}/mss", "The Certificate Store for servers."),
             Place("Security Proxy", f"{CERTIFICATES}/security-proxy", "The Certificate Store for Security Proxies."),
-            Place("This server's certificate", f"{CERTIFICATES}/mss#own-title", "Download it; renew it."),
         ),
     ),
     Panel(

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, TypeGuard
 from hostward.domain.changes import Body
 from hostward.domain.errors import InvalidInput, Mistake, NotFound
 from hostward.domain.log_lines import LEVELS
-from hostward.domain.panels import AUDIT, GENERAL, LOGGING, PACKAGES, REQUESTS, SITEMINDER
+from hostward.domain.panels import AUDIT, GENERAL, LOGGING, PACKAGES, REQUESTS, SERVER_CERTIFICATES, SITEMINDER
 from hostward.domain.siteminder import MAX_AGENTS, USER_HEADER, check_agent_name, check_header, check_network
 from hostward.domain.suggestions import did_you_mean, listed, shown
 from hostward.domain.texts import Wrong, not_text
@@ -268,6 +268,14 @@ LOG_FILES: Final = Setting(
     scope=Scope.SERVER,
     panel=LOGGING,
 )
+CERTIFICATE_WARNING: Final = Setting(
+    "certificate-warning",
+    "Warn before a certificate expires",
+    "How long before: this server's own certificate, and those that it trusts.",
+    whole=Whole(60, 1, 365, "days"),
+    scope=Scope.SERVER,
+    panel=SERVER_CERTIFICATES,
+)
 
 SETTINGS: Final[Mapping[str, Setting]] = {
     s.name: s
@@ -287,6 +295,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         LOG_LEVEL,
         LOG_SIZE,
         LOG_FILES,
+        CERTIFICATE_WARNING,
     )
 }
 OWN_PREFIX: Final = "setting:"

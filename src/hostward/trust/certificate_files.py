@@ -154,5 +154,9 @@ def public_key_bytes(certificate: x509.Certificate) -> bytes:
 
 def shown_name(name: x509.Name) -> str:
     """A subject or issuer, also of a certificate that isn't trusted, as one printable line of bounded length."""
-    text = name.rfc4514_string({NameOID.SERIAL_NUMBER: "serialNumber"})
+    return printable(name.rfc4514_string({NameOID.SERIAL_NUMBER: "serialNumber"}))
+
+
+def printable(text: str) -> str:
+    """Text of a certificate as one line that steers nothing."""
     return "".join(c if c.isprintable() else "?" for c in text[:MAX_SHOWN_NAME])

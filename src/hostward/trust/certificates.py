@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from hostward.domain.errors import Conflict, InvalidInput, NotFound
-from hostward.trust.certificate_files import only_certificate, public_key_bytes, read_file, shown_name, some
+from hostward.trust.certificate_files import only_certificate, printable, public_key_bytes, read_file, shown_name, some
 from hostward.trust.identity import (
     CERTIFICATE_FILE,
     ServerIdentity,
@@ -35,7 +36,6 @@ STORES: Final[dict[StoreKey, str]] = {"mss": "Management and Security Server", "
 DIRECTORY: Final = "certificates"
 MAX_CERTIFICATES: Final = 1000
 MAX_NAME_CHARACTERS: Final = 100
-SOON: Final = timedelta(days=60)
 
 BY_HAND, BY_CODE, BY_GROUP, OWN = "administrator", "join code", "group", "own"
 """Who brought a certificate in. What the group brought in goes when its server is removed from the group."""
@@ -53,8 +53,8 @@ class CertificateStorage(Protocol):
 @dataclass(frozen=True, slots=True)
 class TrustedCertificate:
     """One line of a store's list. Times are aware; `server_id` is empty for what isn't a Hostward server's; `own`
-    marks this server's certificate, which can't be deleted; `expired` and `expiring_soon` (within 60 days) are as of
-    the moment of listing; `source` says who brought it in."""
+    marks this server's certificate, which can't be deleted; `expired` and `expiring_soon` (within the days that are
+    set) are as of the moment of listing; `source` says who brought it in; `names` are those that it is for."""
 
     friendly_name: str
     fingerprint: str
@@ -68,6 +68,8 @@ class TrustedCertificate:
     own: bool
     source: str
     pem: str
+    names: tuple[str, ...]
+    self_signed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ class _Facts:
     server_id: str
     not_before: datetime
     not_after: datetime
+    names: tuple[str, ...]
+    self_signed: bool
 
 
 @lru_cache(maxsize=2 * MAX_CERTIFICATES)
@@ -117,12 +121,15 @@ def _facts(pem: str) -> _Facts:
         server_id_of(pem),
         certificate.not_valid_before_utc,
         certificate.not_valid_after_utc,
+        names_of(certificate),
+        is_self_signed(certificate),
     )
 
 
 class CertificateStore:
     """One store. All methods are quick and may be called from any thread that doesn't overlap with a change; `clock`
-    gives Unix seconds. `own` is listed first under `own_name`; give it for the store `mss` only."""
+    gives Unix seconds; `soon` how long before its end a certificate expires soon. `own` is listed first under
+    `own_name`; give it for the store `mss` only."""
 
     def __init__(
         self,
@@ -133,11 +140,12 @@ class CertificateStore:
         *,
         own: ServerIdentity | None = None,
         own_name: str = "this server",
+        soon: Callable[[], timedelta] = lambda: timedelta(days=60),
     ) -> None:
         assert (own is not None) == (key == "mss"), "the server's own certificate is in the store mss, and only there"
         self.key, self.title = key, STORES[key]
         self._storage, self._directory, self._clock = storage, directory, clock
-        self._own, self._own_name = own, own_name
+        self._own, self._own_name, self._soon = own, own_name, soon
         self._set([_Kept.from_json(entry) for entry in storage.load()])
 
     # Who is trusted
@@ -291,10 +299,12 @@ class CertificateStore:
             not_before=facts.not_before,
             not_after=end,
             expired=end < now,
-            expiring_soon=now <= end < now + SOON,
+            expiring_soon=now <= end < now + self._soon(),
             own=kept.source == OWN,
             source=kept.source,
             pem=kept.pem,
+            names=facts.names,
+            self_signed=facts.self_signed,
         )
 
     def _checked(self, certificate: str | bytes, friendly_name: str, source: str) -> _Kept:
@@ -375,7 +385,7 @@ class CertificateStore:
 
 
 def certificate_warnings(entries: Iterable[TrustedCertificate]) -> list[str]:
-    """A sentence for each certificate that has expired, or will within 60 days."""
+    """A sentence for each certificate that has expired, or will soon."""
     found = []
     for entry in entries:
         if not (entry.expired or entry.expiring_soon):
@@ -406,6 +416,25 @@ def _second_of_one_server(there: TrustedCertificate) -> InvalidInput:
             "fingerprint, and delete that one first."
         )
     return InvalidInput(problem, remedy=remedy, code="duplicate-server")
+
+
+def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The host names and addresses that it is for, as one printable line each."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    hosts = (*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress)))
+    return tuple(printable(host) for host in hosts)
+
+
+def is_self_signed(certificate: x509.Certificate) -> bool:
+    """Whether its own key has signed it."""
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def is_authority(certificate: x509.Certificate) -> bool:

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ from hostward.domain.packages import Package
 from hostward.domain.replicated import Replicated
 from hostward.domain.replication import Check, Target
 from hostward.domain.requests import ChangeRequest
+from hostward.domain.settings import CERTIFICATE_WARNING, own_number
 from hostward.logs.reading import OWN
 from hostward.logs.writing import ServerLog
 from hostward.packages.folder import Folder
@@ -353,6 +354,7 @@ def open_server(
                 data_dir / "certificates",
                 time.time,
                 own=identity if key == "mss" else None,
+                soon=lambda: timedelta(days=own_number(server, CERTIFICATE_WARNING)),
             )
             for key in STORES
         }

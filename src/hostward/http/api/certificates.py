@@ -135,8 +135,7 @@ async def install(given: InstallIn, who: Who, services: With) -> Response:
 
 
 def _own(services: Services) -> dict[str, Any]:
-    (own,) = (entry for entry in certificates.list_certificates(services, "mss") if entry.own)
-    return _shown(own) | services.rotation.state()
+    return _shown(certificates.own_certificate(services)) | services.rotation.state()
 
 
 def _found(found: FoundCertificate | TrustedCertificate) -> dict[str, Any]:
@@ -164,4 +163,6 @@ def _shown(entry: TrustedCertificate) -> dict[str, Any]:
         "own": entry.own,
         "source": entry.source,
         "pem": entry.pem,
+        "names": entry.names,
+        "self_signed": entry.self_signed,
     }

@@ -269,11 +269,14 @@ class Certificate(Shown):
     not_after: str
     expired: bool
     expiring_soon: bool
-    """Within 60 days."""
+    """Within the days that the setting certificate-warning says."""
     own: bool
     source: str
     """Who brought it in: own, administrator, join code, or group (its server is a member)."""
     pem: str
+    names: list[str]
+    """The host names and addresses that it is for."""
+    self_signed: bool
 
 
 class Certificates(Shown):

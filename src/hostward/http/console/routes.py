@@ -25,6 +25,7 @@ from hostward.http.console.pages.locks import lock_routes, locks_shown
 from hostward.http.console.pages.logging import logging_routes
 from hostward.http.console.pages.my_sessions import PAGE as MY_SESSIONS
 from hostward.http.console.pages.my_sessions import my_session_routes
+from hostward.http.console.pages.own_certificate import own_certificate_routes
 from hostward.http.console.pages.own_password import own_password_routes
 from hostward.http.console.pages.packages import package_routes
 from hostward.http.console.pages.people import people_routes
@@ -83,6 +84,7 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *credential_routes(console),
         *people_routes(console),
         *certificate_routes(console),
+        *own_certificate_routes(console),
         *request_routes(console),
         *history_routes(console),
         *audit_routes(console),

@@ -48,11 +48,12 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """A certificate that this server has. `days_left` is negative for an expired one."""
+    """A certificate that this server has. `days_left` is negative for an expired one; `soon`: it is time to say so."""
 
     name: str
     own: bool
     days_left: float
+    soon: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,7 @@ def _trust(p: Picture) -> Iterator[Finding]:
         remedy = f"Renew it {where}: hostward certificate renew. The group's servers learn the new one by themselves."
         if paper.days_left < 0:
             yield Finding("certificate-expired", paper.name, f"{whose} expired {days:.0f} days ago.", remedy)
-        elif paper.days_left < 60:
+        elif paper.soon:
             yield Finding("certificate-expiring", paper.name, f"{whose} expires in {days:.0f} days.", remedy)
     if p.passphrase_is_default and p.role is not Role.STANDALONE:
         remedy = (

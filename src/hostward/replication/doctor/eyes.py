@@ -90,7 +90,8 @@ class Eyes:
 
     def _paper(self, certificate: TrustedCertificate) -> Paper:
         left = certificate.not_after - datetime.fromisoformat(self._p.now())
-        return Paper(certificate.friendly_name, certificate.own, left.total_seconds() / _DAY_S)
+        days = left.total_seconds() / _DAY_S
+        return Paper(certificate.friendly_name, certificate.own, days, certificate.expiring_soon)
 
     def _disks(self) -> list[Disk]:
         """One for each file system."""

@@ -23,7 +23,7 @@ ACTS = (
     "/settings/replication/switch-over", "/settings/replication/promote", "/settings/replication/follow",
     "/settings/replication/rebuild", "/settings/replication/join-codes", "/settings/replication/join",
     "/settings/replication/join-codes/x/withdraw", "/settings/trusted-certificates/mss/import",
-    "/settings/trusted-certificates/mss/delete", "/settings/trusted-certificates/own/renew",
+    "/settings/trusted-certificates/mss/delete", "/settings/certificates/renew",
     "/manage/sessions/new", "/manage/sessions/x", "/manage/sessions/x/delete", "/manage/sessions/delete",
     "/manage/sessions/edit", "/manage/sessions/import",
     "/change-requests/setting", "/change-requests/x/implement", "/change-requests/x/reject",

@@ -235,7 +235,8 @@ async def test_a_certificate_is_imported_by_file_name_or_text_and_deleted(browse
     assert (asked.status_code, asked.json()["code"]) == (409, "confirmation-required")
     await browser.post(f"{path}/delete", friendly_name="south", confirm="yes")
     assert other.fingerprint not in await browser.page(path)
-    own = await browser.http.get(f"{CERTIFICATES}/own/download")
+    assert 'href="/mss/settings/certificates/download"' in await browser.page(path)
+    own = await browser.http.get("/settings/certificates/download")
     assert own.text == services.identity.certificate_pem
     assert own.headers["content-disposition"].endswith('.cer"')
 

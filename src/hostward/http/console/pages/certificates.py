@@ -1,4 +1,4 @@
-"""Configure Settings > Trusted Certificates (guide, 5.13.3 and 5.13.4), and this server's own certificate."""
+"""Configure Settings > Trusted Certificates (guide, 5.13.3 and 5.13.4)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hostward.commands import certificates
-from hostward.domain.errors import NotFound
-from hostward.domain.panels import CERTIFICATES
-from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes, wrong_field
-from hostward.http.downloads import attachment
+from hostward.domain.panels import CERTIFICATES, SERVER_CERTIFICATES
+from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
 from hostward.trust.certificates import STORES, certificate_warnings
 
 PANEL: Final = CERTIFICATES
@@ -19,12 +17,10 @@ _STORE_OF: Final[dict[str, str]] = {str(key): title for key, title in STORES.ite
 
 
 def certificate_routes(console: Console) -> list[Route]:
-    """A page for each store, + Import, Delete, the server's own certificate."""
+    """A page for each store, + Import, Delete."""
     route = panel_routes(console, PANEL)
     return [
         route("", first, "GET"),
-        route("/own/download", download, "GET"),
-        route("/own/renew", renew),
         route("/{store}", show, "GET"),
         route("/{store}/import", import_certificate),
         route("/{store}/delete", delete),
@@ -49,7 +45,7 @@ async def _show(visit: Visit, store: str) -> Response:
         entries=entries,
         warnings=certificate_warnings(entries),
         folder=visit.services.data_dir / "certificates",
-        rotation=visit.services.rotation.state(),
+        own_panel=SERVER_CERTIFICATES,
     )
 
 
@@ -78,19 +74,3 @@ async def delete(visit: Visit) -> Response:
         visit.services, visit.actor, store, visit.text("friendly_name"), confirmed=visit.confirmed
     )
     return visit.go(f"{PANEL}/{store}")
-
-
-async def renew(visit: Visit) -> Response:
-    await certificates.renew_certificate(visit.services, visit.actor, confirmed=visit.confirmed)
-    return visit.go(f"{PANEL}/mss")
-
-
-async def download(visit: Visit) -> Response:
-    """servletcontainer.cer, for the other servers' folder certificates."""
-    own = next((e for e in certificates.list_certificates(visit.services, "mss") if e.own), None)
-    if own is None:
-        raise NotFound("This server has no certificate.", remedy="Restart it.")
-    s = visit.services.configuration.server
-    name = "".join(c for c in s.name or s.host_name if c.isascii() and (c.isalnum() or c in "-.")) or "server"
-    headers = {**HEADERS, **attachment(f"{name}.cer")}
-    return Response(own.pem, headers=headers, media_type="application/x-x509-ca-cert")
