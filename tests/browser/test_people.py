@@ -26,7 +26,7 @@ def test_who_is_added_with_a_role_logs_in_and_sees_what_it_allows(
     page.get_by_role("textbox", name="Name").fill("Oslo IT")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("link", name="Oslo IT")).to_be_visible()
-    page.get_by_role("link", name="Users", exact=True).click()
+    page.get_by_role("navigation", name="Users and groups").get_by_role("link", name="Users").click()
     page.get_by_role("link", name="Add", exact=True).click()
     page.get_by_role("textbox", name="User name").fill("anna")
     page.get_by_label("Groups").fill("Oslo IT")
@@ -98,6 +98,60 @@ def test_two_administrators_edit_one_user_and_one_setting_and_nothing_is_lost(
     settings = {s["name"]: s["value"] for s in north.api.get("settings")["items"]}
     assert (settings["forced-promotion"], settings["concurrency-lock-timeout"]) == ("follow", 40)
     north.api.patch("settings", {"forced-promotion": None, "concurrency-lock-timeout": None})
+
+
+@pytest.mark.feature("R24")
+def test_users_are_filtered_paged_and_changed_together_by_keyboard(north: Server, log_in: Callable[..., Page]) -> None:
+    north.api.post("user-groups", {"name": "Keyboard group"})
+    for n in range(53):
+        groups = ["Keyboard group"] if n < 52 else []
+        north.api.post("users", {"name": f"keys{n:02}", "full_name": f"Keys {99 - n}", "groups": groups})
+    page = log_in(north, "/settings/authentication/users")
+    expect(page.locator("#list .hw-name").first).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("keys")
+    expect(page.locator(".hw-count")).to_contain_text("1–50 of 53 that match")
+    page.get_by_label("In group").fill("keyboard GROUP")
+    page.get_by_label("State", exact=True).select_option("Enabled")
+    expect(page.locator(".hw-count")).to_contain_text("1–50 of 52 that match")
+    page.get_by_role("link", name="Full name").click()
+    expect(page.locator("#list .hw-name").first).to_have_text("keys51")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#list .hw-name")).to_have_text(["keys01", "keys00"])
+    expect(page).to_have_url(re.compile(r"\?q=keys&state=enabled&group=keyboard\+GROUP&sort=full_name&page=2$"))
+    page.reload()
+    expect(page.locator("#list .hw-name")).to_have_text(["keys01", "keys00"])
+    page.wait_for_load_state()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("link", name="keys01", exact=True)).to_be_focused()
+    page.keyboard.press("x")
+    expect(page.get_by_text("1 user chosen").first).to_be_visible()
+    assert not look(page, "users chosen")
+    picture(page, "users")
+    page.get_by_role("button", name="Disable").click()
+    asked = page.get_by_role("dialog", name="Settings update")
+    expect(asked).to_contain_text("Disabling 1 user")
+    assert not look(page, "disable users")
+    asked.get_by_role("button", name="Yes").click()
+    expect(page.locator(".hw-toast")).to_have_text("1 user disabled.")
+    expect(page.locator(".hw-count")).to_contain_text("51–51 of 51 that match")
+    page.get_by_label("Choose the whole page").check()
+    page.get_by_role("button", name="Choose all 51").click()
+    page.get_by_role("button", name="Groups", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Groups of these users")
+    dialog.get_by_label("Take them out of").fill("Keyboard group")
+    dialog.get_by_label("Put them into").fill("Nowhere at all")
+    dialog.get_by_role("button", name="Change").click()
+    expect(dialog.locator("[data-field=join] .hw-mistake")).to_contain_text("“Nowhere at all”")
+    assert not look(page, "groups of users, with a mistake")
+    dialog.get_by_label("Put them into").fill("")
+    dialog.get_by_role("button", name="Change").click()
+    asked.get_by_role("button", name="Yes").click()
+    expect(page.locator(".hw-toast")).to_have_text("51 users changed.")
+    expect(page.get_by_text("Nothing matches")).to_be_visible()
+    assert [u["name"] for u in north.api.get("users", q="keys", state="disabled")["items"]] == ["keys01"]
+    (group,) = north.api.get("user-groups", q="Keyboard")["items"]
+    assert group["users"] == 1
 
 
 def test_users_are_imported_from_a_file_that_is_mended_first(

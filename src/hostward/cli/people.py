@@ -40,6 +40,7 @@ OfDirectoryOption = Annotated[
     str | None,
     typer.Option("--directory", help='Only those of this directory; "" for those with a password of the group\'s own.'),
 ]
+AllOption = Annotated[bool, typer.Option("--all", help="All users, where neither words nor a filter are given.")]
 WordsArgument = Annotated[list[str] | None, typer.Argument(help="Words to find.")]
 PasswordFileOption = Annotated[Path | None, typer.Option("--password-file", metavar="FILE", help="- asks for it.")]
 
@@ -117,6 +118,46 @@ def delete_user(call: Call, user: UserArgument, yes: YesOption = False) -> None:
     found = find(call, "users", user)
     _ask(yes, f"Delete the user “{found['name']}”?")
     _show_written(call, f"Deleted {found['name']}", "", call.api.delete(_path("users", found), etag=found.get("etag")))
+
+
+@client_command(user_app, "edit-matching")
+def edit_matching(
+    call: Call,
+    words: WordsArgument = None,
+    group: InOption = None,
+    role: OfRoleOption = None,
+    state: StateOption = None,
+    directory: OfDirectoryOption = None,
+    everybody: AllOption = False,
+    disabled: Annotated[bool | None, typer.Option("--disable/--enable")] = None,
+    join: Annotated[list[str] | None, typer.Option("--join", help="A group to put them into; repeatable.")] = None,
+    leave: Annotated[list[str] | None, typer.Option("--leave", help="A group to take them out of; repeatable.")] = None,
+    yes: YesOption = False,
+) -> None:
+    """Disable or enable all users that `list` finds with the same words and filters, put them into groups or take them
+    out: one change, of all or none. Who is disabled is out everywhere."""
+    given: dict[str, Any] = {"disabled": disabled, "join": join, "leave": leave}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if not changes:
+        raise typer.BadParameter("say what to do with them, such as --disable")
+    matching = _chosen(_matching(call, words, group, role, state, directory), everybody)
+    _show_changed(call, "Changed", call.confirmed("POST", "users/edit", {"matching": matching} | changes, yes=yes))
+
+
+@client_command(user_app, "delete-matching")
+def delete_matching(
+    call: Call,
+    words: WordsArgument = None,
+    group: InOption = None,
+    role: OfRoleOption = None,
+    state: StateOption = None,
+    directory: OfDirectoryOption = None,
+    everybody: AllOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Delete all users that `list` finds with the same words and filters, as one change."""
+    matching = _chosen(_matching(call, words, group, role, state, directory), everybody)
+    _show_changed(call, "Deleted", call.confirmed("POST", "users/delete", {"matching": matching}, yes=yes))
 
 
 @client_command(user_app, "password")
@@ -300,6 +341,21 @@ def _matching(
     values = {"q": " ".join(words) if words else None, "group": of}
     values |= {"role": role, "state": state, "directory": directory}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _chosen(matching: dict[str, Any], everybody: bool) -> dict[str, Any]:
+    if not (matching or everybody):
+        raise typer.BadParameter("name words or a filter; or give --all, for all users")
+    return matching
+
+
+def _show_changed(call: Call, verb: str, answer: Mapping[str, Any]) -> None:
+    from hostward.cli.output import replicated_words
+
+    if (submitted := submitted_words(answer)) is not None:
+        call.show(answer, submitted)
+        return
+    call.show(answer, f"{verb} {answer['users']:,} users: {replicated_words(answer)}.")
 
 
 def _show_page(call: Call, kind: str, params: Mapping[str, Any], columns: Mapping[str, str]) -> None:

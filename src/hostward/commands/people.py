@@ -5,10 +5,9 @@ What is given and answered names groups by their names, as people know them; wha
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from hostward.commands.reading import existing_person
 from hostward.commands.replication import confirm
@@ -26,7 +25,6 @@ from hostward.domain.people import (
     PASSWORD_KIND,
     USER_KIND,
     Role,
-    UserSearch,
     check_group,
     check_user,
 )
@@ -37,6 +35,8 @@ from hostward.domain.texts import name_key
 from hostward.registry.group import Element, Reader
 
 Etags = Collection[str] | None
+MAX_MISTAKES: Final = 100
+MAX_MEANT: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +63,6 @@ class UserGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One page of a list, and how many there are on all pages. `names` are those of all groups, by their ids;
-    `sizes`, for groups alone, how many users belong to each directly."""
-
-    items: Sequence[Element]
-    total: int
-    names: Mapping[str, str]
-    sizes: Mapping[str, int] | None
-
-
-@dataclass(frozen=True, slots=True)
 class Written:
     """A write's outcome: the element as it is after it, as it was where it was deleted, and the names of its groups."""
 
@@ -84,33 +73,6 @@ class Written:
 
 
 Outcome = Written | Submitted
-
-
-async def list_users(services: Services, search: UserSearch, *, sort: str, page: int, per_page: int) -> Found:
-    """`sort` is name, full_name or role; with - before it, the other way round. Raises InvalidInput, NotFound."""
-
-    def read() -> Found:
-        with services.group.read() as reader:
-            check_search(reader, search)
-            ids, total = reader.people.users(search, sort=sort, page=page, per_page=per_page)
-            items = [e for e in (reader.get(USER_KIND, i) for i in ids) if e]
-            return Found(items, total, reader.people.group_names(), None)
-
-    return await asyncio.to_thread(read)
-
-
-async def list_groups(services: Services, q: str, group: str | None, *, sort: str, page: int, per_page: int) -> Found:
-    """`group` is a group's id: what belongs to it directly; `sort` name or users. Raises InvalidInput, NotFound."""
-
-    def read() -> Found:
-        with services.group.read() as reader:
-            if group is not None:
-                existing_person(reader, GROUP_KIND, group)
-            ids, total = reader.people.groups(q, group, sort=sort, page=page, per_page=per_page)
-            items = [e for e in (reader.get(GROUP_KIND, i) for i in ids) if e]
-            return Found(items, total, reader.people.group_names(), reader.people.sizes())
-
-    return await asyncio.to_thread(read)
 
 
 def read_user(services: Services, user_id: str) -> Person:
@@ -191,7 +153,7 @@ async def delete_user(services: Services, actor: Actor, user_id: str, *, if_matc
 
     def decide(reader: Reader) -> Sequence[Operation]:
         check_etag(existing_person(reader, USER_KIND, user_id), if_match)
-        return [Delete(USER_KIND, user_id), Delete(PASSWORD_KIND, user_id), *_assignments(reader, To.USER, user_id)]
+        return deleted_user(reader, user_id)
 
     return await _write(services, actor, "user-deleted", decide, USER_KIND, user_id)
 
@@ -348,13 +310,6 @@ def _name_now(services: Services, kind: str, id_: str) -> str:
         return str(found.json()["name"]) if found else ""
 
 
-def check_search(reader: Reader, search: UserSearch) -> None:
-    """Raises NotFound where the group isn't there that it names, InvalidInput for the directory."""
-    if search.group is not None:
-        existing_person(reader, GROUP_KIND, search.group)
-    check_directory_there(reader, {"directory": search.directory or ""})
-
-
 def check_directory_there(reader: Reader, user: Body) -> None:
     """Raises InvalidInput where the user's directory isn't one of the group's."""
     name = user["directory"]
@@ -371,16 +326,29 @@ def _with_ids(reader: Reader, fields: Mapping[str, Any]) -> dict[str, Any]:
     names = given.get("groups")
     if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
         return given
+    return given | {"groups": group_ids(reader, names, "groups")}
+
+
+def group_ids(reader: Reader, names: Sequence[str], field: str) -> list[str]:
+    """The ids of these groups. Raises InvalidInput with a Mistake for each that isn't there."""
     found = {name: reader.people.group_named(name) for name in names}
-    mistakes = []
-    for name in (n for n, id_ in found.items() if id_ is None):
-        meant = did_you_mean(name, reader.people.group_names().values())
-        mistakes.append(
-            Mistake("groups", f"There is no user group {shown(name)}.", f"{meant}Or make that group first.")
-        )
-    if mistakes:
-        raise InvalidInput(mistakes[0].problem, remedy=mistakes[0].remedy, code="group-unknown", mistakes=mistakes)
-    return given | {"groups": [id_ for id_ in found.values() if id_]}
+    unknown = [name for name, id_ in found.items() if id_ is None]
+    if unknown:
+        known = reader.people.group_names().values()
+        # Looking for what was meant takes long where there are many groups.
+        meant = {name: did_you_mean(name, known) for name in unknown[:MAX_MEANT]}
+        mistakes = [
+            Mistake(field, f"There is no user group {shown(name)}.", f"{meant.get(name, '')}Or make that group first.")
+            for name in unknown[:MAX_MISTAKES]
+        ]
+        problem = mistakes[0].problem if len(unknown) == 1 else f"{len(unknown):,} of the user groups aren't there."
+        raise InvalidInput(problem, remedy=mistakes[0].remedy, code="group-unknown", mistakes=mistakes)
+    return [id_ for id_ in found.values() if id_]
+
+
+def deleted_user(reader: Reader, user_id: str) -> list[Operation]:
+    """What goes with a user: the password, and what was assigned to them."""
+    return [Delete(USER_KIND, user_id), Delete(PASSWORD_KIND, user_id), *_assignments(reader, To.USER, user_id)]
 
 
 def _check_user_name(services: Services, reader: Reader, name: str, user_id: str) -> None:
@@ -470,7 +438,7 @@ def _users(reader: Reader, given: Sequence[str], field: str) -> list[Element]:
             else mistakes[0].problem,
             remedy=mistakes[0].remedy,
             code="user-unknown",
-            mistakes=mistakes[:100],
+            mistakes=mistakes[:MAX_MISTAKES],
         )
     return [element for element in found.values() if element]
 

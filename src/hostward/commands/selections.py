@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hostward.commands.choosing import Noun, Selection, chosen, named, tag
 from hostward.commands.replication import confirm
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Beforehand, Submitted, write
 from hostward.domain.changes import Delete, Operation, Put, canonical
-from hostward.domain.errors import Conflict, InvalidInput, Mistake
+from hostward.domain.errors import InvalidInput, Mistake
 from hostward.domain.replicated import Replicated
 from hostward.domain.sessions import BULK, DECLARED, KIND, validate_fields
 from hostward.domain.suggestions import listed, shown
 from hostward.registry.group import Element, Reader
 
-MAX_NAMED: Final = 5
 MAX_MISTAKES: Final = 100
-MAX_IDS: Final = 10_000
+SESSIONS: Final = Noun(KIND, "session", "sessions")
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """Those with the `ids`; or, where that is None, all that match `q` and `type`. `expected`: how many the caller
-    takes them to be; where there are more or fewer, nothing is done."""
+class Matching:
+    """All that match `q` and `type`."""
 
-    ids: tuple[str, ...] | None = None
     q: str | None = None
     type: str | None = None
-    expected: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +47,18 @@ class _Decided:
 
 
 async def delete_sessions(
-    services: Services, actor: Actor, selection: Selection, *, confirmed: bool, plan: str = ""
+    services: Services, actor: Actor, selection: Selection, matching: Matching, *, confirmed: bool, plan: str = ""
 ) -> Changed | Submitted:
     """`plan` is the confirmation's. Raises ConfirmationRequired, Conflict "selection-changed"."""
 
     def decide(reader: Reader) -> _Decided:
-        chosen = _chosen(reader, selection, plan)
-        return _Decided([Delete(KIND, element.id) for element in chosen], chosen)
+        found = _chosen(reader, selection, matching, plan)
+        return _Decided([Delete(KIND, element.id) for element in found], found)
 
     decided = await Beforehand.look(services, decide)
-    chosen = decided.found.chosen
-    said = [_named(chosen), "Whoever uses them can't open them any more."]
-    confirm(confirmed, f"Deleting {_counted(len(chosen))}", said, _tag(chosen))
+    found = decided.found.chosen
+    said = [named(found), "Whoever uses them can't open them any more."]
+    confirm(confirmed, f"Deleting {SESSIONS.counted(len(found))}", said, tag(found))
     return await _write(services, actor, "sessions-deleted", decided)
 
 
@@ -70,6 +66,7 @@ async def edit_sessions(
     services: Services,
     actor: Actor,
     selection: Selection,
+    matching: Matching,
     fields: Mapping[str, Any],
     *,
     confirmed: bool,
@@ -87,8 +84,8 @@ async def edit_sessions(
     def decide(reader: Reader) -> _Decided:
         operations: list[Operation] = []
         mistakes: list[Mistake] = []
-        chosen = _chosen(reader, selection, plan)
-        for element in chosen:
+        found = _chosen(reader, selection, matching, plan)
+        for element in found:
             before = element.json()
             try:
                 body = canonical(validate_fields({**before, **fields}))
@@ -106,15 +103,15 @@ async def edit_sessions(
                 code="session-invalid",
                 mistakes=mistakes,
             )
-        return _Decided(operations, chosen)
+        return _Decided(operations, found)
 
     decided = await Beforehand.look(services, decide)
-    chosen, count = decided.found.chosen, len(decided.found.operations)
+    found, count = decided.found.chosen, len(decided.found.operations)
     labels = {f.name: f.label for f in DECLARED}
     set_to = [f"{labels[name]} becomes {_value(value)}." for name, value in fields.items()]
-    already = len(chosen) - count
-    same = [f"{_counted(already)} {'has' if already == 1 else 'have'} these values already."] if already else []
-    confirm(confirmed, f"Changing {_counted(count)}", [*set_to, _named(chosen), *same], _tag(chosen))
+    already = len(found) - count
+    same = [f"{SESSIONS.counted(already)} {'has' if already == 1 else 'have'} these values already."] if already else []
+    confirm(confirmed, f"Changing {SESSIONS.counted(count)}", [*set_to, named(found), *same], tag(found))
     return await _write(services, actor, "sessions-edited", decided)
 
 
@@ -128,43 +125,9 @@ async def _write(services: Services, actor: Actor, act: str, decided: Beforehand
     return Changed(len(decided.found.operations), done.committed.revision, done.replicated)
 
 
-def _chosen(reader: Reader, selection: Selection, plan: str) -> list[Element]:
-    """Raises Conflict where they aren't what the caller has seen, InvalidInput where there are none."""
-    ids = selection.ids
-    if ids is None:
-        ids = tuple(reader.matching_sessions(selection.q, selection.type))
-    found = [e for e in (reader.get(KIND, i) for i in dict.fromkeys(ids)) if e is not None]
-    expected = len(set(ids)) if selection.expected is None else selection.expected
-    if len(found) != expected:
-        raise Conflict(
-            f"{expected:,} sessions were chosen, and now there are {len(found):,} of them; nothing was changed.",
-            remedy="Look at the list again, and choose anew.",
-            code="selection-changed",
-        )
-    if plan and plan != _tag(found):
-        raise Conflict(
-            "Other sessions match now than when the confirmation was asked for; nothing was changed.",
-            remedy="Look at the list again, and choose anew.",
-            code="selection-changed",
-        )
-    if not found:
-        raise InvalidInput("No session is chosen.", remedy="Choose at least one.")
-    return found
-
-
-def _tag(chosen: Sequence[Element]) -> str:
-    """Names exactly these sessions."""
-    return hashlib.sha256("\n".join(sorted(e.id for e in chosen)).encode()).hexdigest()[:32]
-
-
-def _counted(count: int) -> str:
-    return "1 session" if count == 1 else f"{count:,} sessions"
-
-
-def _named(chosen: Sequence[Element]) -> str:
-    names = [shown(e.json()["name"]) for e in chosen[:MAX_NAMED]]
-    more = len(chosen) - len(names)
-    return ", ".join(names) + (f" and {more:,} more." if more else ".")
+def _chosen(reader: Reader, selection: Selection, matching: Matching, plan: str) -> list[Element]:
+    all_of_them = reader.matching_sessions(matching.q, matching.type) if selection.ids is None else ()
+    return chosen(reader, SESSIONS, selection, all_of_them, plan)
 
 
 def _value(value: Any) -> str:

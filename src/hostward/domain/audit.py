@@ -58,6 +58,8 @@ ACTS: Final[Mapping[str, str]] = {
     "user-group-deleted": "Deleted a user group",
     "user-group-members-changed": "Changed a user group's members",
     "users-imported": "Imported users",
+    "users-edited": "Edited users",
+    "users-deleted": "Deleted users",
     "directory-changed": "Set up a directory",
     "directory-deleted": "Deleted a directory",
     "directory-tested": "Tried a login by a directory",

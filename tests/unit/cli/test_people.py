@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -42,3 +43,21 @@ def test_the_list_of_groups_is_sorted_by_how_many_belong_to_them() -> None:
     with answering(page(OSLO)) as server:
         assert run("user-group", "list", "--sort", "-users", "--server", server.url) == 0
     assert parse_qs(urlsplit(server.asked[0].path).query)["sort"] == ["-users"]
+
+
+def test_many_users_are_changed_by_the_same_words_and_filters_with_one_yes(capsys: pytest.CaptureFixture[str]) -> None:
+    done = (200, {"users": 2, "revision": 4, "replicated": {"have": 1, "of": 1, "confirmed": False}})
+    with answering(done) as server:
+        edits = ("--disable", "--join", "Gone", "--leave", "Oslo")
+        assert run("user", "edit-matching", "berg", "--role", "", *edits, "--yes", "--server", server.url) == 0
+        assert run("user", "delete-matching", "--state", "disabled", "--yes", "--server", server.url) == 0
+        assert run("user", "delete-matching", "--all", "--yes", "--server", server.url) == 0
+        assert run("user", "delete-matching", "--yes", "--server", server.url) == 2
+        assert run("user", "edit-matching", "berg", "--yes", "--server", server.url) == 2
+    assert [(a.path.partition("/users/")[2], json.loads(a.body)) for a in server.asked] == [
+        ("edit", {"matching": {"q": "berg", "role": ""}, "disabled": True, "join": ["Gone"], "leave": ["Oslo"],
+                  "confirm": True}),
+        ("delete", {"matching": {"state": "disabled"}, "confirm": True}),
+        ("delete", {"matching": {}, "confirm": True}),
+    ]  # fmt: skip
+    assert "Changed 2 users" in capsys.readouterr().out

@@ -406,6 +406,38 @@ async def test_users_are_found_by_role_state_directory_and_group_together_and_so
 
 
 @pytest.mark.feature("R24")
+async def test_all_users_that_match_are_changed_and_deleted_as_one_change(server: Server) -> None:
+    await group(server, "Oslo")
+    names = [f"u{n}" for n in range(5)]
+    users = [await created(server, name, password=None) for name in names]
+    await server.create("one")
+    given = {"to": [{"kind": "user", "name": "u0"}], "sessions": ["one"]}
+    assert (await server.api.post("/assignments", json=given)).status_code == 200
+    revision = server.services.group.position.revision
+    edit = {"matching": {"q": "u", "role": ""}, "expected": 5, "disabled": True, "join": ["oslo"]}
+    asked = await server.api.post("/users/edit", json=edit)
+    assert code(asked, 409) == "confirmation-required"
+    assert len(asked.json()["plan"]) == 32
+    assert server.services.group.position.revision == revision
+    done = await server.api.post("/users/edit", json=edit | {"confirm": True, "plan": asked.json()["plan"]})
+    assert (done.json()["users"], done.json()["revision"]) == (5, revision + 1)
+    assert await listed(server, "state=disabled") == names
+    for wrong in (
+        {"disabled": True, "confirm": True},
+        {"matching": {}, "ids": ["x"], "disabled": True},
+        {"matching": {}, "confirm": True},
+        {"matching": {}, "join": ["Nowhere"], "confirm": True},
+    ):
+        assert (await server.api.post("/users/edit", json=wrong)).status_code == 422, wrong
+    few = {"ids": [u["id"] for u in users[:2]], "confirm": True}
+    assert (await server.api.post("/users/delete", json=few)).json()["users"] == 2
+    assert await listed(server, "") == names[2:]
+    assert (await server.api.get("/assignments")).json()["total"] == 0
+    entries = (await server.api.get("/audit?act=users-edited")).json()["items"]
+    assert (entries[0]["about"]["users"], entries[0]["about"]["join"]) == ("5", "oslo")
+
+
+@pytest.mark.feature("R24")
 async def test_a_password_that_is_set_or_gone_counts_at_once_in_the_list(server: Server) -> None:
     user = await created(server, "anna", password=None)
     assert await listed(server, "state=no+password") == ["anna"]

@@ -9,10 +9,12 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hostward.commands import people, people_files
+from hostward.commands import people, people_files, people_lists, people_selections
+from hostward.commands.choosing import MAX_IDS, Selection
 from hostward.commands.writing import Once, Submitted
+from hostward.domain.errors import InvalidInput
 from hostward.domain.fields import MAX_NAME
-from hostward.domain.people import USER_KIND, Role, State, UserSearch
+from hostward.domain.people import MAX_GROUPS, USER_KIND, Role, State, UserSearch
 from hostward.domain.permissions import Permission
 from hostward.http.api import people_shapes as shapes
 from hostward.http.api.change_requests import submitted
@@ -21,6 +23,7 @@ from hostward.http.requests import (
     IdempotencyKey,
     IfMatch,
     Json,
+    PlannedIn,
     Secret,
     Strict,
     Who,
@@ -120,6 +123,30 @@ class MembersIn(Strict):
     remove: list[str] = Field(default_factory=list, max_length=10_000)
 
 
+class SelectedIn(PlannedIn):
+    ids: list[str] | None = Field(default=None, min_length=1, max_length=MAX_IDS)
+    """These users; or else:"""
+    matching: MatchingIn | None = None
+    """All that match, as the list shows them."""
+    expected: int | None = Field(default=None, ge=0)
+    """How many they are taken to be: where there are more or fewer, nothing is done."""
+
+    def selection(self) -> tuple[Selection, UserSearch]:
+        """Raises InvalidInput."""
+        if (self.ids is None) == (self.matching is None):
+            raise InvalidInput("Which users isn't said.", remedy="Give either ids or matching.")
+        matching = self.matching.search() if self.matching else UserSearch()
+        return Selection(tuple(self.ids) if self.ids is not None else None, self.expected), matching
+
+
+class EditSelectedIn(SelectedIn):
+    disabled: bool | None = Field(default=None, strict=True)
+    join: list[str] = Field(default_factory=list, max_length=MAX_GROUPS)
+    """The names of groups that they are put into."""
+    leave: list[str] = Field(default_factory=list, max_length=MAX_GROUPS)
+    """And taken out of."""
+
+
 class ConfirmQuery(Strict):
     confirm: bool = False
 
@@ -131,7 +158,9 @@ class ImportQuery(Strict):
 
 @router.get("", summary="List and search users", responses=answers(shapes.UserPage, "One page"))
 async def list_users(query: Annotated[UsersQuery, Query()], who: Who, services: With) -> Response:
-    found = await people.list_users(services, query.search(), sort=query.sort, page=query.page, per_page=query.per_page)
+    found = await people_lists.list_users(
+        services, query.search(), sort=query.sort, page=query.page, per_page=query.per_page
+    )
     return _page(found, query)
 
 
@@ -177,6 +206,25 @@ def imported(done: people_files.UsersImported | Submitted) -> Response:
             "replicated": done.replicated.to_json() if done.replicated else None,
         }
     )
+
+
+@router.post("/edit", summary="Edit many users", responses=or_submitted(shapes.UsersChanged, "They are changed"))
+async def edit_users(given: EditSelectedIn, who: Who, services: With) -> Response:
+    """As one change, of all or none. Without `confirm`, nothing changes: 409 with how many and which."""
+    edits = people_selections.Edits(given.disabled, given.join, given.leave)
+    done = await people_selections.edit_users(
+        services, who, *given.selection(), edits, confirmed=given.confirm, plan=given.plan
+    )
+    return _changed(done)
+
+
+@router.post("/delete", summary="Delete many users", responses=or_submitted(shapes.UsersChanged, "They are deleted"))
+async def delete_users(given: SelectedIn, who: Who, services: With) -> Response:
+    """As one change. Without `confirm`, nothing changes: 409 with how many and which."""
+    done = await people_selections.delete_users(
+        services, who, *given.selection(), confirmed=given.confirm, plan=given.plan
+    )
+    return _changed(done)
 
 
 @router.get(
@@ -228,7 +276,7 @@ async def end_logins(user_id: str, who: Who, services: With) -> Response:
 
 @group_router.get("", summary="List and search user groups", responses=answers(shapes.GroupPage, "One page"))
 async def list_groups(query: Annotated[GroupsQuery, Query()], who: Who, services: With) -> Response:
-    found = await people.list_groups(
+    found = await people_lists.list_groups(
         services, query.q, query.group, sort=query.sort, page=query.page, per_page=query.per_page
     )
     return _page(found, query)
@@ -285,7 +333,7 @@ def element_shown(element: Any, groups: Any) -> dict[str, Any]:
     return {"id": element.id, **body, "etag": element.etag, "revision": element.revision}
 
 
-def _page(found: people.Found, query: UsersQuery | GroupsQuery) -> Response:
+def _page(found: people_lists.Found, query: UsersQuery | GroupsQuery) -> Response:
     items = []
     for element in found.items:
         names = [found.names[i] for i in element.json()["groups"] if i in found.names]
@@ -303,6 +351,12 @@ def _written(done: people.Outcome, noun: str, status: int = 200) -> Response:
         "replicated": done.replicated.to_json(),
     }
     return Json(answer, status, etag_header(done.element.etag))
+
+
+def _changed(done: people_selections.Changed | Submitted) -> Response:
+    if isinstance(done, Submitted):
+        return submitted(done)
+    return Json({"users": done.users, "revision": done.revision, "replicated": done.replicated.to_json()})
 
 
 def _deleted(done: people.Outcome) -> Response:

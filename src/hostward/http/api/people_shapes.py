@@ -48,6 +48,13 @@ class UserWritten(Shown):
     replicated: Replicated
 
 
+class UsersChanged(Shown):
+    users: int
+    """How many were changed or deleted."""
+    revision: int
+    replicated: Replicated
+
+
 class Group(Shown):
     id: str
     name: str

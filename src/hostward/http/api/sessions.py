@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from hostward.commands import inventory, selections, sessions
+from hostward.commands.choosing import MAX_IDS, Selection
 from hostward.commands.history import session_history
-from hostward.commands.selections import MAX_IDS, Selection
+from hostward.commands.selections import Matching
 from hostward.commands.services import Services
 from hostward.commands.writing import Once, Submitted
 from hostward.domain.errors import InvalidInput, Mistake
@@ -122,13 +123,12 @@ class SelectedIn(PlannedIn):
     expected: int | None = Field(default=None, ge=0)
     """How many they are taken to be: where there are more or fewer, nothing is done."""
 
-    def selection(self) -> Selection:
+    def selection(self) -> tuple[Selection, Matching]:
         """Raises InvalidInput."""
         if (self.ids is None) == (self.matching is None):
             raise InvalidInput("Which sessions isn't said.", remedy="Give either ids or matching.")
-        if self.matching is None:
-            return Selection(tuple(self.ids or ()), expected=self.expected)
-        return Selection(q=self.matching.q, type=self.matching.type, expected=self.expected)
+        matching = Matching(self.matching.q, self.matching.type) if self.matching else Matching()
+        return Selection(tuple(self.ids) if self.ids is not None else None, self.expected), matching
 
 
 class EditSelectedIn(SelectedIn):
@@ -203,7 +203,7 @@ async def import_sessions(
 )
 async def delete_sessions(given: SelectedIn, who: Writer, services: With) -> Response:
     """As one change. Without `confirm`, nothing changes: 409 with how many and which."""
-    done = await selections.delete_sessions(services, who, given.selection(), confirmed=given.confirm, plan=given.plan)
+    done = await selections.delete_sessions(services, who, *given.selection(), confirmed=given.confirm, plan=given.plan)
     return _changed(done)
 
 
@@ -211,7 +211,7 @@ async def delete_sessions(given: SelectedIn, who: Writer, services: With) -> Res
 async def edit_sessions(given: EditSelectedIn, who: Writer, services: With) -> Response:
     """As one change, of all or none. Without `confirm`, nothing changes: 409 with how many and which."""
     done = await selections.edit_sessions(
-        services, who, given.selection(), given.fields, confirmed=given.confirm, plan=given.plan
+        services, who, *given.selection(), given.fields, confirmed=given.confirm, plan=given.plan
     )
     return _changed(done)
 

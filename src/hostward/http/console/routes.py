@@ -30,6 +30,7 @@ from hostward.http.console.pages.own_password import own_password_routes
 from hostward.http.console.pages.packages import package_routes
 from hostward.http.console.pages.people import people_routes
 from hostward.http.console.pages.people_files import people_file_routes
+from hostward.http.console.pages.people_lists import people_list_routes
 from hostward.http.console.pages.replication import replication_routes
 from hostward.http.console.pages.reports import report_routes
 from hostward.http.console.pages.requests import request_routes
@@ -82,6 +83,7 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *siteminder_routes(console),
         *directory_routes(console),
         *credential_routes(console),
+        *people_list_routes(console),
         *people_routes(console),
         *certificate_routes(console),
         *own_certificate_routes(console),

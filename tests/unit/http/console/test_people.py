@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from typing import Any
@@ -85,8 +86,88 @@ async def test_the_list_is_searched_by_pages_and_by_group(browser: Browser) -> N
     assert await shown("page=2") == await shown("page=99") == ["user50", "user51", "user52"]
     assert await shown("q=ser07") == ["user07"]
     assert await shown(f"group={group}") == ["user00", "user01"]
-    assert (await browser.page(f"{USERS}?q=user01")).count(">Disabled<") == 1
-    assert ">Disabled<" not in await browser.page(f"{USERS}?q=user00")
+    assert await shown("group=oslo+it&sort=-name") == ["user01", "user00"]
+    assert await shown("state=disabled&role=none") == ["user01"]
+    assert await shown("state=no+password&q=user5") == ["user50", "user51", "user52"]
+    assert await shown("role=auditor") == []
+    unknown = await browser.page(f"{USERS}?group=Osl+IT")
+    assert "There is no user group “Osl IT”." in unknown
+    assert "Did you mean “Oslo IT”?" in unknown
+    assert "user00" not in unknown
+    marked = 'label__text">Disabled<'
+    assert (await browser.page(f"{USERS}?q=user01")).count(marked) == 1
+    assert marked not in await browser.page(f"{USERS}?q=user00")
+
+
+async def test_the_part_of_the_list_keeps_its_address_and_a_users_form_leads_back_to_it(browser: Browser) -> None:
+    for n in range(60):
+        await browser.server.api.post("/users", json={"name": f"user{n:02}"})
+    asked = {"HX-Request": "true", "HX-Target": "list"}
+    part = await browser.http.get(f"{USERS}?sort=-name&role=none&page=9", headers=asked)
+    assert "<html" not in part.text
+    assert part.headers["hx-replace-url"] == f"/mss{USERS}?role=none&sort=-name&page=2"
+    assert 'aria-sort="descending"' in part.text
+    (first,) = re.findall(rf'href="/mss({USERS}/[0-9a-f]+\?list=[^"]+)">user09<', part.text)
+    form = await browser.page(first)
+    assert form.count(f'href="/mss{USERS}?role=none&amp;sort=-name&amp;page=2"') == 2
+    kept = html.unescape(re.findall(r'name="list" value="([^"]*)"', form)[0])
+    etag = re.findall(r'id="etag" value="([0-9a-f]+)"', form)[0]
+    saved = await browser.post(first.partition("?")[0], etag=etag, name="user09", list=kept)
+    assert saved.headers["hx-redirect"] == f"/mss{USERS}?role=none&sort=-name&page=2"
+    for odd in ("role=king", "state=away", "kind=of+nothing", "kind=odd", "sort=", "page=x", "group=" + "x" * 900):
+        assert (await browser.http.get(f"{USERS}?{odd}", headers=asked)).status_code == 200, odd
+
+
+@pytest.mark.feature("R24")
+async def test_many_users_are_disabled_enabled_grouped_and_deleted_with_one_yes(browser: Browser) -> None:
+    await add_group(browser)
+    made = [await add_user(browser, f"user{n}") for n in range(6)]
+    chosen, path = " ".join(made[:3]), f"{USERS}/chosen"
+    asked = await browser.post(path, act="disable", ids=chosen)
+    assert (asked.status_code, asked.json()["code"]) == (409, "confirmation-required")
+    assert "Disabling 3 users" in asked.json()["detail"]
+    assert "“user0”, “user1”, “user2”." in asked.json()["consequences"]
+    assert not any(u["disabled"] for u in (await read(browser, "/users"))["items"])
+    plan = asked.json()["plan"]
+    other = await browser.post(path, act="disable", ids=" ".join(made[1:4]), confirm="yes", plan=plan)
+    assert (other.status_code, other.json()["code"]) == (409, "selection-changed")
+    done = await browser.post(path, act="disable", ids=chosen, confirm="yes", plan=plan, list="sort=-name")
+    assert json.loads(done.headers["hx-trigger"])["hw:toast"]["text"] == "3 users disabled."
+    assert done.headers["hx-redirect"] == f"/mss{USERS}?sort=-name"
+    again = await browser.post(path, act="disable", ids=chosen)
+    assert (again.status_code, "so already" in again.json()["detail"]) == (422, True)
+    some = await browser.post(path, act="enable", ids=" ".join(made[2:4]))
+    assert "1 user is so already." in some.json()["consequences"]
+    all_disabled = {"all": "yes", "list": "state=disabled", "join": "oslo it\r\nNowhere"}
+    unknown = await browser.post(path, act="groups", expected="3", **all_disabled)
+    assert [(m["field"], "“Nowhere”" in m["problem"]) for m in unknown.json()["mistakes"]] == [("join", True)]
+    all_disabled["join"] = "oslo it"
+    assert (await browser.post(path, act="groups", expected="4", confirm="yes", **all_disabled)).status_code == 409
+    assert (await browser.post(path, act="groups", expected="3", confirm="yes", **all_disabled)).status_code == 200
+    members = (await read(browser, "/users?sort=name"))["items"]
+    assert [u["name"] for u in members if u["groups"]] == ["user0", "user1", "user2"]
+    await browser.post(path, act="groups", ids=made[0], leave="Oslo IT", confirm="yes")
+    assert (await read(browser, f"/users/{made[0]}"))["groups"] == []
+    assert (await browser.post(path, act="groups", ids=made[0])).status_code == 422
+    assert (await browser.post(path, act="delete", ids=chosen)).status_code == 409
+    await browser.post(path, act="delete", ids=chosen, confirm="yes")
+    assert set(await ids(browser, "users")) == {"user3", "user4", "user5"}
+    assert (await browser.post(path, act="delete", confirm="yes")).status_code == 422
+
+
+@pytest.mark.feature("R24")
+async def test_whoever_is_among_those_they_disable_is_told_and_only_administrators_may(browser: Browser) -> None:
+    hers = await add_user(browser, "erin", password=SECRET, again=SECRET)
+    await browser.server.api.patch(f"/users/{hers}", json={"role": "administrator"})
+    async with client(browser.server.app, base="/mss") as http:
+        erin = Browser(browser.server, http)
+        await erin.log_in("erin", SECRET)
+        asked = await erin.post(f"{USERS}/chosen", act="delete", ids=hers)
+        assert "You are among them: your own logins end." in asked.json()["consequences"]
+        assert "1 of them has a role in the console." in asked.json()["consequences"]
+        await browser.server.api.patch(f"/users/{hers}", json={"role": "help desk"})
+        assert "data-choose" not in await erin.page(USERS)
+        assert (await erin.post(f"{USERS}/chosen", act="delete", ids=hers)).status_code == 403
 
 
 async def test_members_come_and_go_by_name_and_deleting_asks_first(browser: Browser) -> None:

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.feature("R23")]
 
 SECRET = "a password of hers 1"
 ACTS = {
-    "/manage/sessions": ("sessions", ">Add<", ">Import<", "data-edit-chosen"),
+    "/manage/sessions": ("sessions", ">Add<", ">Import<", "edit-dialog"),
     "/manage/sessions/{id}": ("sessions", ">Save<", ">Delete<", ">Copy<"),
     "/settings/general": ("everything", ">Apply<"),
     "/settings/trusted-certificates": ("everything", 'import-dialog"><span'),

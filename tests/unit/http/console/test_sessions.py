@@ -29,7 +29,7 @@ NEW = {
 
 def part(browser: Browser, path: str) -> Any:
     """As htmx asks for the list alone."""
-    return browser.http.get(path, headers={"HX-Request": "true", "HX-Target": "session-list"})
+    return browser.http.get(path, headers={"HX-Request": "true", "HX-Target": "list"})
 
 
 async def sessions(browser: Browser) -> list[dict[str, Any]]:

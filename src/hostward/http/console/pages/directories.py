@@ -13,7 +13,7 @@ from hostward.domain.directories import Security
 from hostward.domain.errors import NotFound
 from hostward.domain.panels import DIRECTORIES
 from hostward.http.console.pages.outcomes import submitted, went
-from hostward.http.console.pages.people import TABS
+from hostward.http.console.pages.people_lists import TABS
 from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
 
 NEW: Final[dict[str, Any]] = {

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hostward.commands import inventory, selections
-from hostward.commands.selections import Selection
+from hostward.commands.choosing import Selection
+from hostward.commands.selections import Matching
 from hostward.commands.writing import Submitted
 from hostward.domain.errors import InvalidInput, NotFound
 from hostward.domain.inventory import Format, one_file
@@ -19,9 +20,10 @@ from hostward.domain.permissions import Permission
 from hostward.domain.sessions import DECLARED
 from hostward.http.api.sessions import exported
 from hostward.http.console.pages.entries import entered_fields
+from hostward.http.console.pages.lists import selected
 from hostward.http.console.pages.locks import PANEL
 from hostward.http.console.pages.outcomes import on_a_slave, submitted, went
-from hostward.http.console.pages.sessions import View
+from hostward.http.console.pages.sessions import SESSIONS
 from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes, wrong_field
 from hostward.http.requests import files_of
 
@@ -42,7 +44,7 @@ def inventory_routes(console: Console) -> list[Route]:
 
 async def delete_chosen(visit: Visit) -> Response:
     done = await selections.delete_sessions(
-        visit.services, visit.actor, _selection(visit), confirmed=visit.confirmed, plan=visit.plan
+        visit.services, visit.actor, *_selection(visit), confirmed=visit.confirmed, plan=visit.plan
     )
     return _changed(visit, done, "deleted")
 
@@ -52,7 +54,7 @@ async def edit_chosen(visit: Visit) -> Response:
     if not fields:
         raise InvalidInput("No field is ticked.", remedy="Tick each that shall be set in all of them.")
     done = await selections.edit_sessions(
-        visit.services, visit.actor, _selection(visit), fields, confirmed=visit.confirmed, plan=visit.plan
+        visit.services, visit.actor, *_selection(visit), fields, confirmed=visit.confirmed, plan=visit.plan
     )
     return _changed(visit, done, "changed")
 
@@ -122,18 +124,14 @@ async def export(visit: Visit) -> Response:
     return answer
 
 
-def _selection(visit: Visit) -> Selection:
-    """Those that are ticked, or all that match what the list was searched for."""
-    expected = visit.text("expected")
-    if visit.text("all") == "yes":
-        view = View.kept(visit.text("list"))
-        return Selection(None, view.q or None, view.type or None, int(expected) if expected.isdigit() else None)
-    return Selection(tuple(visit.text("ids").split()[: selections.MAX_IDS]))
+def _selection(visit: Visit) -> tuple[Selection, Matching]:
+    selection, view = selected(visit, SESSIONS)
+    return selection, Matching(view.filters["q"] or None, view.filters["type"] or None)
 
 
 def _changed(visit: Visit, done: selections.Changed | Submitted, what: str) -> Response:
     if isinstance(done, Submitted):
         return submitted(visit, done)
-    view = View.kept(visit.text("list"))
+    _, view = selected(visit, SESSIONS)
     count = "1 session" if done.sessions == 1 else f"{done.sessions:,} sessions"
-    return went(visit, view.path(page=view.page), f"{count} {what}.", done.replicated)
+    return went(visit, view.here, f"{count} {what}.", done.replicated)

@@ -1,11 +1,9 @@
-"""Configure Settings > Authentication & Authorization: users and user groups, a list and a form of each."""
+"""Configure Settings > Authentication & Authorization: the form of a user, and of a user group."""
 
 from __future__ import annotations
 
-import re
 import secrets
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,18 +12,18 @@ from hostward.commands import people
 from hostward.commands.directories import list_directories
 from hostward.commands.writing import Once, Submitted
 from hostward.domain.errors import NotFound, PreconditionFailed
-from hostward.domain.panels import AUTHENTICATION, DIRECTORIES, SITEMINDER
-from hostward.domain.people import GROUP_KIND, ROLES, USER_KIND, UserSearch
+from hostward.domain.people import GROUP_KIND, ROLES, USER_KIND
 from hostward.domain.permissions import Permission
 from hostward.http.console.pages.entries import as_shown
+from hostward.http.console.pages.lists import View
 from hostward.http.console.pages.outcomes import NameTaken, submitted, went
 from hostward.http.console.pages.people_files import USERS
+from hostward.http.console.pages.people_lists import GROUPS, GROUPS_LISTED, TABS, USERS_LISTED, lines
 from hostward.http.console.pages.versions import Compared, both_versions
-from hostward.http.console.visits import Console, Visit, page_of, panel_routes, wrong_field
+from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
 from hostward.http.requests import MAX_SECRET
 from hostward.registry.group import Element
 
-GROUPS: Final = f"{AUTHENTICATION}/groups"
 LABELS: Final = {
     "user": {
         "name": "User name", "full_name": "Full name", "groups": "Groups", "comment": "Comment", "role": "Role",
@@ -34,18 +32,13 @@ LABELS: Final = {
     "user group": {"name": "Name", "groups": "Belongs to", "comment": "Comment"},
 }  # fmt: skip
 """As the form has them, in its order."""
-TABS: Final = {USERS: "Users", GROUPS: "User Groups", DIRECTORIES: "Directories", SITEMINDER: "SiteMinder"}
-PER_PAGE: Final = 50
-MAX_WORDS: Final = 500
 
 
 def people_routes(console: Console) -> list[Route]:
-    """Users, then groups. The help desk gives new passwords and logs users out."""
+    """One user, then one group. The help desk gives new passwords and logs users out."""
     user, group = panel_routes(console, USERS), panel_routes(console, GROUPS)
     help_user = panel_routes(console, USERS, writes=Permission.HELP)
     return [
-        panel_routes(console, AUTHENTICATION)("", list_users, "GET"),
-        user("", list_users, "GET"),
         user("/new", new_user, "GET"),
         user("/new", create_user),
         user("/{user_id}", show_user, "GET"),
@@ -53,7 +46,6 @@ def people_routes(console: Console) -> list[Route]:
         user("/{user_id}/delete", delete_user),
         help_user("/{user_id}/password", set_password),
         help_user("/{user_id}/logins", end_logins),
-        group("", list_groups, "GET"),
         group("/new", new_group, "GET"),
         group("/new", create_group),
         group("/{group_id}", show_group, "GET"),
@@ -61,14 +53,6 @@ def people_routes(console: Console) -> list[Route]:
         group("/{group_id}/delete", delete_group),
         group("/{group_id}/members", change_members),
     ]
-
-
-async def list_users(visit: Visit) -> Response:
-    return await _list(visit, USER_KIND)
-
-
-async def list_groups(visit: Visit) -> Response:
-    return await _list(visit, GROUP_KIND)
 
 
 async def new_user(visit: Visit) -> Response:
@@ -81,12 +65,12 @@ async def new_group(visit: Visit) -> Response:
 
 async def show_user(visit: Visit) -> Response:
     found = people.read_user(visit.services, _id(visit))
-    return await _form(visit, USER_KIND, found.element.json(), found.groups, found.element, about=found)
+    return await _form(visit, USER_KIND, found.element.json(), found.groups, found.element, found)
 
 
 async def show_group(visit: Visit) -> Response:
     found = people.read_group(visit.services, _id(visit))
-    return await _form(visit, GROUP_KIND, found.element.json(), found.groups, found.element, about=found)
+    return await _form(visit, GROUP_KIND, found.element.json(), found.groups, found.element, found)
 
 
 async def create_user(visit: Visit) -> Response:
@@ -95,7 +79,7 @@ async def create_user(visit: Visit) -> Response:
     once = Once.of(visit.actor, visit.text("key") or None, "create-user", fields)
     with NameTaken():
         done = await people.create_user(visit.services, visit.actor, fields, password, once=once)
-    return _went(visit, done, USERS, "Created.")
+    return _went(visit, done, _back(visit, USER_KIND), "Created.")
 
 
 async def create_group(visit: Visit) -> Response:
@@ -103,7 +87,7 @@ async def create_group(visit: Visit) -> Response:
     once = Once.of(visit.actor, visit.text("key") or None, "create-user-group", fields)
     with NameTaken():
         done = await people.create_group(visit.services, visit.actor, fields, once=once)
-    return _went(visit, done, GROUPS, "Created.")
+    return _went(visit, done, _back(visit, GROUP_KIND), "Created.")
 
 
 async def save_user(visit: Visit) -> Response:
@@ -119,7 +103,7 @@ async def save_user(visit: Visit) -> Response:
         return _stale(visit, "user", people.read_user(visit.services, _id(visit)), fields)
     except NotFound:
         return _stale(visit, "user", None, fields)
-    return _went(visit, done, USERS, "Saved.")
+    return _went(visit, done, _back(visit, USER_KIND), "Saved.")
 
 
 async def save_group(visit: Visit) -> Response:
@@ -135,20 +119,20 @@ async def save_group(visit: Visit) -> Response:
         return _stale(visit, "user group", people.read_group(visit.services, _id(visit)), fields)
     except NotFound:
         return _stale(visit, "user group", None, fields)
-    return _went(visit, done, GROUPS, "Saved.")
+    return _went(visit, done, _back(visit, GROUP_KIND), "Saved.")
 
 
 async def delete_user(visit: Visit) -> Response:
     """Its page has asked already."""
     done = await people.delete_user(visit.services, visit.actor, _id(visit), if_match=(visit.text("etag"),))
-    return _went(visit, done, USERS, "Deleted.")
+    return _went(visit, done, _back(visit, USER_KIND), "Deleted.")
 
 
 async def delete_group(visit: Visit) -> Response:
     done = await people.delete_group(
         visit.services, visit.actor, _id(visit), confirmed=visit.confirmed, if_match=(visit.text("etag"),)
     )
-    return _went(visit, done, GROUPS, "Deleted.")
+    return _went(visit, done, _back(visit, GROUP_KIND), "Deleted.")
 
 
 async def set_password(visit: Visit) -> Response:
@@ -162,7 +146,7 @@ async def end_logins(visit: Visit) -> Response:
 
 
 async def change_members(visit: Visit) -> Response:
-    names = _lines(visit, "members")
+    names = lines(visit, "members")
     if not names:
         raise wrong_field("members", "No user is named.", "Write user names, one a line.")
     adds = visit.text("act") != "remove"
@@ -172,56 +156,23 @@ async def change_members(visit: Visit) -> Response:
     return _went(visit, done, f"{GROUPS}/{_id(visit)}", "Members added." if adds else "Members removed.")
 
 
-async def _list(visit: Visit, kind: str) -> Response:
-    given = visit.request.query_params
-    q, group = given.get("q", "")[:MAX_WORDS].strip(), given.get("group", "")
-    page = page_of(given.get("page", ""))
-
-    async def search(page: int) -> people.Found:
-        if kind == USER_KIND:
-            those = UserSearch(q, group=group or None)
-            return await people.list_users(visit.services, those, sort="name", page=page, per_page=PER_PAGE)
-        return await people.list_groups(visit.services, q, group or None, sort="name", page=page, per_page=PER_PAGE)
-
-    found = await search(page)
-    last = max(1, -(-found.total // PER_PAGE))
-    if page > last:
-        page = last
-        found = await search(page)
-    rows = [(e, e.json(), [found.names[i] for i in e.json()["groups"] if i in found.names]) for e in found.items]
-    here = USERS if kind == USER_KIND else GROUPS
-    kept = {name: value for name, value in (("q", q), ("group", group)) if value}
-    return await visit.page(
-        "people.html",
-        **_about(kind),
-        q=q,
-        group=group,
-        group_name=found.names.get(group, ""),
-        rows=rows,
-        sizes=found.sizes or {},
-        total=found.total,
-        first=(page - 1) * PER_PAGE + 1,
-        page=page,
-        last=last,
-        to=lambda number: f"{here}?{urlencode({**kept, 'page': number})}",
-    )
-
-
 async def _form(
-    visit: Visit, kind: str, values: dict[str, Any], groups: Any, element: Element | None = None, about: Any = None
+    visit: Visit, kind: str, values: dict[str, Any], groups: Any, element: Element | None = None, found: Any = None
 ) -> Response:
     return await visit.page(
         "person.html",
-        **_about(kind),
+        **about(kind),
         values={"name": "", "comment": "", "directory": ""} | values | {"groups": list(groups)},
         directories=[e.json()["name"] for e in list_directories(visit.services)],
         element=element,
-        about=about,
+        about=found,
+        back=_back(visit, kind, visit.request.query_params.get("list", "")),
         key=secrets.token_hex(8),
     )
 
 
-def _about(kind: str) -> dict[str, Any]:
+def about(kind: str) -> dict[str, Any]:
+    """What the pages of both kinds show of which it is."""
     users = kind == USER_KIND
     return {
         "users": users,
@@ -248,6 +199,12 @@ def _role_shown(role: str) -> str:
     return next((r.label for r in ROLES if r.role.value == role), role)
 
 
+def _back(visit: Visit, kind: str, query: str = "") -> str:
+    """The list as it was left."""
+    listing = USERS_LISTED if kind == USER_KIND else GROUPS_LISTED
+    return View.kept(listing, query or visit.text("list")).here
+
+
 def _went(visit: Visit, done: people.Outcome, path: str, said: str) -> Response:
     if isinstance(done, Submitted):
         return submitted(visit, done)
@@ -266,11 +223,7 @@ def _user_fields(visit: Visit) -> dict[str, Any]:
 
 def _group_fields(visit: Visit) -> dict[str, Any]:
     comment = visit.text("comment").replace("\r\n", "\n")
-    return {"name": visit.text("name"), "groups": _lines(visit, "groups"), "comment": comment}
-
-
-def _lines(visit: Visit, name: str) -> list[str]:
-    return [line.strip() for line in re.split("[\n;]", visit.text(name)) if line.strip()]
+    return {"name": visit.text("name"), "groups": lines(visit, "groups"), "comment": comment}
 
 
 def _password(visit: Visit) -> str:

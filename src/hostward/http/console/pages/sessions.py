@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
 
-from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -19,17 +17,19 @@ from hostward.domain.launching import Program
 from hostward.domain.permissions import Permission
 from hostward.domain.sessions import BULK, DECLARED, TYPES, default_port
 from hostward.http.console.pages.entries import entered_session
+from hostward.http.console.pages.lists import PER_PAGE, Listing, View, answer_list, find_page
 from hostward.http.console.pages.locks import FREE, PANEL, let_go, lock_state
 from hostward.http.console.pages.outcomes import NameTaken, submitted, went
 from hostward.http.console.pages.versions import Compared, both_versions
-from hostward.http.console.visits import HEADERS, Console, Visit, page_of, panel_routes
+from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes
 from hostward.http.downloads import launch_answer
 from hostward.registry.group import Element
 
-PER_PAGE: Final = 50
-COLUMNS: Final = {"name": "Name", "type": "Type", "host": "Host", "": "Groups", "revision": "Revision"}
-LIST_PART: Final = "session-list"
-MAX_WORDS: Final = 500
+SESSIONS: Final = Listing(
+    PANEL,
+    {"type": TYPES},
+    (("name", "Name"), ("type", "Type"), ("host", "Host"), ("", "Groups"), ("revision", "Revision")),
+)
 
 
 def session_routes(console: Console) -> list[Route]:
@@ -46,70 +46,17 @@ def session_routes(console: Console) -> list[Route]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """Which part of the list is shown; in the page's address, so that it can be kept and sent to others."""
-
-    q: str = ""
-    type: str = ""
-    sort: str = "name"
-    page: int = 1
-
-    @classmethod
-    def of(cls, given: QueryParams | dict[str, str]) -> View:
-        """What can't be used is as if it weren't there."""
-        type_, sort = given.get("type", ""), given.get("sort", "name")
-        return cls(
-            given.get("q", "")[:MAX_WORDS].strip(),
-            type_ if type_ in TYPES else "",
-            sort if sort.removeprefix("-") in COLUMNS and sort.strip("-") else "name",
-            page_of(given.get("page", "")),
-        )
-
-    @classmethod
-    def kept(cls, query: str) -> View:
-        """From what `query` gave."""
-        return cls.of(dict(parse_qsl(query[: 2 * MAX_WORDS])))
-
-    @property
-    def query(self) -> str:
-        """Only what isn't as usual."""
-        usual = View()
-        values = {n: getattr(self, n) for n in ("q", "type", "sort", "page")}
-        return urlencode({n: v for n, v in values.items() if v != getattr(usual, n)})
-
-    def path(self, **changed: Any) -> str:
-        """The list's own path with something else in it; another search begins at its first page."""
-        query = replace(self, **({"page": 1} | changed)).query
-        return PANEL + (f"?{query}" if query else "")
-
-    def sorted_by(self, column: str) -> str:
-        """Its path when the column's head is pressed."""
-        return self.path(sort=f"-{column}" if self.sort == column else column)
-
-
 async def show_list(visit: Visit) -> Response:
-    view = View.of(visit.request.query_params)
-    found = await _page(visit, view)
-    last = max(1, -(-found.total // PER_PAGE))
-    if view.page > last:
-        view = replace(view, page=last)
-        found = await _page(visit, view)
-    shown: dict[str, Any] = {
-        "panel": PANEL,
-        "view": view,
-        "rows": [(e, e.json()) for e in found.items],
-        "total": found.total,
-        "last": last,
-        "first": (view.page - 1) * PER_PAGE + 1,
-        "columns": COLUMNS,
-        "revision": visit.services.group.position.revision,
-    }
-    if visit.request.headers.get("hx-target") == LIST_PART:
-        part = visit.part("parts/session_list.html", **shown)
-        part.headers["HX-Replace-Url"] = visit.console.base + view.path(page=view.page)
-        return part
-    return await visit.page("sessions.html", types=TYPES, bulk=BULK, **shown)
+    view, found = await find_page(View.of(SESSIONS, visit.request.query_params), partial(_page, visit))
+    return await answer_list(
+        visit,
+        view,
+        found.total,
+        "sessions.html",
+        "parts/session_list.html",
+        {"type_choices": [(t, t) for t in TYPES], "bulk": BULK},
+        rows=[(e, e.json()) for e in found.items],
+    )
 
 
 async def show_new(visit: Visit) -> Response:
@@ -177,8 +124,9 @@ async def launch(visit: Visit) -> Response:
 
 
 async def _page(visit: Visit, view: View) -> sessions.Page:
+    q, type_ = view.filters["q"] or None, view.filters["type"] or None
     return await sessions.search_sessions(
-        visit.services, view.q or None, type=view.type or None, page=view.page, per_page=PER_PAGE, sort=view.sort
+        visit.services, q, type=type_, page=view.page, per_page=PER_PAGE, sort=view.sort
     )
 
 
@@ -196,7 +144,7 @@ async def _form(visit: Visit, values: dict[str, Any], element: Element | None) -
         launching=launch_offers(visit.services, element.id) if element else (),
         key=secrets.token_hex(8),
         usual_ports={t: (default_port(t, True), default_port(t, False)) for t in TYPES},
-        back=View.kept(visit.request.query_params.get("list", "")),
+        back=View.kept(SESSIONS, visit.request.query_params.get("list", "")),
     )
 
 
@@ -208,5 +156,4 @@ def _stale(visit: Visit, now: Element | None, mine: dict[str, Any]) -> Response:
 
 def _back(visit: Visit) -> str:
     """The list as it was left."""
-    view = View.kept(visit.text("list"))
-    return view.path(page=view.page)
+    return View.kept(SESSIONS, visit.text("list")).here

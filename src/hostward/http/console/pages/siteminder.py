@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 from hostward.commands.siteminder import policy_now
 from hostward.domain.panels import SITEMINDER
-from hostward.http.console.pages.people import TABS
+from hostward.http.console.pages.people_lists import TABS
 from hostward.http.console.pages.settings import apply_those, settings_of
 from hostward.http.console.visits import Console, Visit, panel_routes
 

@@ -10,5 +10,6 @@ import "./packages.js";
 import "./page.js";
 import "./search.js";
 import "./sessions.js";
+import "./tables.js";
 import "./toasts.js";
 import "./versions.js";
