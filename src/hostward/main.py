@@ -31,6 +31,7 @@ from hostward.access.directory_logins import DirectoryLogins
 from hostward.access.tokens import Tokens
 from hostward.access.users import Users
 from hostward.commands.accounts import change_own_password
+from hostward.commands.first_logins import take_over_for
 from hostward.commands.services import Services
 from hostward.configuration import Configuration, load_configuration
 from hostward.domain.audit import Event
@@ -235,13 +236,15 @@ async def _serve(
     services = Services(
         group=group, server=server, stores=stores, replication=replication.service,
         requests=replication.parts.requests, locks=replication.locks,
-        own_passwords=replication.own_passwords, packages=packages, package_copies=replication.package_copies,
+        own_passwords=replication.own_passwords,
+        directory_users=replication.directory_users, packages=packages, package_copies=replication.package_copies,
         welcoming=replication.welcoming, joining=replication.joining, rotation=replication.rotation,
         administrators=administrators, users=users, directories=directories,
         credentials=credentials, tokens=tokens, auditor=auditor, identity=identity,
         configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC), log=server_log,
     )  # fmt: skip
     replication.own_passwords.change = partial(change_own_password, services)
+    replication.directory_users.take_over = partial(take_over_for, services)
     _first_administrator(services, admin_password)
     await asyncio.to_thread(_open_store, credentials, store_passphrase)
     peers = Mount(f"/{s.context}/peer", app=replication.peer_app(peer_routes))

@@ -57,7 +57,7 @@ def settings(ldap: Slapd, **changed: Any) -> dict[str, Any]:
     return {
         "servers": [ldap.ldaps], "certificates": ldap.certificate, "credential": "ldap-reader",
         "user_base": f"ou=people,{BASE}",
-        "group_base": f"ou=groups,{BASE}", "timeout_s": 2, **changed,
+        "group_base": f"ou=groups,{BASE}", "timeout_s": 2, "first_login": False, **changed,
     }  # fmt: skip
 
 

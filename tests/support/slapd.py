@@ -92,7 +92,8 @@ def person(name: str, full_name: str = "", secret: str = SECRET) -> str:
 
 def group(name: str, *members: str) -> str:
     """A group of these: names of users, or of groups with cn= before them."""
-    lines = [f"dn: cn={name},ou=groups,{BASE}", "objectClass: groupOfNames", f"cn: {name}"]
+    escaped = name.replace(";", "\\;")
+    lines = [f"dn: cn={escaped},ou=groups,{BASE}", "objectClass: groupOfNames", f"cn: {name}"]
     for member in members:
         below = f"{member},ou=groups" if member.startswith("cn=") else f"uid={member},ou=people"
         lines.append(f"member: {below},{BASE}")

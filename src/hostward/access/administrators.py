@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from hostward.access import passwords
 from hostward.access.throttle import Throttle
@@ -25,6 +25,7 @@ FIRST: Final = "admin"
 MAX_ADMINISTRATORS: Final = 100
 MAX_WAITING: Final = 32
 _AT_ONCE: Final = 2
+T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}").fullmatch
 
 
@@ -72,16 +73,17 @@ class Administrators:
             raise _wrong()
         self.throttle.succeeded(name, address)
 
-    async def check_by(self, name: str, address: str, right: Callable[[], Awaitable[None]]) -> None:
-        """As check, where something else knows the password: `right` returns where it is right. Raises what it raises,
-        and TooManyAttempts."""
+    async def check_by(self, name: str, address: str, right: Callable[[], Awaitable[T]]) -> T:
+        """As check, where something else knows the password: `right` returns where it is right, and what it returns is
+        returned. Raises what it raises, and TooManyAttempts."""
         self.throttle.attempt(name, address)
         try:
-            await right()
+            found = await right()
         except Unavailable:
             self.throttle.not_looked_at(name, address)
             raise
         self.throttle.succeeded(name, address)
+        return found
 
     async def change_password(self, user: str, current: str, new: str, address: str) -> None:
         """Raises InvalidInput where the new password can't be one, or the present one is wrong; TooManyAttempts."""

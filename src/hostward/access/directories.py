@@ -28,7 +28,8 @@ with warnings.catch_warnings():
     from ldap3.utils.conv import escape_filter_chars
 
 MAX_GROUPS: Final = 500
-MAX_LEVELS: Final = 20
+DIRECT, MAX_LEVELS = 1, 20
+"""How far groups are followed: those that name the user, or also those that name such a group, and so on."""
 MAX_USERS: Final = 50_000
 PAGE: Final = 500
 _WRONG_PASSWORD: Final = 49
@@ -77,14 +78,15 @@ class Directories:
     def __init__(self, secret: Secret) -> None:
         self._secret = secret
 
-    def find(self, directory: Directory, user: str, *, groups: bool = False, looking: Looking | None = None) -> Entry:
-        """Raises Unavailable where no server answers as it should, NotFound where there is no such user, or several."""
+    def find(self, directory: Directory, user: str, *, levels: int = 0, looking: Looking | None = None) -> Entry:
+        """With their groups, as far as `levels` says. Raises Unavailable where no server answers as it should, NotFound
+        where there is no such user, or several."""
         looking = looking or Looking()
         with self._connected(directory, looking) as connection:
-            return self._find(connection, directory, user, groups, looking)
+            return self._find(connection, directory, user, levels, looking)
 
     def check(
-        self, directory: Directory, user: str, password: str, *, groups: bool = False, looking: Looking | None = None
+        self, directory: Directory, user: str, password: str, *, levels: int = 0, looking: Looking | None = None
     ) -> Entry:
         """Return who that is, where the password is theirs. Raises Unauthenticated, as for a user who isn't there;
         Unavailable."""
@@ -98,7 +100,7 @@ class Directories:
             raise looking.failed("password", wrong)
         with self._connected(directory, looking) as connection:
             try:
-                found = self._find(connection, directory, user, groups, looking)
+                found = self._find(connection, directory, user, levels, looking)
             except NotFound as error:
                 raise wrong from error
             with _explained(directory, looking, "password"):
@@ -129,7 +131,7 @@ class Directories:
                         belongs.setdefault(str(dn).lower(), []).append(_first(row, directory.group_name_attribute))
             return [_entry(directory, row, belongs.get(row["dn"].lower(), ())) for row in rows]
 
-    def _find(self, connection: Any, directory: Directory, user: str, groups: bool, looking: Looking) -> Entry:
+    def _find(self, connection: Any, directory: Directory, user: str, levels: int, looking: Looking) -> Entry:
         query = directory.user_filter.replace(USER, escape_filter_chars(user))
         with _explained(directory, looking, "user"):
             attributes = [directory.name_attribute, directory.full_name_attribute]
@@ -149,15 +151,16 @@ class Directories:
                 ),
             )
         looking.did("user", f"{query} finds {rows[0]['dn']}.")
-        names = self._groups(connection, directory, rows[0]["dn"], looking) if groups and directory.group_base else ()
+        wanted = levels if directory.group_base else 0
+        names = self._groups(connection, directory, rows[0]["dn"], wanted, looking) if wanted else ()
         return _entry(directory, rows[0], names)
 
-    def _groups(self, connection: Any, directory: Directory, dn: str, looking: Looking) -> Sequence[str]:
-        """Of whoever has that name, and of their groups in turn."""
+    def _groups(self, connection: Any, directory: Directory, dn: str, levels: int, looking: Looking) -> Sequence[str]:
+        """Of whoever has that name, and of their groups in turn, as far as `levels` says."""
         seen: dict[str, str] = {}
         level = [dn]
         with _explained(directory, looking, "groups"):
-            for _ in range(MAX_LEVELS):
+            for _ in range(levels):
                 found: dict[str, str] = {}
                 for member in level:
                     query = directory.group_filter.replace(DN, escape_filter_chars(member))

@@ -17,6 +17,9 @@ from hostward.registry.group import GroupRegistry
 
 AT_ONCE: Final = 8
 MAX_WAITING: Final = 64
+NEW_AT_ONCE: Final = 2
+MAX_NEW_WAITING: Final = 16
+"""Of names that are no user's yet: anybody can make up such, and they mustn't keep users out."""
 AGAIN_S: Final = 300.0
 """How long what the directory has said of a user counts, while a login is used."""
 MAX_REMEMBERED: Final = 20_000
@@ -36,6 +39,7 @@ class DirectoryLogins:
         self._group, self._make, self._clock_s = group, directories, clock_s
         self._made: Any = None
         self._asking, self._waiting = asyncio.Semaphore(AT_ONCE), 0
+        self._asking_new, self._new_waiting = asyncio.Semaphore(NEW_AT_ONCE), 0
         self._seen: dict[str, float] = {}
         self._gone: set[str] = set()
         self._looking: dict[str, asyncio.Task[None]] = {}
@@ -47,6 +51,12 @@ class DirectoryLogins:
         if found is None:
             raise NotFound(f"There is no directory “{name[:100]}”.", remedy="GET directories lists them.")
         return directory_of(found.id, found.json())
+
+    def of_new_users(self) -> list[Directory]:
+        """Those that let users in who aren't users of the group yet, by name."""
+        with self._group.read() as reader:
+            every = [directory_of(e.id, e.json()) for e in reader.list(KIND)]
+        return sorted((d for d in every if d.first_login), key=lambda d: d.id)
 
     async def check(self, user: User, password: str) -> None:
         """Return where the user's directory has that password for them. Raises Unauthenticated, Unavailable."""
@@ -66,13 +76,24 @@ class DirectoryLogins:
         """Ask in a thread: `question` gets the access.directories.Directories. Raises Unavailable where too many wait,
         and what the question raises."""
         if self._waiting >= MAX_WAITING:
-            raise Unavailable("Too many people are logging in.", remedy="Try again in a few seconds.", code="busy")
+            raise _busy()
         self._waiting += 1
         try:
             async with self._asking:
                 return await asyncio.to_thread(self._asked, question)
         finally:
             self._waiting -= 1
+
+    async def ask_of_new(self, question: Callable[[Any], T]) -> T:
+        """As `ask`, about a name that is no user's yet."""
+        if self._new_waiting >= MAX_NEW_WAITING:
+            raise _busy()
+        self._new_waiting += 1
+        try:
+            async with self._asking_new:
+                return await self.ask(question)
+        finally:
+            self._new_waiting -= 1
 
     def gone(self, user: User) -> bool:
         """Whether the directory no longer has the user, as far as it was asked; it is asked again by this, where that
@@ -110,3 +131,7 @@ class DirectoryLogins:
         if self._made is None:
             self._made = self._make()
         return question(self._made)
+
+
+def _busy() -> Unavailable:
+    return Unavailable("Too many people are logging in.", remedy="Try again in a few seconds.", code="busy")

@@ -21,7 +21,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="DIRECTORY", help="The dire
 MAX_PEM_BYTES = 64_000
 SETTINGS = (
     "servers", "security", "certificates", "credential", "user_base", "user_filter", "name_attribute",
-    "full_name_attribute", "group_base", "group_filter", "group_name_attribute", "timeout_s",
+    "full_name_attribute", "group_base", "group_filter", "group_name_attribute", "timeout_s", "first_login",
 )  # fmt: skip
 
 
@@ -62,6 +62,10 @@ def set_directory(
     group_filter: Annotated[str | None, typer.Option("--group-filter", help="With {dn} in it.")] = None,
     group_name_attribute: Annotated[str | None, typer.Option("--group-name-attribute")] = None,
     timeout: Annotated[int | None, typer.Option("--timeout", help="Seconds.")] = None,
+    first_login: Annotated[
+        bool | None,
+        typer.Option("--first-login/--no-first-login", help="Users who log in for the first time are taken over."),
+    ] = None,
 ) -> None:
     """Set up a directory; of one that is there, what isn't given stays."""
     given = {
@@ -69,7 +73,7 @@ def set_directory(
         "certificates": read_limited(certificates, MAX_PEM_BYTES).decode("ascii", "replace") if certificates else None,
         "user_filter": user_filter, "name_attribute": name_attribute, "full_name_attribute": full_name_attribute,
         "group_base": group_base, "group_filter": group_filter, "group_name_attribute": group_name_attribute,
-        "timeout_s": timeout,
+        "timeout_s": timeout, "first_login": first_login,
     }  # fmt: skip
     known: list[dict[str, Any]] = call.api.get("directories")["items"]
     there = next((d for d in known if d["name"].casefold() == name.casefold()), {})

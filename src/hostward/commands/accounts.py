@@ -5,19 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
 
 from hostward.access.tokens import CONSOLE, DESK, LOGIN, Token
 from hostward.access.users import User
-from hostward.commands import user_passwords
-from hostward.commands.auditing import Act, recorded
+from hostward.commands import first_logins, user_passwords
+from hostward.commands.auditing import UNKNOWN, Act, recorded
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Decide, commit_act
 from hostward.domain.errors import Forbidden, NotFound, Unauthenticated
 from hostward.domain.people import Role
 from hostward.domain.permissions import ALLOWED, Permission, check_allowed
-
-UNKNOWN: Final = "(unknown)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +35,16 @@ async def log_in(services: Services, user: str, password: str, address: str, kin
     # A name nobody has may be a password typed into the wrong field, so it isn't written down.
     known = name if services.administrators.exists(name) or services.users.named(name) else UNKNOWN
     async with recorded(services, Actor(known, "", address), "logged-in", kind=kind) as act:
-        if not services.administrators.exists(name):
+        own = services.administrators.exists(name)
+        if not own:
             await services.replication.check_users_let_in()
-        by = None if services.administrators.exists(name) else services.users.named(name)
-        if by is not None and by.directory:
-            found = name
+        by = None if own else services.users.named(name)
+        directories = () if own or by is not None else first_logins.open_to(services, name)
+        found = name
+        if directories:
+            by = await first_logins.become_user(services, directories, name, password, address)
+            act.author = by.name
+        elif by is not None and by.directory:
             await services.administrators.check_by(name, address, partial(services.directories.check, by, password))
         else:
             found = await services.administrators.log_in(user, password, address)

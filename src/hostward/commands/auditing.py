@@ -20,6 +20,8 @@ from hostward.registry import audit_reading
 from hostward.registry.audit_reading import Verified
 
 MAX_PAGE: Final = 500
+UNKNOWN: Final = "(unknown)"
+"""Whoever gave a name that nobody has, or isn't known yet."""
 
 log = structlog.get_logger()
 
@@ -27,12 +29,13 @@ log = structlog.get_logger()
 @dataclass(slots=True)
 class Act:
     """What is being done: `about` names what it is done to. `revision` is that of the change it made, `submitted` the
-    change request that it became on a Slave."""
+    change request that it became on a Slave. `author` is who turned out to do it, where that wasn't known before."""
 
     name: str
     about: dict[str, Any] = field(default_factory=dict)
     revision: int | None = None
     submitted: str = ""
+    author: str = ""
 
 
 @asynccontextmanager
@@ -60,14 +63,13 @@ async def _record(services: Services, actor: Actor, act: Act, outcome: str, reas
     if act.submitted:
         about["change_request"] = act.submitted
     write = log.warning if outcome == REFUSED else log.info
+    author = act.author or actor.user
     made = {} if act.revision is None else {"revision": act.revision}
-    write(
-        act.name, outcome=outcome, author=actor.user, address=actor.address, token=actor.token_id, about=about, **made
-    )
+    write(act.name, outcome=outcome, author=author, address=actor.address, token=actor.token_id, about=about, **made)
     if outcome != REFUSED and actor.token_id:
         about.setdefault("token", actor.token_id)
     request = str(structlog.contextvars.get_contextvars().get("request", "")) if outcome != REFUSED else ""
-    event = Event(act.name, actor.user, actor.address, outcome, reason, act.revision, request, about)
+    event = Event(act.name, author, actor.address, outcome, reason, act.revision, request, about)
     await services.auditor.record(event)
 
 

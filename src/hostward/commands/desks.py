@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 from hostward.access.tokens import DESK, Token
 from hostward.access.users import User
-from hostward.commands.accounts import UNKNOWN, Issued, token_of
-from hostward.commands.auditing import recorded
+from hostward.commands.accounts import Issued, token_of
+from hostward.commands.auditing import UNKNOWN, recorded
 from hostward.commands.services import Actor, Services
 from hostward.domain.errors import Conflict, HostwardError, TrustError
 from hostward.domain.tickets import LASTS, Ticket, check_times, read_ticket, refused

@@ -14,7 +14,7 @@ from hostward.commands.people_files import UsersImported, import_users
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Submitted, check_etag, write
 from hostward.domain.changes import Delete, Operation, Put, canonical, element_hash
-from hostward.domain.directories import KIND, check_directory, directory_of
+from hostward.domain.directories import KIND, Directory, check_directory, directory_of
 from hostward.domain.errors import Conflict, HostwardError, InvalidInput, Mistake, NotFound, TrustError
 from hostward.domain.people import USER_KIND, check_user
 from hostward.domain.replicated import Replicated
@@ -110,7 +110,7 @@ async def delete_directory(
 async def try_login(services: Services, actor: Actor, name: str, user: str, password: str | None) -> Tested:
     """What this server comes to when that user logs in by the directory, also where it isn't used yet; without a
     password all but that. Raises NotFound for the directory alone."""
-    from hostward.access.directories import Looking
+    from hostward.access.directories import MAX_LEVELS, Looking
 
     directory = services.directories.named(name)
     looking = Looking()
@@ -118,10 +118,12 @@ async def try_login(services: Services, actor: Actor, name: str, user: str, pass
     async with recorded(services, actor, "directory-tested", name=name, tried=user):
         try:
             if password is None:
-                found = await services.directories.ask(lambda d: d.find(directory, user, groups=True, looking=looking))
+                found = await services.directories.ask(
+                    lambda d: d.find(directory, user, levels=MAX_LEVELS, looking=looking)
+                )
             else:
                 found = await services.directories.ask(
-                    lambda d: d.check(directory, user, password, groups=True, looking=looking)
+                    lambda d: d.check(directory, user, password, levels=MAX_LEVELS, looking=looking)
                 )
         except HostwardError as error:
             ok = False
@@ -149,18 +151,27 @@ async def users_file(services: Services, name: str) -> bytes:
     def rows() -> bytes:
         found = []
         for entry in entries:
-            row = {"login": entry.name, "name": entry.full_name, "groups": list(entry.groups), "directory": name}
-            try:
-                check_user({"name": entry.name})
-                check_user({"name": entry.name, "full_name": entry.full_name})
-            except InvalidInput as error:
-                if any(m.field == "name" for m in error.mistakes):
-                    continue  # a service's or computer's account
-                row["name"] = ""
-            found.append(row)
+            row = user_row(directory, entry)
+            if row is not None:  # else a service's or computer's account
+                found.append(row)
         return orjson.dumps(found, option=orjson.OPT_INDENT_2)
 
     return await asyncio.to_thread(rows)
+
+
+def user_row(directory: Directory, entry: Any) -> dict[str, Any] | None:
+    """One user whom a directory has (an access.directories.Entry), as an import takes them; None where the name can't
+    be a user's. Groups stay as they are where the directory isn't asked for them."""
+    row = {"login": entry.name, "name": entry.full_name, "directory": directory.name}
+    row |= {"groups": list(entry.groups)} if directory.group_base else {}
+    try:
+        check_user({"name": entry.name})
+        check_user({"name": entry.name, "full_name": entry.full_name})
+    except InvalidInput as error:
+        if any(m.field == "name" for m in error.mistakes):
+            return None
+        row["name"] = ""
+    return row
 
 
 def _check_certificates(pem: str) -> None:

@@ -62,7 +62,7 @@ async def import_users(
             remedy="Leave that row out, or name the user otherwise.",
             code="name-taken",
         )
-    planned = await Beforehand.look(services, lambda reader: _plan(reader, listed, once))
+    planned = await Beforehand.look(services, lambda reader: plan_users(reader, listed, once))
     if dry_run:
         return UsersImported(planned.found, planned.position.revision, None)
     done = await write(
@@ -96,7 +96,8 @@ async def export_users(services: Services) -> bytes:
     return await asyncio.to_thread(read)
 
 
-def _plan(reader: Reader, listed: Sequence[Listed], once: Once | None) -> Plan:
+def plan_users(reader: Reader, listed: Sequence[Listed], once: Once | None = None) -> Plan:
+    """What importing them comes to. Raises InvalidInput."""
     plan = Plan()
     names = dict(reader.people.group_names())
     groups = {name_key(name): id_ for id_, name in names.items()}

@@ -229,6 +229,14 @@ class OwnPasswords(Protocol):
         ...
 
 
+class DirectoryUsers(Protocol):
+    """Users whom a directory knows, on a Slave; implemented by hostward.replication.directory_users.DirectoryUsers."""
+
+    async def ask(self, directory: str, user: str, password: str) -> int:
+        """The revision since which the Master has the user. Raises Unavailable, PeerError."""
+        ...
+
+
 class PackageCopies(Protocol):
     """The packages' files on all servers; implemented by hostward.replication.package_copies.PackageCopies."""
 
@@ -252,6 +260,7 @@ class Services:
     requests: Requests
     locks: Locks
     own_passwords: OwnPasswords
+    directory_users: DirectoryUsers
     packages: Folder
     package_copies: PackageCopies
     welcoming: Welcoming

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from hostward.access.tokens import LOGIN
-from hostward.commands.accounts import UNKNOWN, Issued, let_in
-from hostward.commands.auditing import recorded
+from hostward.commands.accounts import Issued, let_in
+from hostward.commands.auditing import UNKNOWN, recorded
 from hostward.commands.services import Actor, Services
 from hostward.domain.errors import Forbidden, Unauthenticated
 from hostward.domain.people import MAX_USER_NAME

@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from hostward.domain.changes import Body
-from hostward.domain.fields import Checks, check_count, check_text, checked
+from hostward.domain.fields import Checks, check_count, check_text, check_yes_no, checked
 from hostward.domain.suggestions import listed, shown
 from hostward.domain.texts import UNSEEN, Wrong, not_text
 
@@ -42,7 +42,8 @@ class Directory:
     of its servers or of who has issued theirs: they alone are believed, those of the system where there are none.
     `credential` is the name of the entry of each server's own
     Credential Store that it is searched with; empty for anonymously. In the filters {user} is the user name, {dn} the
-    name of who a group has as a member."""
+    name of who a group has as a member. `first_login`: whom it knows and the group doesn't becomes a user by logging
+    in."""
 
     id: str
     name: str
@@ -58,6 +59,7 @@ class Directory:
     group_filter: str
     group_name_attribute: str
     timeout_s: int
+    first_login: bool
 
 
 def check_directory(given: Mapping[str, Any]) -> Body:
@@ -67,7 +69,13 @@ def check_directory(given: Mapping[str, Any]) -> Body:
 
 def directory_of(id_: str, body: Mapping[str, Any]) -> Directory:
     """From an element's body, which was checked when it was written."""
-    return Directory(id_, **{**body, "security": Security(body["security"])})
+    known = settings_of(body)
+    return Directory(id_, **{**known, "security": Security(known["security"])})
+
+
+def settings_of(body: Mapping[str, Any]) -> Body:
+    """All settings of a directory; what an older server has left out is as where it isn't given."""
+    return {name: body.get(name, empty) for name, (empty, _) in _CHECKS.items()}
 
 
 def host_and_port(server: str, security: Security) -> tuple[str, int]:
@@ -159,5 +167,5 @@ _CHECKS: Final[Checks] = {
     "group_filter": ("(member={dn})", lambda value: _filter_with(DN, value)),
     "group_name_attribute": ("cn", _attribute),
     "timeout_s": (5, _timeout),
+    "first_login": (True, check_yes_no),
 }
-FIELDS: Final = tuple(_CHECKS)

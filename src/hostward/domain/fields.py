@@ -56,6 +56,13 @@ def check_text(value: object, noun: str) -> str | Wrong:
     return wrong_text(value)
 
 
+def check_yes_no(value: object) -> bool | Wrong:
+    """True or false."""
+    return (
+        value if isinstance(value, bool) else Wrong(f"{shown(value)} is neither true nor false.", "Write one of them.")
+    )
+
+
 def check_count(value: object) -> int | Wrong:
     """A whole number that isn't negative."""
     fine = isinstance(value, int) and not isinstance(value, bool) and value >= 0

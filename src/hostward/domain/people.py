@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from hostward.domain.changes import Body
-from hostward.domain.fields import Checks, check_count, check_text, checked
+from hostward.domain.fields import Checks, check_count, check_text, check_yes_no, checked
 from hostward.domain.suggestions import did_you_mean, listed, shown
 from hostward.domain.texts import Wrong, check_comment, not_text
 
@@ -142,12 +142,6 @@ def _ids(value: object) -> list[str] | Wrong:
     return found if len(found) <= MAX_GROUPS else Wrong(f"There are {len(found)} groups.", f"Use at most {MAX_GROUPS}.")
 
 
-def _yes_no(value: object) -> bool | Wrong:
-    return (
-        value if isinstance(value, bool) else Wrong(f"{shown(value)} is neither true nor false.", "Write one of them.")
-    )
-
-
 def _hash(value: object) -> str | Wrong:
     """Its parameters are bounded: each guess at the password costs what they say, and a Slave may send one."""
     if value == "":
@@ -173,7 +167,7 @@ _USER_CHECKS: Final[Checks] = {
     "full_name": ("", _full_name),
     "groups": ((), _ids),
     "role": ("", _role),
-    "disabled": (False, _yes_no),
+    "disabled": (False, check_yes_no),
     "comment": ("", check_comment),
     "directory": ("", _directory),
 }

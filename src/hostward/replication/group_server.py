@@ -35,6 +35,7 @@ from hostward.replication.changelog.follower import BEFORE_ALL, Follower, Follow
 from hostward.replication.changelog.sources import PeerSources
 from hostward.replication.confirming import Confirmation
 from hostward.replication.coordinator import Coordinator
+from hostward.replication.directory_users import DirectoryUsers
 from hostward.replication.group.joining import Joining
 from hostward.replication.group.members import JOINED, Member, has_left
 from hostward.replication.group.membership import Membership
@@ -140,7 +141,7 @@ class GroupServer:
         self._carrier = Carrier(self.parts, self.service.check_writable)
         outbox.added = self._carrier.wake
         self.locks = Locks(self.parts, logins)
-        self.own_passwords = OwnPasswords(self.parts)
+        self.own_passwords, self.directory_users = OwnPasswords(self.parts), DirectoryUsers(self.parts)
         self.package_copies = PackageCopies(self.parts, packages)
         conversation = Conversation(
             self.parts,
@@ -152,6 +153,7 @@ class GroupServer:
             self._carrier.receive,
             self.locks.answer,
             self.own_passwords.answer,
+            self.directory_users.answer,
             self.package_copies,
             throttle.to_tell,
         )

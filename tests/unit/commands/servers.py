@@ -368,6 +368,7 @@ def open_server(
                 requests=requests,
                 locks=OwnLocks(identity.server_id, tokens),
                 own_passwords=no_group,
+                directory_users=no_group,
                 packages=Folder(data_dir / "deploy" / "packages", server),
                 package_copies=no_group,
                 welcoming=no_group,

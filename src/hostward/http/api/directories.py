@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from hostward.commands import directories
 from hostward.commands.writing import Submitted
-from hostward.domain.directories import FIELDS, Security
+from hostward.domain.directories import Security, settings_of
 from hostward.http.api import directory_shapes as shapes
 from hostward.http.api.change_requests import submitted
 from hostward.http.api.people import imported
@@ -40,6 +40,8 @@ class DirectoryIn(Strict):
     group_filter: str = "(member={dn})"
     group_name_attribute: str = "cn"
     timeout_s: int = Field(default=5, strict=True)
+    first_login: bool = Field(default=True, strict=True)
+    """Who is new in the directory becomes a user of the group at the first login, without a role."""
 
 
 class TestIn(Strict):
@@ -104,8 +106,7 @@ async def sync(name: str, query: Annotated[SyncQuery, Query()], who: Who, servic
 
 def directory_shown(element: Element) -> dict[str, Any]:
     """A directory as the API gives it."""
-    body = element.json()
-    return {**{name: body[name] for name in FIELDS}, "etag": element.etag, "revision": element.revision}
+    return {**settings_of(element.json()), "etag": element.etag, "revision": element.revision}
 
 
 def tested_shown(found: directories.Tested) -> dict[str, Any]:

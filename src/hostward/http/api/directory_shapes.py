@@ -21,6 +21,7 @@ class Directory(Shown):
     group_filter: str
     group_name_attribute: str
     timeout_s: int
+    first_login: bool
     etag: str
     revision: int
 

@@ -41,7 +41,8 @@ log = structlog.get_logger()
 
 class Conversation:
     """Answers messages. `changed` wakes the coordinator; `database_status` is this server's own; `submit` takes in
-    change requests, `lock` answers about Concurrency Locks, `own_password` changes a user's, `packages` are asked about
+    change requests, `lock` answers about Concurrency Locks, `own_password` changes a user's,
+    `directory_user` makes one whom a directory knows, `packages` are asked about
     their files; `guesses` are the wrong passwords given here."""
 
     def __init__(
@@ -55,6 +56,7 @@ class Conversation:
         submit: Callable[[str, Message], Awaitable[Message]],
         lock: Callable[[str, Message], Awaitable[Message]],
         own_password: Callable[[str, Message], Awaitable[Message]],
+        directory_user: Callable[[str, Message], Awaitable[Message]],
         packages: PackageCopies,
         guesses: Callable[[], list[list[Any]]],
     ) -> None:
@@ -78,6 +80,7 @@ class Conversation:
             "submit": submit,
             "lock": lock,
             "own-password": own_password,
+            "directory-user": directory_user,
             "audit": self._audit,
             "packages": self._for_members(packages.answer_packages),
             "package-pieces": self._for_members(packages.answer_pieces),

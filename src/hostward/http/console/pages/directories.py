@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from hostward.commands import credentials, directories
 from hostward.commands.writing import Submitted
-from hostward.domain.directories import Security
+from hostward.domain.directories import Security, settings_of
 from hostward.domain.errors import NotFound
 from hostward.domain.panels import DIRECTORIES
 from hostward.http.console.pages.outcomes import submitted, went
@@ -19,7 +19,7 @@ from hostward.http.console.visits import Console, Visit, panel_routes, wrong_fie
 NEW: Final[dict[str, Any]] = {
     "name": "", "servers": [], "security": "ldaps", "certificates": "", "credential": "", "user_base": "",
     "user_filter": "(uid={user})", "name_attribute": "uid", "full_name_attribute": "cn", "group_base": "",
-    "group_filter": "(member={dn})", "group_name_attribute": "cn", "timeout_s": 5,
+    "group_filter": "(member={dn})", "group_name_attribute": "cn", "timeout_s": 5, "first_login": True,
 }  # fmt: skip
 SECURITY: Final = (
     (Security.LDAPS, "LDAPS", "Encrypted from the beginning, usually at port 636."),
@@ -55,7 +55,7 @@ async def show_new(visit: Visit) -> Response:
 
 async def show_one(visit: Visit) -> Response:
     found = directories.read_directory(visit.services, visit.request.query_params.get("name", "")[:MAX_QUERY])
-    return await _form(visit, found.json(), found.etag)
+    return await _form(visit, settings_of(found.json()), found.etag)
 
 
 async def create(visit: Visit) -> Response:
@@ -110,6 +110,7 @@ async def _put(visit: Visit, name: str, if_match: tuple[str, ...] | None) -> Res
     fields: dict[str, Any] = {field: visit.text(field) for field in texts}
     fields["servers"] = [line.strip() for line in visit.text("servers").splitlines() if line.strip()]
     fields["certificates"] = visit.text("certificates").replace("\r\n", "\n")
+    fields["first_login"] = visit.text("first_login") == "yes"
     seconds = visit.text("timeout_s")
     fields["timeout_s"] = int(seconds) if seconds.isascii() and seconds.isdigit() and len(seconds) < 6 else -1
     done = await directories.put_directory(visit.services, visit.actor, name, fields, if_match=if_match)

@@ -1,0 +1,186 @@
+"""Who is new in a directory becomes a user of the group by logging in there for the first time, without a role.
+
+The password is asked of the directory first, so that nobody else makes users. On a Slave the Master makes the user, and
+asks the directory again: it takes no Slave's word for who somebody is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from hostward.access.users import User
+from hostward.commands.auditing import UNKNOWN, Act, recorded
+from hostward.commands.directories import user_row
+from hostward.commands.people_files import plan_users
+from hostward.commands.services import Actor, Services
+from hostward.commands.writing import commit_act
+from hostward.domain.changes import Operation
+from hostward.domain.directories import KIND, Directory, directory_of
+from hostward.domain.errors import InvalidInput, NotFound, PeerError, Unauthenticated, Unavailable
+from hostward.domain.people import MAX_GROUPS, USER_KIND, check_group, check_user
+from hostward.domain.people_file import parse_users
+from hostward.domain.suggestions import shown
+from hostward.domain.texts import name_key
+from hostward.registry.group import Reader
+
+if TYPE_CHECKING:  # slow to load, and most servers have no directory
+    from hostward.access.directories import Directories, Entry
+
+
+def open_to(services: Services, name: str) -> Sequence[Directory]:
+    """The directories that may know who has that name, which is no user's yet. None for what can't be one's."""
+    try:
+        check_user({"name": name})
+    except InvalidInput:
+        return ()
+    return services.directories.of_new_users()
+
+
+async def become_user(
+    services: Services, directories: Sequence[Directory], name: str, password: str, address: str
+) -> User:
+    """Make a user of whom the first of these directories knows by that name and password. Raises Unauthenticated,
+    TooManyAttempts, and Unavailable where no directory, or no Master, answers."""
+    known = partial(_known, services, directories, name, password)
+    directory, entry = await services.administrators.check_by(name, address, known)
+    if services.replication.submits_to() is None:
+        async with recorded(services, Actor(entry.name, "", address), "user-taken-over") as act:
+            await _take_over(services, act, directory, entry)
+    else:
+        await _ask_master(services, directory, entry, password)
+    user = services.users.named(name)
+    if user is None:
+        raise Unavailable(
+            "You are a user now, but this server doesn't know it yet.", remedy="Try again in a few seconds."
+        )
+    if name_key(user.directory) != directory.id:
+        raise _taken(entry.name)
+    return user
+
+
+async def take_over_for(services: Services, directory: str, name: str, password: str, server: str) -> int:
+    """On the Master: become_user for somebody who logs in on the Slave `server`; the revision. Raises NotFound, and as
+    become_user."""
+    async with recorded(services, Actor(UNKNOWN, "", ""), "user-taken-over", on=server) as act:
+        wanted = services.directories.named(directory)
+        known = partial(_known, services, [wanted] if wanted.first_login else [], name, password)
+        _, entry = await services.administrators.check_by(name_key(name), f"server {server}", known)
+        return await _take_over(services, act, wanted, entry)
+
+
+async def _known(
+    services: Services, directories: Sequence[Directory], name: str, password: str
+) -> tuple[Directory, Entry]:
+    """Who that is, with the groups that name them. Raises Unauthenticated; Unavailable where no directory that answers
+    could know it."""
+    silent: Unavailable | None = None
+    wrong: Unauthenticated | None = None
+    for directory in directories:
+        try:
+            entry = await services.directories.ask_of_new(partial(_asked, directory, name, password))
+        except Unauthenticated as error:
+            wrong = error
+        except Unavailable as error:
+            silent = silent or error
+        else:
+            if name_key(entry.name) != name_key(name):
+                raise Unauthenticated(
+                    f"The directory {directory.name} knows you as {shown(entry.name)}.",
+                    remedy="Log in with that name.",
+                    code="user-name",
+                )
+            return directory, entry
+    if silent is not None and wrong is None:
+        raise silent
+    if silent is not None:  # counts as a guess: a directory has looked at the password
+        raise Unauthenticated(
+            f"The user name or the password is wrong, or only a directory knows it that doesn't answer. {silent}",
+            remedy="Check both, or try again later.",
+            code="wrong-password",
+        )
+    raise wrong or Unauthenticated(
+        "The user name or the password is wrong.",
+        remedy="Check both; upper and lower case matter in the password.",
+        code="wrong-password",
+    )
+
+
+def _asked(directory: Directory, name: str, password: str, directories: Directories) -> Entry:
+    from hostward.access.directories import DIRECT
+
+    found = directories.check(directory, name, password)
+    try:
+        # By a connection of its own: whoever has logged in may not be allowed to look at groups.
+        return directories.find(directory, name, levels=DIRECT)
+    except NotFound as error:
+        raise Unavailable(f"{found.dn} has gone from {directory.name} just now.", remedy="Try again.") from error
+
+
+async def _take_over(services: Services, act: Act, directory: Directory, entry: Entry) -> int:
+    """Make the user, once however often it comes; the revision. Raises Unauthenticated where the name is somebody
+    else's, and what a change raises."""
+    act.author = entry.name
+    act.about |= {"name": entry.name, "directory": directory.name}
+    if services.administrators.exists(entry.name.casefold()):
+        raise _taken(entry.name)
+
+    def decide(reader: Reader) -> Sequence[Operation]:
+        there = reader.people.user_named(entry.name)
+        user = reader.get(USER_KIND, there) if there else None
+        if user is not None:
+            if name_key(user.json().get("directory", "")) != directory.id:
+                raise _taken(entry.name)
+            return []
+        now = reader.get(KIND, directory.id)
+        row = user_row(directory, entry)
+        if now is None or row is None or not directory_of(now.id, now.json()).first_login:
+            raise Unauthenticated(
+                "Nobody is let in for the first time by that directory any more.",
+                remedy="Ask an administrator.",
+                code="first-login-off",
+            )
+        if "groups" in row:
+            row["groups"] = _usable_groups(reader, row["groups"])
+        return plan_users(reader, parse_users(orjson.dumps([row]))).operations
+
+    done = await commit_act(services, Actor(entry.name, "", ""), act, decide)
+    return done.committed.revision
+
+
+def _usable_groups(reader: Reader, names: Sequence[str]) -> list[str]:
+    """Those that can be groups here, at most as many as a user may have: those first that there are."""
+    usable: dict[str, str] = {}
+    for name in names:
+        try:
+            check_group({"name": name})
+        except InvalidInput:
+            continue
+        usable.setdefault(name_key(name), name)
+    there = {name_key(name) for name in reader.people.group_names().values()}
+    return [usable[key] for key in sorted(usable, key=lambda key: (key not in there, key))[:MAX_GROUPS]]
+
+
+async def _ask_master(services: Services, directory: Directory, entry: Any, password: str) -> None:
+    """Raises Unauthenticated, Unavailable."""
+    try:
+        await services.directory_users.ask(directory.name, entry.name, password)
+    except PeerError as error:
+        if error.code in ("wrong-password", "name-taken", "first-login-off"):
+            raise Unauthenticated(error.message, remedy=error.remedy, code=error.code) from error
+        raise Unavailable(
+            f"You log in for the first time, and the Master can't make you a user: {error.message}",
+            remedy=error.remedy or "Ask an administrator.",
+            code=error.code,
+        ) from error
+
+
+def _taken(name: str) -> Unauthenticated:
+    return Unauthenticated(
+        f"The name {shown(name)} is another user's here, whose password isn't the directory's.",
+        remedy="Ask an administrator.",
+        code="name-taken",
+    )
