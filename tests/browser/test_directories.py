@@ -70,6 +70,13 @@ def test_a_directory_is_set_up_tested_and_its_users_taken_over(
     expect(page.get_by_text("It would be: 2 new")).to_be_visible()
     page.get_by_role("button", name="Take them over").click()
     expect(page.get_by_text("Done: 2 new")).to_be_visible()
+    ldap.apply(f"dn: uid=yusuf,ou=people,{BASE}\nchangetype: delete\n")
+    page.get_by_role("button", name="Show what it would do").click()
+    expect(page.get_by_text("Not there any more, and so disabled: yusuf")).to_be_visible()
+    wrong += look(page, "a directory's users who have left")
+    page.get_by_role("button", name="Take them over").click()
+    expect(page.get_by_text("Done: 0 new, 0 changed, 1 as they are, 1 gone")).to_be_visible()
+    assert next(u for u in north.api.get("users", q="yusuf")["items"])["disabled"]
     assert not wrong
     user = next(u for u in north.api.get("users", q="xenia")["items"])
     page.goto(f"{address_of(north)}/settings/authentication/users/{user['id']}")

@@ -59,12 +59,13 @@ class Slapd:
 
 
 @contextmanager
-def slapd(directory: Path, address: str, names: str) -> Iterator[Slapd]:
-    """With the entries of that LDIF, on the ports 3636 and 3389 of that address."""
+def slapd(directory: Path, address: str, names: str, *settings: str) -> Iterator[Slapd]:
+    """With the entries of that LDIF, on the ports 3636 and 3389 of that address; `settings` are lines for the
+    database."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "data").mkdir()
     certificate = _make_certificate(directory, address)
-    config = CONFIG.format(directory=directory, base=BASE, reader=READER)
+    config = CONFIG.format(directory=directory, base=BASE, reader=READER) + "".join(f"{s}\n" for s in settings)
     (directory / "slapd.conf").write_text(config, encoding="utf-8")
     (directory / "content.ldif").write_text(names, encoding="utf-8")
     config_file, content = str(directory / "slapd.conf"), str(directory / "content.ldif")
@@ -76,7 +77,8 @@ def slapd(directory: Path, address: str, names: str) -> Iterator[Slapd]:
         command = [program("slapd"), "-d", "0", "-f", config_file, "-h", urls]
         stack.enter_context(running(command, log))
         found = Slapd(f"{address}:3636", f"{address}:3389", certificate, directory)
-        search = ["ldapsearch", "-x", "-H", f"ldap://{found.ldap}", "-D", READER, "-w", READER_SECRET, "-b", BASE]
+        search = ["ldapsearch", "-x", "-H", f"ldap://{found.ldap}", "-D", READER, "-w", READER_SECRET]
+        search += ["-s", "base", "-b", BASE]
         eventually(lambda: subprocess.run(search, capture_output=True, timeout=60).returncode == 0, within_s=30)
         yield found
 

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -34,6 +35,8 @@ MAX_USERS: Final = 50_000
 PAGE: Final = 500
 _WRONG_PASSWORD: Final = 49
 _SUCCESS: Final = 0
+_SIZE_LIMIT: Final = 4
+_NO_SUCH_OBJECT: Final = 32
 
 Secret = Callable[[str], tuple[str, str]]
 """The user and secret of a Credential Store's entry. Raises NotFound, TrustError."""
@@ -115,20 +118,27 @@ class Directories:
 
     def users(self, directory: Directory) -> list[Entry]:
         """All that the filter finds with any user name, with the groups that they belong to directly. Raises
-        Unavailable."""
+        Unavailable, also where it finds no user, no group, or may not show them all: who isn't among them is taken to
+        be gone."""
         looking = Looking()
         with self._connected(directory, looking) as connection, _explained(directory, looking, "search"):
             query = directory.user_filter.replace(USER, "*")
             attributes = [directory.name_attribute, directory.full_name_attribute]
-            rows = list(_paged(connection, directory.user_base, query, attributes, MAX_USERS))
+            rows = list(_paged(connection, directory, directory.user_base, query, attributes, MAX_USERS))
+            if not any(_first(row, directory.name_attribute) for row in rows):
+                why = f"{len(rows):,} entries fit {query}, but none shows {directory.name_attribute}"
+                raise _nothing(directory, "user", directory.user_base, why if rows else f"nothing fits {query}")
             belongs: dict[str, list[str]] = {}
             if directory.group_base:
                 member = directory.group_filter.partition("=")[0].strip("(&|!")
                 query = directory.group_filter.replace(DN, "*")
                 attributes = [member, directory.group_name_attribute]
-                for row in _paged(connection, directory.group_base, query, attributes, MAX_USERS):
+                for row in _paged(connection, directory, directory.group_base, query, attributes, MAX_USERS):
                     for dn in row["attributes"].get(member) or ():
                         belongs.setdefault(str(dn).lower(), []).append(_first(row, directory.group_name_attribute))
+                if not belongs:
+                    why = f"nothing fits {query}, or none shows {member}"
+                    raise _nothing(directory, "group", directory.group_base, why)
             return [_entry(directory, row, belongs.get(row["dn"].lower(), ())) for row in rows]
 
     def _find(self, connection: Any, directory: Directory, user: str, levels: int, looking: Looking) -> Entry:
@@ -138,7 +148,7 @@ class Directories:
             connection.search(directory.user_base, query, attributes=attributes, size_limit=2)
             rows = [row for row in connection.response or () if row.get("type") == "searchResEntry"]
             code = connection.result["result"]
-        if code not in (_SUCCESS, 4, 32):  # 4: more than two, 32: nothing there
+        if code not in (_SUCCESS, _SIZE_LIMIT, _NO_SUCH_OBJECT):
             raise looking.failed("user", _refused(directory, connection.result))
         if len(rows) != 1:
             how_many = "no user" if not rows else "several users"
@@ -164,7 +174,8 @@ class Directories:
                 found: dict[str, str] = {}
                 for member in level:
                     query = directory.group_filter.replace(DN, escape_filter_chars(member))
-                    rows = _paged(connection, directory.group_base, query, [directory.group_name_attribute], MAX_GROUPS)
+                    attributes = [directory.group_name_attribute]
+                    rows = islice(_paged(connection, directory, directory.group_base, query, attributes), MAX_GROUPS)
                     found |= {row["dn"]: _first(row, directory.group_name_attribute) for row in rows}
                 level = [group for group in found if group not in seen][: MAX_GROUPS - len(seen)]
                 seen |= {group: found[group] for group in level}
@@ -231,7 +242,10 @@ def _tls(directory: Directory) -> Any:
     return ldap3.Tls(validate=ssl.CERT_REQUIRED, version=ssl.PROTOCOL_TLS_CLIENT, ca_certs_data=given)
 
 
-def _paged(connection: Any, base: str, query: str, attributes: Sequence[str], most: int) -> Iterator[Mapping[str, Any]]:
+def _paged(
+    connection: Any, directory: Directory, base: str, query: str, attributes: Sequence[str], most: int | None = None
+) -> Iterator[Mapping[str, Any]]:
+    """All entries. Raises Unavailable where it doesn't give all, and for more than `most`."""
     rows = connection.extend.standard.paged_search(
         base, query, attributes=list(attributes), paged_size=PAGE, generator=True
     )
@@ -240,9 +254,19 @@ def _paged(connection: Any, base: str, query: str, attributes: Sequence[str], mo
         if row.get("type") != "searchResEntry":
             continue
         count += 1
-        if count > most:
-            return
+        if most is not None and count > most:
+            remedy = "Choose a search base or a filter that finds fewer."
+            raise _unavailable(directory, f"More than {most:,} entries fit {query} below {base}.", remedy)
         yield row
+    code = connection.result["result"]
+    if code == _NO_SUCH_OBJECT:
+        remedy = "Correct the search base, or let the Credential Store's entry read it."
+        raise _unavailable(directory, f"There is no {base}, or it may not be read.", remedy)
+    if code == _SIZE_LIMIT:
+        remedy = "Raise its limit for the Credential Store's entry, or choose a filter that finds fewer."
+        raise _unavailable(directory, f"It gives no more than {count:,} entries below {base}, and has more.", remedy)
+    if code != _SUCCESS:
+        raise _refused(directory, connection.result)
 
 
 def _entry(directory: Directory, row: Mapping[str, Any], groups: Sequence[str]) -> Entry:
@@ -272,6 +296,9 @@ def _certificate_of(connection: Any) -> str:
 def _explained(directory: Directory, looking: Looking, step: str) -> Iterator[None]:
     try:
         yield
+    except Unavailable as error:
+        looking.failed(step, error)
+        raise
     except (LDAPException, OSError, ssl.SSLError) as error:
         text = str(error)
         if "CERTIFICATE_VERIFY_FAILED" in text or "certificate" in text.lower():
@@ -286,6 +313,12 @@ def _explained(directory: Directory, looking: Looking, step: str) -> Iterator[No
         else:
             found = _unavailable(directory, f"It doesn't answer as it should ({type(error).__name__}).")
         raise looking.failed(step, found) from error
+
+
+def _nothing(directory: Directory, what: str, base: str, why: str) -> HostwardError:
+    remedy = f"Correct the {what}s' search base, filter or attributes, or let the Credential Store's entry read them."
+    remedy += " Where there are none, leave “Groups below” empty." if what == "group" else ""
+    return _unavailable(directory, f"It shows no {what} below {base}: {why}. Nothing was changed.", remedy)
 
 
 def _refused(directory: Directory, result: Mapping[str, Any]) -> HostwardError:

@@ -115,15 +115,17 @@ def sync(
     call: Call,
     name: NameArgument,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look and count.")] = False,
+    yes: YesOption = False,
 ) -> None:
-    """Take the directory's users and their groups over, as one change."""
+    """Take the directory's users and their groups over, as one change; who isn't there any more is disabled."""
     from hostward.cli.output import replicated_words
 
-    answer = call.api.post(f"{_path(name)}/sync?dry_run={str(dry_run).lower()}")
+    answer = call.confirmed("POST", f"{_path(name)}/sync?dry_run={str(dry_run).lower()}", {}, yes=yes)
     if (submitted := submitted_words(answer)) is not None:
         call.show(answer, submitted)
         return
     counts = f"{answer['created']:,} new, {answer['changed']:,} changed, {answer['unchanged']:,} unchanged"
+    counts += f", {answer['disabled']:,} gone and disabled" if answer["disabled"] else ""
     call.show(answer, f"Would be: {counts}." if dry_run else f"{counts}; {replicated_words(answer)}.")
 
 

@@ -135,17 +135,22 @@ async def try_login(services: Services, actor: Actor, name: str, user: str, pass
     return Tested(ok, steps, found.dn, found.full_name, found.groups)
 
 
-async def sync(services: Services, actor: Actor, name: str, *, dry_run: bool) -> UsersImported | Submitted:
+async def sync(
+    services: Services, actor: Actor, name: str, *, dry_run: bool, confirmed: bool = False, plan: str = ""
+) -> UsersImported | Submitted:
     """Take over all of a directory's users, as an import of a file of them: new ones are made, those that differ are
-    changed, with the groups that they belong to directly. Who isn't there any more can't log in. Raises NotFound,
-    Unavailable, InvalidInput, Conflict."""
-    return await import_users(services, actor, await users_file(services, name), dry_run=dry_run)
-
-
-async def users_file(services: Services, name: str) -> bytes:
-    """All of a directory's users whose names can be users', in the form that an import takes. Raises NotFound,
-    Unavailable."""
+    changed, with the groups that they belong to directly; who isn't there any more is disabled. Where that are very
+    many, it is asked first (`plan` is the confirmation's). Raises NotFound, InvalidInput, Conflict,
+    ConfirmationRequired, and Unavailable, also where the directory shows nobody: that is taken for a mistake."""
     directory = services.directories.named(name)
+    file = await _users_file(services, directory)
+    return await import_users(
+        services, actor, file, dry_run=dry_run, all_of=directory.id, confirmed=confirmed, plan=plan
+    )
+
+
+async def _users_file(services: Services, directory: Directory) -> bytes:
+    """All of a directory's users whose names can be users', in the form that an import takes. Raises Unavailable."""
     entries = await services.directories.ask(lambda d: d.users(directory))
 
     def rows() -> bytes:

@@ -9,10 +9,14 @@ from typing import Final
 
 import orjson
 
+from hostward.commands.choosing import named, tag
 from hostward.commands.people import check_directory_there
+from hostward.commands.people_selections import USERS
+from hostward.commands.replication import confirm
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Beforehand, Once, Submitted, write
 from hostward.domain.changes import Body, Operation, Put, canonical
+from hostward.domain.directories import is_mass
 from hostward.domain.errors import Conflict
 from hostward.domain.inventory import Row
 from hostward.domain.inventory import new_session_id as new_id
@@ -21,7 +25,7 @@ from hostward.domain.people_file import KEYS, Listed, parse_users
 from hostward.domain.replicated import Replicated
 from hostward.domain.suggestions import shown
 from hostward.domain.texts import name_key
-from hostward.registry.group import Reader
+from hostward.registry.group import Element, Reader
 
 FIRST: Final = 100
 
@@ -37,6 +41,11 @@ class Plan:
     groups: list[str] = field(default_factory=list)
     """The names of those that it makes."""
     first: list[Row] = field(default_factory=list)
+    gone: list[Element] = field(default_factory=list)
+    """Whom the directory doesn't have any more: they are disabled."""
+    confirmation: Sequence[str] = ()
+    """What is asked about first, where it would take something from very many; `asked_about` are they."""
+    asked_about: list[Element] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +58,21 @@ class UsersImported:
 
 
 async def import_users(
-    services: Services, actor: Actor, data: bytes, *, dry_run: bool = False, once: Once | None = None
+    services: Services,
+    actor: Actor,
+    data: bytes,
+    *,
+    dry_run: bool = False,
+    once: Once | None = None,
+    all_of: str = "",
+    confirmed: bool = False,
+    plan: str = "",
 ) -> UsersImported | Submitted:
     """All of a file's users as one change. They are matched by name; of one that is there, only the fields that the
-    file names change; groups that aren't there are made. None gets a password by it. Raises InvalidInput with every
-    mistake, Conflict for the name of an administrator of this server: then nothing was changed."""
+    file names change; groups that aren't there are made. None gets a password by it. `all_of` is the id of a directory
+    whose users these are, all of them: who isn't among them any more is disabled. Raises InvalidInput with every
+    mistake, Conflict for the name of an administrator of this server, ConfirmationRequired where very many are gone
+    (`plan` is its tag): then nothing was changed."""
     listed = await asyncio.to_thread(parse_users, data)
     own = next((u for u in listed if services.administrators.exists(u.fields["name"].casefold())), None)
     if own is not None:
@@ -62,7 +81,16 @@ async def import_users(
             remedy="Leave that row out, or name the user otherwise.",
             code="name-taken",
         )
-    planned = await Beforehand.look(services, lambda reader: plan_users(reader, listed, once))
+
+    def decide(reader: Reader) -> Plan:
+        found = plan_users(reader, listed, once)
+        if all_of:
+            _disable_gone(reader, found, listed, all_of)
+        if found.confirmation and not dry_run:
+            _check_confirmed(found, confirmed, plan)
+        return found
+
+    planned = await Beforehand.look(services, decide)
     if dry_run:
         return UsersImported(planned.found, planned.position.revision, None)
     done = await write(
@@ -126,6 +154,45 @@ def plan_users(reader: Reader, listed: Sequence[Listed], once: Once | None = Non
             plan.first.append(_row(before, after, names))
         plan.operations.append(Put(USER_KIND, id_ or (once.id(made) if once else new_id()), canonical(after)))
     return plan
+
+
+def _disable_gone(reader: Reader, plan: Plan, listed: Sequence[Listed], directory: str) -> None:
+    """Add what becomes of the directory's users who aren't listed, and what is to be confirmed of it."""
+    users = [(e, check_user(e.json())) for e in reader.list(USER_KIND)]
+    users = [(e, body) for e, body in users if name_key(body["directory"]) == directory and not body["disabled"]]
+    there = {name_key(user.fields["name"]): user.fields for user in listed}
+    gone = [(e, body) for e, body in users if name_key(body["name"]) not in there]
+    plan.gone = [e for e, _ in gone]
+    plan.operations += [Put(USER_KIND, e.id, canonical({**body, "disabled": True})) for e, body in gone]
+    grouped = [(e, there.get(name_key(body["name"]), {})) for e, body in users if body["groups"]]
+    ungrouped = [e for e, fields in grouped if fields.get("groups") == []]
+    said = []
+    if is_mass(len(gone), len(users)):
+        said += [
+            f"{len(gone):,} of its {USERS.counted(len(users))} aren't in the directory any more: they are disabled, and"
+            " logged out everywhere.",
+            named(plan.gone),
+        ]
+    if is_mass(len(ungrouped), len(grouped)):
+        said += [
+            f"{len(ungrouped):,} of {USERS.counted(len(grouped))} with groups are in none there any more: they lose"
+            " what they have by groups.",
+            named(ungrouped),
+        ]
+    plan.asked_about = [*plan.gone, *ungrouped]
+    plan.confirmation = [*said, "Where that isn't so, correct the search bases and filters first."] if said else ()
+
+
+def _check_confirmed(found: Plan, confirmed: bool, plan: str) -> None:
+    """Raises ConfirmationRequired; Conflict where it isn't what was confirmed."""
+    of = tag(found.asked_about)
+    confirm(confirmed, "Taking the directory's users over", found.confirmation, of)
+    if plan and plan != of:
+        raise Conflict(
+            "Others are gone from the directory than when the confirmation was asked for; nothing was changed.",
+            remedy="Look at what it would do again.",
+            code="selection-changed",
+        )
 
 
 def _row(before: Body | None, after: Body, names: Mapping[str, str]) -> Row:

@@ -25,6 +25,8 @@ MAX_SERVERS: Final = 8
 MAX_TEXT: Final = 1000
 MAX_TIMEOUT_S: Final = 30
 MAX_CERTIFICATES: Final = 64_000
+MANY_GONE: Final = 5
+MANY_GONE_SHARE: Final = 0.2
 _PEM: Final = re.compile(r"(?:-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+\n-----END CERTIFICATE-----\s*)+").fullmatch
 
 
@@ -76,6 +78,11 @@ def directory_of(id_: str, body: Mapping[str, Any]) -> Directory:
 def settings_of(body: Mapping[str, Any]) -> Body:
     """All settings of a directory; what an older server has left out is as where it isn't given."""
     return {name: body.get(name, empty) for name, (empty, _) in _CHECKS.items()}
+
+
+def is_mass(gone: int, of: int) -> bool:
+    """Whether so many are more than have left: then it is rather a mistake in the directory, or in how it is asked."""
+    return gone > MANY_GONE and gone > of * MANY_GONE_SHARE
 
 
 def host_and_port(server: str, security: Security) -> tuple[str, int]:

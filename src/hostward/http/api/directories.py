@@ -55,6 +55,13 @@ class SyncQuery(Strict):
     """Only look and count; change nothing."""
 
 
+class SyncIn(Strict):
+    confirm: bool = Field(default=False, strict=True)
+    """Needed where very many would be disabled, or lose their groups."""
+    plan: str = Field(default="", max_length=64)
+    """The confirmation's."""
+
+
 @router.get("", summary="List directories", responses=answers(shapes.Directories, "By name"))
 async def list_directories(who: Who, services: With) -> Response:
     return Json({"items": [directory_shown(e) for e in directories.list_directories(services)]})
@@ -98,10 +105,15 @@ async def try_login(name: str, given: TestIn, who: Who, services: With) -> Respo
 
 
 @router.post("/{name}/sync", summary="Take a directory's users over", responses=or_submitted(UsersImported, "Done"))
-async def sync(name: str, query: Annotated[SyncQuery, Query()], who: Who, services: With) -> Response:
+async def sync(
+    name: str, query: Annotated[SyncQuery, Query()], who: Who, services: With, given: SyncIn | None = None
+) -> Response:
     """As an import of a file of them: new users are made, those that differ are changed, with the groups that they
-    belong to directly. Who isn't in the directory any more can't log in."""
-    return imported(await directories.sync(services, who, name, dry_run=query.dry_run))
+    belong to directly. Who isn't in the directory any more is disabled. 409 before many are (more than five, and more
+    than a fifth), 503 where the directory shows nobody."""
+    given = given or SyncIn()
+    done = await directories.sync(services, who, name, dry_run=query.dry_run, confirmed=given.confirm, plan=given.plan)
+    return imported(done)
 
 
 def directory_shown(element: Element) -> dict[str, Any]:

@@ -201,6 +201,7 @@ def imported(done: people_files.UsersImported | Submitted) -> Response:
             "changed": plan.changed,
             "unchanged": plan.unchanged,
             "groups_created": plan.groups,
+            "disabled": len(plan.gone),
             "first": [row.after["name"] for row in plan.first],
             "revision": done.revision,
             "replicated": done.replicated.to_json() if done.replicated else None,

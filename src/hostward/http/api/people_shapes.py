@@ -102,6 +102,8 @@ class UsersImported(Shown):
     changed: int
     unchanged: int
     groups_created: list[str]
+    disabled: int
+    """Whom a directory doesn't have any more."""
     first: list[str] = Field(max_length=100)
     """The first users that are new or changed, by name."""
     revision: int

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hostward.commands import credentials, directories
+from hostward.commands.people_files import FIRST
 from hostward.commands.writing import Submitted
 from hostward.domain.directories import Security, settings_of
 from hostward.domain.errors import NotFound
@@ -89,10 +90,14 @@ async def test(visit: Visit) -> Response:
 
 
 async def sync(visit: Visit) -> Response:
-    done = await directories.sync(visit.services, visit.actor, visit.text("name"), dry_run=not visit.confirmed)
+    wanted = visit.text("take") == "yes"
+    done = await directories.sync(
+        visit.services, visit.actor, visit.text("name"), dry_run=not wanted, confirmed=visit.confirmed, plan=visit.plan
+    )
     if isinstance(done, Submitted):
         return submitted(visit, done)
-    return visit.part("parts/directory_sync.html", done=done, name=visit.text("name"), panel=DIRECTORIES)
+    gone = [e.json()["name"] for e in done.plan.gone[:FIRST]]
+    return visit.part("parts/directory_sync.html", done=done, gone=gone)
 
 
 async def _form(visit: Visit, values: dict[str, Any], etag: str) -> Response:
