@@ -141,7 +141,7 @@ class Replication(Protocol):
         """None where this server serves, else why not."""
         ...
 
-    def health_in_sync(self, lag: int, /) -> str | None:
+    async def health_in_sync(self, lag: int, /) -> str | None:
         """None where this server lacks at most `lag` changes and its content is right, else why not."""
         ...
 

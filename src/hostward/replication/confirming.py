@@ -42,7 +42,7 @@ class Confirmation:
         self._looked = self._monotonic()
 
     def answered(self, view: View) -> None:
-        """A member's answer."""
+        """A member's answer. One to a question from before this server's start or halt says nothing of today."""
         p, theirs = self._p, view.position
         if p.state.now.role is not Role.SLAVE or theirs is None or p.state.now.removed:
             return
@@ -52,7 +52,9 @@ class Confirmation:
         if theirs.revision > p.group.position.revision or not same_history(p.group, theirs):
             return
         self._notice_halt()
-        self._confirmed = self._monotonic()
+        if view.asked < self._began:
+            return
+        self._confirmed = view.asked
         self._heard.set()
         now = self._wall()
         if self._kept is None or not 0 <= now - self._kept < KEPT_EVERY_S:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import structlog
@@ -253,7 +254,14 @@ class ReplicationService:
             return error.message
         return None
 
-    def health_in_sync(self, lag: int) -> str | None:
+    async def health_in_sync(self, lag: int) -> str | None:
+        p = self._p
+        master = p.find(p.state.now.master_id) if p.state.now.role is Role.SLAVE else None
+        if master is not None:
+            await p.views.refresh(master)
+        return await asyncio.to_thread(self._in_sync, lag)
+
+    def _in_sync(self, lag: int) -> str | None:
         p = self._p
         if not p.content.ok:
             return p.content.reason

@@ -205,7 +205,7 @@ class StandaloneReplication:
     def health_ready(self) -> str | None:
         return None
 
-    def health_in_sync(self, lag: int, /) -> str | None:
+    async def health_in_sync(self, lag: int, /) -> str | None:
         return None if lag >= 5 or not self.master_url else "This server is 5 changes behind its Master."
 
     def health_master(self) -> str | None:

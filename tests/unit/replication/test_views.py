@@ -67,6 +67,31 @@ async def test_nonsense_is_that_servers_own_trouble(answer: dict[str, Any]) -> N
     assert views.of("south").silent == ""
 
 
+async def test_an_answer_counts_from_when_it_was_asked_for() -> None:
+    clock, asked, answers = [100.0], asyncio.Event(), asyncio.Queue[dict[str, Any]]()
+    questions = []
+
+    async def ask(them: Member) -> dict[str, Any]:
+        questions.append(them.name)
+        asked.set()
+        return await answers.get()
+
+    async def answered(view: View) -> None: ...
+
+    views = Views(cast(GroupRegistry, None), ask, answered, lambda: "now", lambda: clock[0])
+    round_ = asyncio.create_task(views.poll([member("master")]))
+    await asyncio.wait_for(asked.wait(), 10)
+    clock[0] += 30  # halted, with the answer on its way
+    answers.put_nowait(GOOD)
+    await round_
+    assert views.of("master").asked == 100.0
+    answers.put_nowait(GOOD)
+    await views.refresh(member("master"))
+    assert views.of("master").asked == 130.0
+    await views.refresh(member("master"))  # that is new enough
+    assert len(questions) == 2
+
+
 async def test_a_question_takes_no_longer_than_it_may_with_the_greeting_before_it(tmp_path: Path) -> None:
     identity = load_or_create(tmp_path, "h.example.com", [], datetime.now(UTC))
     instance, keys = Instance(os.urandom), lambda: [b"0" * 32]

@@ -94,7 +94,7 @@ async def ready(services: With) -> Response:
     responses=answers(shapes.Health, "It has"),
 )
 async def in_sync(query: Annotated[LagQuery, Query()], services: With) -> Response:
-    return _health(await asyncio.to_thread(services.replication.health_in_sync, query.lag))
+    return _health(await services.replication.health_in_sync(query.lag))
 
 
 @health_router.head("/master", include_in_schema=False)

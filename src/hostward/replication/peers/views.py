@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +21,8 @@ POLL_S = 1.0
 @dataclass(frozen=True, slots=True)
 class View:
     """Another server as it last answered. `status` is its own answer (messages: status), None before that; `silent`
-    why it doesn't answer now, empty while it does; times ISO 8601 UTC, empty for never."""
+    why it doesn't answer now, empty while it does; times ISO 8601 UTC, empty for never; `asked` when the question that
+    it answered was put, in monotonic seconds: an answer may have lain unread while this server was halted."""
 
     server_id: str
     position: Position | None = None
@@ -28,6 +31,7 @@ class View:
     seen_at: str = ""
     compared_at: str = ""
     silent: str = ""
+    asked: float = -math.inf
 
 
 Ask = Callable[[Member], Awaitable[dict[str, Any]]]
@@ -37,9 +41,15 @@ class Views:
     """Runs on every server of a group."""
 
     def __init__(
-        self, group: GroupRegistry, ask: Ask, answered: Callable[[View], Awaitable[None]], now: Callable[[], str]
+        self,
+        group: GroupRegistry,
+        ask: Ask,
+        answered: Callable[[View], Awaitable[None]],
+        now: Callable[[], str],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._group, self._ask, self._answered, self._now = group, ask, answered, now
+        self._group, self._ask, self._answered = group, ask, answered
+        self._now, self._monotonic = now, monotonic
         self._views: dict[str, View] = {}
 
     def of(self, server_id: str) -> View:
@@ -59,14 +69,20 @@ class Views:
         self.forget_all_but([m.server_id for m in members])
         await asyncio.gather(*(self._poll_one(m) for m in members))
 
+    async def refresh(self, them: Member) -> None:
+        """Ask one, unless it has answered a question put less than POLL_S ago."""
+        if self._monotonic() - self.of(them.server_id).asked >= POLL_S:
+            await self._poll_one(them)
+
     async def _poll_one(self, them: Member) -> None:
+        asked = self._monotonic()
         try:
             position, status = read_status(them.name, await self._ask(them))
         except HostwardError as error:
             self._views[them.server_id] = replace(self.of(them.server_id), silent=error.message)
             return
         now = self._now()
-        view = View(them.server_id, position, status["content_ok"], status, now, now, "")
+        view = View(them.server_id, position, status["content_ok"], status, now, now, "", asked)
         self._views[them.server_id] = view
         await self._answered(view)
 
