@@ -28,9 +28,11 @@ from hostward.access.administrators import Administrators
 from hostward.access.auditing import open_auditor
 from hostward.access.credentials import Credentials
 from hostward.access.directory_logins import DirectoryLogins
+from hostward.access.favourites import FavouriteTurns
 from hostward.access.tokens import Tokens
 from hostward.access.users import Users
 from hostward.commands.accounts import change_own_password
+from hostward.commands.favourites import change_users_favourites
 from hostward.commands.first_logins import take_over_for
 from hostward.commands.services import Services
 from hostward.configuration import Configuration, load_configuration
@@ -236,14 +238,15 @@ async def _serve(
     services = Services(
         group=group, server=server, stores=stores, replication=replication.service,
         requests=replication.parts.requests, locks=replication.locks,
-        own_passwords=replication.own_passwords,
+        own_passwords=replication.own_passwords, own_favourites=replication.own_favourites,
         directory_users=replication.directory_users, packages=packages, package_copies=replication.package_copies,
         welcoming=replication.welcoming, joining=replication.joining, rotation=replication.rotation,
         administrators=administrators, users=users, directories=directories,
-        credentials=credentials, tokens=tokens, auditor=auditor, identity=identity,
+        credentials=credentials, favourite_turns=FavouriteTurns(), tokens=tokens, auditor=auditor, identity=identity,
         configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC), log=server_log,
     )  # fmt: skip
     replication.own_passwords.change = partial(change_own_password, services)
+    replication.own_favourites.change = partial(change_users_favourites, services)
     replication.directory_users.take_over = partial(take_over_for, services)
     _first_administrator(services, admin_password)
     await asyncio.to_thread(_open_store, credentials, store_passphrase)

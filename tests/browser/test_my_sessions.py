@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser.test_pages import look
 from tests.support.browser import address_of, loaded_bytes, picture
+from tests.support.light import LightGroup
 from tests.support.server import Server
 
 pytestmark = [pytest.mark.feature("R23"), pytest.mark.feature("R24")]
 
 SECRET = "correct horse battery"
 MAX_PAGE_BYTES = 150_000
+SAVED = "**/sessions/favourites"
 
 
 @pytest.fixture(scope="module")
@@ -81,18 +84,78 @@ def test_a_user_finds_a_session_and_gets_the_file_that_opens_it(
     assert not look(page, "nothing matches")
 
 
-def test_a_favourite_comes_first_and_stays_in_this_browser(people: Server, page_of: Callable[..., Page]) -> None:
+def test_a_favourite_comes_first_in_every_browser_until_it_is_taken_away(
+    people: Server, page_of: Callable[..., Page]
+) -> None:
     page = page_of(people, "greta")
     star = page.get_by_role("button", name="Favourite: My payroll")
-    star.click()
+    with page.expect_response(SAVED):
+        star.click()
     expect(star).to_have_attribute("aria-pressed", "true")
     tops = [box["y"] for card in page.locator(".hw-my-card").all() if (box := card.bounding_box())]
     assert tops.index(min(tops)) == names(page).index("My payroll")
+    assert not look(page, "a favourite")
+    elsewhere = page_of(people, "greta")
+    expect(elsewhere.locator(".hw-my-card__name")).to_have_text(["My payroll", "My claims", "My ledger"])
+    expect(elsewhere.get_by_role("button", name="Favourite: My payroll")).to_have_attribute("aria-pressed", "true")
+    with elsewhere.expect_response(SAVED):
+        elsewhere.get_by_role("button", name="Favourite: My payroll").click()
+    page.reload()
+    expect(page.locator(".hw-my-card__name")).to_have_text(["My claims", "My ledger", "My payroll"])
+    expect(star).to_have_attribute("aria-pressed", "false")
+
+
+def test_what_a_browser_remembered_by_itself_is_taken_over_once(people: Server, page_of: Callable[..., Page]) -> None:
+    page = page_of(people, "greta")
+    ledger = page.locator(".hw-my-card", has_text="My ledger").get_attribute("data-session")
+    page.evaluate("old => localStorage.setItem('hostward-favourites', JSON.stringify(old))", [ledger, "long gone"])
+    with page.expect_response(SAVED):
+        page.reload()
+    expect(page.locator("#favourites")).to_be_empty()
+    elsewhere = page_of(people, "greta")
+    star = elsewhere.get_by_role("button", name="Favourite: My ledger")
+    expect(star).to_have_attribute("aria-pressed", "true")
+    with elsewhere.expect_response(SAVED):
+        star.click()
+    page.reload()
+    expect(page.get_by_role("button", name="Favourite: My ledger")).to_have_attribute("aria-pressed", "false")
+    expect(page.locator(".hw-my-card__name")).to_have_text(["My claims", "My ledger", "My payroll"])
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LightGroup]:
+    group = LightGroup(tmp_path_factory.mktemp("pair"), count=2)
+    with ThreadPoolExecutor(1) as beside_playwright:  # whose loop runs in this thread
+        beside_playwright.submit(group.form).result()
+    yield group
+    for server in group.servers:
+        server.kill()
+
+
+@pytest.mark.feature("R11")
+def test_a_star_set_while_the_master_is_away_is_kept_and_saved_once_it_is_back(
+    pair: LightGroup, page_of: Callable[..., Page]
+) -> None:
+    master, (slave,) = pair.master, pair.slaves
+    master.api.post("users", {"name": "joan", "password": SECRET})
+    for name in ("First", "Second"):
+        master.api.post("sessions", {"name": name, "type": "VT", "host": "a.example.com"})
+    master.api.post("assignments", {"to": [{"kind": "user", "name": "joan"}], "sessions": ["First", "Second"]})
+    pair.wait_equal(60.0)
+    page = page_of(slave, "joan")
+    master.kill()
+    star = page.get_by_role("button", name="Favourite: Second")
+    star.click()
+    expect(page.get_by_text("aren't saved yet")).to_be_visible()
+    expect(star).to_have_attribute("aria-pressed", "true")
+    assert not look(page, "not saved yet")
     page.reload()
     expect(star).to_have_attribute("aria-pressed", "true")
-    assert not look(page, "a favourite")
-    star.click()
-    expect(star).to_have_attribute("aria-pressed", "false")
+    master.start()
+    expect(page.locator("#favourites")).to_be_empty(timeout=60_000)
+    pair.wait_equal(60.0)
+    at_master = page_of(master, "joan")
+    expect(at_master.locator(".hw-my-card__name")).to_have_text(["Second", "First"])
 
 
 @pytest.mark.feature("A12")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.cluster.test_packages import as_before, assign, upload, wait_present
-from tests.cluster.test_people import SECRET, TOLD_WITHIN_S, made
+from tests.cluster.test_people import SECRET, TOLD_WITHIN_S, login, made
 from tests.support.light import LightGroup
 from tests.support.server import HOSTWARD, Server, clean_environment
 from tests.support.zips import large, zipped
@@ -87,6 +87,22 @@ def test_the_server_that_was_logged_in_to_dies_and_the_user_goes_on(light: Light
             assert SECRET not in kept.read_text(encoding="utf-8", errors="replace")
     desk.run("logout")
     assert "Desk ledger" not in desk.run("sessions", code=2)
+
+
+def test_favourites_are_marked_at_the_desk(light: LightGroup, tmp_path: Path) -> None:
+    made(light, "desk-stella")
+    for name in ("Desk first", "Desk second"):
+        session(light, name, "desk-stella")
+    with login(light.slaves[0], "desk-stella") as stella:
+        assert stella.patch("me/favourites", json={"add": ["Desk second"]}).json()["ignored"] == []
+    light.wait_equal(TOLD_WITHIN_S)
+    desk = Desk(tmp_path / "home")
+    desk.log_in(light.slaves[1], "desk-stella")
+    marked = [line.split() for line in desk.run("sessions").splitlines() if "Desk" in line]
+    assert [line[:3] for line in marked] == [["Desk", "first", "SSH"], ["*", "Desk", "second"]]
+    alone = desk.run("sessions", "--favourites")
+    assert "Desk second" in alone
+    assert "Desk first" not in alone
 
 
 @pytest.mark.feature("R15")

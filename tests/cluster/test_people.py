@@ -128,6 +128,44 @@ def test_a_user_changes_the_own_password_on_a_slave_by_the_present_one_alone(lig
     light.master.api.delete(path)
 
 
+@pytest.mark.feature("R11")
+def test_favourites_set_on_any_server_are_the_same_on_all_and_ask_for_no_change_request(
+    light: LightGroup,
+) -> None:
+    path = made(light, "stella")
+    for name in ("Star one", "Star two"):
+        light.master.api.post("sessions", {"name": name, "type": "VT", "host": "a.example.com"})
+    to = [{"kind": "user", "name": "stella"}]
+    light.master.api.post("assignments", {"to": to, "sessions": ["Star one", "Star two"]})
+    light.wait_equal(TOLD_WITHIN_S)
+    with ExitStack() as stack:
+        slave, other, master = (stack.enter_context(login(s, "stella")) for s in (*light.slaves, light.master))
+        for client, name in ((slave, "Star one"), (master, "Star two")):
+            done = client.patch("me/favourites", json={"add": [name]})
+            assert done.status_code == 200, done.text
+            assert name in [s["name"] for s in done.json()["items"]], "whoever has an answer finds it there"
+        eventually(lambda: len(other.get("me/favourites").json()["items"]) == 2, within_s=TOLD_WITHIN_S)
+        done = other.patch("me/favourites", json={"remove": ["Star one"]})
+        assert [s["name"] for s in done.json()["items"]] == ["Star two"]
+    assert not any("favourite" in r["summary"] for r in light.master.api.get("change-requests")["items"])
+    light.master.api.delete(path)
+    light.wait_equal(TOLD_WITHIN_S)
+
+
+def test_favourites_by_the_command_line(light: LightGroup, tmp_path: Path) -> None:
+    light.master.api.post("sessions", {"name": "Starred", "type": "VT", "host": "a.example.com"})
+
+    def run(*arguments: str, code: int = 0) -> str:
+        done = hostward("my", *arguments, on=light.master, home=tmp_path)
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    assert "Starred" in run("favourites", "--add", "starred")
+    assert "Starred" in run("sessions", "--favourites")
+    assert "“No such”" in run("favourites", "--add", "No such", code=1)
+    assert "Starred" not in run("favourites", "--remove", "Starred")
+
+
 @pytest.mark.feature("A10")
 def test_logging_out_everywhere_on_a_slave_ends_the_logins_on_every_server(light: LightGroup) -> None:
     made(light, "ivan")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.cluster.test_packages import upload, wait_present
-from tests.cluster.test_people import SECRET, TOLD_WITHIN_S, gets_in
+from tests.cluster.test_people import SECRET, TOLD_WITHIN_S, gets_in, login
 from tests.support.light import LightGroup
 from tests.support.server import Server
 from tests.support.zips import zipped
@@ -90,6 +90,20 @@ def _package(light: LightGroup) -> Look:
     return lambda server: server.api.send("GET", f"packages/{package['id']}/file").content == content
 
 
+def _favourites(light: LightGroup) -> Look:
+    light.master.api.post("sessions", {"name": "R10 favourite", "type": "VT", "host": "a.example.com"})
+    light.master.api.post("users", {"name": "r10-star", "password": SECRET})
+    light.master.api.post("assignments", {"to": [{"kind": "user", "name": "r10-star"}], "sessions": ["R10 favourite"]})
+    with login(light.master, "r10-star") as star:
+        star.patch("me/favourites", json={"add": ["R10 favourite"]})
+
+    def look(server: Server) -> object:
+        with login(server, "r10-star") as star:
+            return [s["name"] for s in star.get("me/favourites").json()["items"]]
+
+    return look
+
+
 REPLICATED: Mapping[str, Callable[[LightGroup], Look]] = {
     "session": _sessions,
     "user": _user,
@@ -98,8 +112,9 @@ REPLICATED: Mapping[str, Callable[[LightGroup], Look]] = {
     "assignment": _assignment,
     "directory": _directory,
     "package": _package,
+    "favourites": _favourites,
 }
-"""Each kind of element that an administrator writes, but settings."""
+"""Each kind of element that people write, but settings."""
 
 
 def test_the_table_knows_every_kind_that_is_declared() -> None:

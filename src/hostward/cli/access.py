@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
@@ -15,16 +15,19 @@ from hostward.cli.options import Call, client_command
 from hostward.cli.packages import find as find_package
 from hostward.cli.people import find
 from hostward.cli.sessions import find_session
+from hostward.domain.suggestions import shown
 
 app = typer.Typer(help="Assign Access: who may use which sessions and packages.", no_args_is_help=True)
 own_app = typer.Typer(help="Your own sessions and packages.", no_args_is_help=True)
 
+SESSION_COLUMNS: Final = ("Name", "Type", "Host", "Port")
 SessionsArgument = Annotated[list[str] | None, typer.Argument(metavar="[SESSION…]", help="Sessions, by name or id.")]
 PackagesOption = Annotated[list[str] | None, typer.Option("--package", help="A package; repeatable.")]
 UsersOption = Annotated[list[str] | None, typer.Option("--user", help="A user; repeatable.")]
 GroupsOption = Annotated[list[str] | None, typer.Option("--group", help="A user group; repeatable.")]
 EveryoneOption = Annotated[bool, typer.Option("--everyone", help="All users.")]
 UntilOption = Annotated[str, typer.Option("--until", help="A date, such as 2027-01-31; empty for always.")]
+FavouritesOption = Annotated[bool, typer.Option("--favourites", help="Your favourites alone.")]
 PageOption = Annotated[int, typer.Option("--page", min=1)]
 PerPageOption = Annotated[int, typer.Option("--per-page", min=1, max=500)]
 
@@ -141,11 +144,30 @@ def why(
 def own_sessions(
     call: Call,
     words: Annotated[list[str] | None, typer.Argument(help="Words to find.")] = None,
+    favourites: FavouritesOption = False,
     page: PageOption = 1,
     per_page: PerPageOption = 50,
 ) -> None:
-    """The sessions that you may use."""
-    show_usable(call, "me/sessions", words, page, per_page)
+    """The sessions that you may use; a * marks your favourites."""
+    show_own(call, words, page, per_page, favourites=favourites)
+
+
+@client_command(own_app, "favourites")
+def own_favourites(
+    call: Call,
+    add: Annotated[list[str] | None, typer.Option("--add", metavar="SESSION", help="By name; repeatable.")] = None,
+    remove: Annotated[list[str] | None, typer.Option("--remove", metavar="SESSION", help="The same.")] = None,
+) -> None:
+    """Show your favourites, or change them."""
+    from hostward.cli.output import table
+
+    given = {"add": add or [], "remove": remove or []}
+    answer = call.api.patch("me/favourites", given) if add or remove else call.api.get("me/favourites")
+    rows = [(s["name"], s["type"], s["host"], s["port"]) for s in answer.get("items") or []]
+    ignored = [f"You have no session {shown(name)}." for name in answer.get("ignored") or []]
+    call.show(answer, table(SESSION_COLUMNS, rows), *ignored)
+    if ignored:
+        raise typer.Exit(1)
 
 
 @client_command(own_app, "launch-file")
@@ -204,7 +226,20 @@ def show_usable(call: Call, path: str, words: list[str] | None, page: int, per_p
     answer = call.api.get(path, {"q": " ".join(words or []), "page": page, "per_page": per_page})
     items = answer.get("items") or []
     rows = [(s["name"], s["type"], s["host"], s["port"]) for s in items]
-    call.show(answer, table(("Name", "Type", "Host", "Port"), rows), f"\n{len(items):,} of {answer.get('total', 0):,}")
+    call.show(answer, table(SESSION_COLUMNS, rows), f"\n{len(items):,} of {answer.get('total', 0):,}")
+
+
+def show_own(call: Call, words: list[str] | None, page: int, per_page: int, *, favourites: bool) -> None:
+    """One page of the sessions that the user may use, or of the favourites among them."""
+    from hostward.cli.output import table
+
+    order = "only" if favourites else None
+    params = {"q": " ".join(words or []), "favourites": order, "page": page, "per_page": per_page}
+    answer = call.api.get("me/sessions", params)
+    items = answer.get("items") or []
+    rows = [("*" if s.get("favourite") else "", s["name"], s["type"], s["host"], s["port"]) for s in items]
+    columns = ("", *SESSION_COLUMNS)
+    call.show(answer, table(columns, rows), f"\n{len(items):,} of {answer.get('total', 0):,}")
 
 
 def _package(of: Mapping[str, Any]) -> str:

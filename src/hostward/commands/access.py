@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hostward.commands.reading import existing, existing_person, named, no_such
+from hostward.commands.favourites import favourite_ids
+from hostward.commands.reading import existing, existing_person, named, no_such, now_of
 from hostward.commands.services import Actor, Services
-from hostward.commands.sessions import search_sessions
 from hostward.commands.writing import Once, Submitted, write
 from hostward.domain.assignments import KIND, Assignment, Effect, Of, To, assignment_of, moment
 from hostward.domain.changes import Delete, Operation
 from hostward.domain.errors import InvalidInput, Mistake, NotFound
+from hostward.domain.favourites import Order
 from hostward.domain.packages import KIND as PACKAGE_KIND
 from hostward.domain.people import GROUP_KIND, USER_KIND
 from hostward.domain.replicated import Replicated
 from hostward.domain.sessions import KIND as SESSION_KIND
 from hostward.domain.suggestions import shown
-from hostward.registry.derived.access import Ground
+from hostward.registry.derived.access import Ground, Marked
 from hostward.registry.group import Element, Reader
 
 EVERYONE: Final = "All Users"
@@ -69,10 +70,12 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Usable:
-    """One page of the sessions or packages that a user may use, and how many there are on all pages."""
+    """One page of the sessions or packages that a user may use, and how many there are on all pages. `favourites` are
+    the ids of the user's, where it was the user who asked."""
 
     items: Sequence[Element]
     total: int
+    favourites: Collection[str] = ()
 
 
 async def list_assignments(
@@ -182,12 +185,20 @@ async def sessions_of(services: Services, user_id: str, q: str, *, page: int, pe
     return await asyncio.to_thread(read)
 
 
-async def own_sessions(services: Services, actor: Actor, q: str, *, page: int, per_page: int) -> Usable:
+async def own_sessions(
+    services: Services, actor: Actor, q: str, *, page: int, per_page: int, order: Order = Order.NAME
+) -> Usable:
     """What the actor may use: administrators of this server all. Raises InvalidInput."""
-    if actor.account:
-        return await sessions_of(services, actor.account, q, page=page, per_page=per_page)
-    found = await search_sessions(services, q, page=page, per_page=per_page, sort="name")
-    return Usable(found.items, found.total)
+    now = now_of(services)
+
+    def read() -> Usable:
+        with services.group.read() as reader:
+            marked = Marked(frozenset(favourite_ids(services, reader, actor)), order)
+            search = reader.access.sessions_of
+            ids, total = search(actor.account, now, q, page=page, per_page=per_page, marked=marked)
+            return Usable([e for e in (reader.get(SESSION_KIND, i) for i in ids) if e], total, marked.ids)
+
+    return await asyncio.to_thread(read)
 
 
 async def packages_of(services: Services, user_id: str, q: str, *, page: int, per_page: int) -> Usable:
@@ -211,11 +222,6 @@ def usable(services: Services, actor: Actor, kind: Of, id_: str) -> Element:
         if actor.account and not reader.access.may_use(actor.account, kind, id_, now_of(services)):
             raise no_such(kind, id_)
         return found
-
-
-def now_of(services: Services) -> str:
-    """This moment, as assignments have it."""
-    return services.clock().isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 async def _write(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hostward.commands.services import Services
 from hostward.domain.assignments import Of
 from hostward.domain.errors import NotFound
 from hostward.domain.people import USER_KIND
@@ -44,3 +45,8 @@ def existing_person(reader: Reader, kind: str, id_: str) -> Element:
             f"There is no {noun} with the id {shown(id_)}.", remedy=f"Search by its name: GET {path}?q=NAME."
         )
     return found
+
+
+def now_of(services: Services) -> str:
+    """This moment, as assignments have it."""
+    return services.clock().isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -14,7 +14,8 @@ from itertools import islice
 from typing import Final, Generic, TypeVar
 from urllib.parse import quote, unquote
 
-from hostward.commands.access import chosen, now_of
+from hostward.commands.access import chosen
+from hostward.commands.reading import now_of
 from hostward.commands.services import Services
 from hostward.domain.assignments import Of, To
 from hostward.domain.errors import InvalidInput

@@ -12,9 +12,11 @@ from hostward.access.administrators import Administrators
 from hostward.access.auditing import Auditor
 from hostward.access.credentials import Credentials
 from hostward.access.directory_logins import DirectoryLogins
+from hostward.access.favourites import FavouriteTurns
 from hostward.access.tokens import Tokens
 from hostward.access.users import Users
 from hostward.configuration import Configuration
+from hostward.domain.favourites import Marking
 from hostward.domain.findings import Finding
 from hostward.domain.join_code import JoinCode
 from hostward.domain.locks import NOTHING, Lock, TakeOver
@@ -229,6 +231,14 @@ class OwnPasswords(Protocol):
         ...
 
 
+class OwnFavourites(Protocol):
+    """A user's favourites, changed on a Slave; implemented by hostward.replication.own_favourites.OwnFavourites."""
+
+    async def ask(self, user_id: str, marking: Marking) -> int:
+        """The revision in which the Master made the change. Raises Unavailable, PeerError."""
+        ...
+
+
 class DirectoryUsers(Protocol):
     """Users whom a directory knows, on a Slave; implemented by hostward.replication.directory_users.DirectoryUsers."""
 
@@ -260,6 +270,7 @@ class Services:
     requests: Requests
     locks: Locks
     own_passwords: OwnPasswords
+    own_favourites: OwnFavourites
     directory_users: DirectoryUsers
     packages: Folder
     package_copies: PackageCopies
@@ -270,6 +281,7 @@ class Services:
     users: Users
     directories: DirectoryLogins
     credentials: Credentials
+    favourite_turns: FavouriteTurns
     tokens: Tokens
     auditor: Auditor
     identity: ServerIdentity

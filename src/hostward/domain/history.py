@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from hostward.domain import sessions, settings
+from hostward.domain import favourites, sessions, settings
 from hostward.domain.people import PASSWORD_KIND
 from hostward.domain.requests import CONTENT_KIND, KIND, KINDS, counted, rules_of
 
@@ -25,9 +25,14 @@ NEVER_TURNED_BACK: Final[Mapping[str, str]] = {
     KIND: "change request",
     CONTENT_KIND: "change request",
     PASSWORD_KIND: "password",
+    favourites.KIND: favourites.NOUN,
 }
-"""Replication's own records and passwords, and what each is called. What is in them is never shown, nor kept a second
-time; whoever turns something back must not bring back an old password."""
+"""Replication's own records, passwords and favourites, and what each is called. What is in them is never shown, nor
+kept a second time; whoever turns something back must not bring back an old password."""
+
+NOT_LISTED: Final = favourites.KIND
+"""A change of nothing but one of this kind is in no list of changes that doesn't ask for the kind: it is a user's own
+matter, and there are many."""
 
 SHOWN: Final = tuple(kind for kind in KINDS if kind not in NEVER_TURNED_BACK)
 """The kinds whose fields a history shows."""

@@ -16,7 +16,7 @@ from hostward.domain.people import Role
 class Permission(StrEnum):
     """One kind of act."""
 
-    OWN = "what is one's own: logging out, one's password"
+    OWN = "what is one's own: logging out, one's password, favourites"
     READ = "read the configuration"
     SESSIONS = "change sessions and who may use them"
     HELP = "help users: passwords, locks, logins"

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import orjson
 
-from hostward.domain import assignments, directories, packages, people, sessions, settings
+from hostward.domain import assignments, directories, favourites, packages, people, sessions, settings
 from hostward.domain.changes import Body, Delete, Operation, Put, canonical, element_hash
 from hostward.domain.errors import HostwardError, InvalidInput
 from hostward.domain.suggestions import shown
@@ -96,6 +96,7 @@ KINDS: Final[Mapping[str, KindRules]] = {
     directories.KIND: KindRules("directory", _security, directories.check_directory),
     packages.KIND: KindRules("package", _security, packages.check_package),
     people.PASSWORD_KIND: KindRules("password", _security, people.check_password, hidden=True),
+    favourites.KIND: KindRules(favourites.NOUN, lambda _: Class.OWN, favourites.check_favourites, hidden=True),
 }
 """A kind that isn't here counts as security."""
 
@@ -338,6 +339,8 @@ def contradictions(
 def _changed(request: ChangeRequest, t: Touched, now: Now | None) -> Contradiction | None:
     if (now.hash if now else "") in (t.base_hash, t.wanted_hash):
         return None
+    if t.wanted is None and rules_of(t.kind).class_of(t.id) is Class.OWN:
+        return None  # what is a user's own goes with the user, whatever it has become
     if t.base_hash is None and now is not None and now.revision <= request.revision:
         return None
     if t.base_hash is None and now is None:

@@ -83,6 +83,7 @@ def create_app(services: Services) -> FastAPI:
         access.router,
         access.user_router,
         access.own_router,
+        access.favourites_router,
         packages.router,
         packages.own_router,
         packages.user_router,

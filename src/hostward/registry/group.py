@@ -31,6 +31,7 @@ from hostward.domain.changes import (
 )
 from hostward.domain.epochs import EpochRecord
 from hostward.domain.errors import HostwardError, RegistryError
+from hostward.domain.favourites import gone_with
 from hostward.registry.content import (
     ContentCheck,
     LastChange,
@@ -396,6 +397,7 @@ class GroupRegistry:
                 return Committed(row[0], bool(row[1]), repeated=True, hash=self._hash_of(row[0]))
         at = self._head.position
         operations = decide(Reader(self._db, at))
+        operations = [*operations, *gone_with(operations)]
         check_canonical(operations)
         sign = self.signer(self._reader)
         effect = write_operations(self._db, operations, at.digest, at.revision + 1)

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 import orjson
 
 from hostward.domain.changes import Change, Delete, Operation, Put, decode_operations, encode_operations
-from hostward.domain.history import NEVER_TURNED_BACK, Counts
+from hostward.domain.history import NEVER_TURNED_BACK, NOT_LISTED, Counts
 
 PART_ELEMENTS = 256
 MAX_REVISION = (1 << 63) - 1
 """SQLite's largest number."""
 
 _COLUMNS = "revision, author, time, counts"
+_ONE_NOT_LISTED = [orjson.dumps({NOT_LISTED: n}).decode() for n in ([1, 0, 0], [0, 1, 0], [0, 0, 1])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,9 @@ class Past:
         elif kind is not None:
             where.append("EXISTS (SELECT 1 FROM json_each(counts) WHERE key = ?)")
             values.append(kind)
+        else:
+            where.append(f"counts NOT IN ({', '.join('?' * len(_ONE_NOT_LISTED))})")
+            values += _ONE_NOT_LISTED
         rows = self._db.execute(
             f"SELECT {_COLUMNS} FROM past WHERE {' AND '.join(where)} ORDER BY revision DESC LIMIT ?",  # noqa: S608
             [*values, max_count],

@@ -49,6 +49,7 @@ from hostward.replication.loops import keep_running
 from hostward.replication.masters.beyond import keep_beyond
 from hostward.replication.masters.claims import Claims, Told
 from hostward.replication.masters.promotion import Promotion
+from hostward.replication.own_favourites import OwnFavourites
 from hostward.replication.own_passwords import OwnPasswords
 from hostward.replication.package_copies import PackageCopies
 from hostward.replication.parts import Parts
@@ -141,7 +142,8 @@ class GroupServer:
         self._carrier = Carrier(self.parts, self.service.check_writable)
         outbox.added = self._carrier.wake
         self.locks = Locks(self.parts, logins)
-        self.own_passwords, self.directory_users = OwnPasswords(self.parts), DirectoryUsers(self.parts)
+        self.own_passwords, self.own_favourites = OwnPasswords(self.parts), OwnFavourites(self.parts)
+        self.directory_users = DirectoryUsers(self.parts)
         self.package_copies = PackageCopies(self.parts, packages)
         conversation = Conversation(
             self.parts,
@@ -152,8 +154,11 @@ class GroupServer:
             self.service.database_status,
             self._carrier.receive,
             self.locks.answer,
-            self.own_passwords.answer,
-            self.directory_users.answer,
+            {
+                "own-password": self.own_passwords.answer,
+                "own-favourites": self.own_favourites.answer,
+                "directory-user": self.directory_users.answer,
+            },
             self.package_copies,
             throttle.to_tell,
         )

@@ -16,12 +16,14 @@ from hostward.access.administrators import Administrators, ensure_first_administ
 from hostward.access.auditing import open_auditor
 from hostward.access.credentials import Credentials
 from hostward.access.directory_logins import DirectoryLogins
+from hostward.access.favourites import FavouriteTurns
 from hostward.access.tokens import Tokens
 from hostward.access.users import Users
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Submitted
 from hostward.configuration import Configuration, load_configuration
 from hostward.domain.errors import ConfirmationRequired, Conflict, NotFound, Unavailable
+from hostward.domain.favourites import Marking
 from hostward.domain.findings import Act, Finding
 from hostward.domain.join_code import JoinCode
 from hostward.domain.locks import Holder, Lock, LockTable
@@ -244,6 +246,13 @@ class NoGroup:
         return "job1"
 
 
+class MasterAway:
+    """Who a Slave would ask, and gets no answer."""
+
+    async def ask(self, user_id: str, marking: Marking) -> int:
+        raise Unavailable("The Master doesn't answer.", remedy="Try again later.", code="master-away")
+
+
 class OwnLocks:
     """A Standalone server's locks, whose clock the test moves."""
 
@@ -368,6 +377,7 @@ def open_server(
                 requests=requests,
                 locks=OwnLocks(identity.server_id, tokens),
                 own_passwords=no_group,
+                own_favourites=MasterAway(),
                 directory_users=no_group,
                 packages=Folder(data_dir / "deploy" / "packages", server),
                 package_copies=no_group,
@@ -378,6 +388,7 @@ def open_server(
                 users=users,
                 directories=DirectoryLogins(group, lambda: main._directories(credentials)),
                 credentials=credentials,
+                favourite_turns=FavouriteTurns(),
                 tokens=tokens,
                 auditor=auditor,
                 identity=identity,

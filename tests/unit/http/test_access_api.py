@@ -38,7 +38,8 @@ async def test_what_is_assigned_can_be_used_and_nothing_else_exists(server: Serv
     await assign(server, "three", to=[{"kind": "everyone"}], effect="deny")
     found = (await anna.get("/me/sessions")).json()
     assert [s["name"] for s in found["items"]] == ["one", "six", "two"]
-    assert set(found["items"][0]) == {"id", "name", "type", "host", "port", "tls"}, "no comments for administrators"
+    fields = {"id", "name", "type", "host", "port", "tls", "favourite"}
+    assert set(found["items"][0]) == fields, "no comments for administrators"
     assert [s["name"] for s in (await anna.get("/me/sessions?q=TW")).json()["items"]] == ["two"]
     launched = await anna.get(f"/me/sessions/{ids['two']}/launch")
     assert launched.status_code == 200

@@ -207,6 +207,7 @@ async def test_every_route_asks_for_a_role(server: Server, stack: AsyncExitStack
         ("post", "/logout"), ("get", "/me"), ("put", "/me/password"), ("delete", "/me/logins"),
         ("get", "/me/sessions"), ("get", "/me/sessions/session_id/launch"), ("post", "/me/ticket"),
         ("get", "/me/servers"), ("get", "/me/packages"), ("get", "/me/packages/package_id/file"),
+        ("get", "/me/favourites"), ("patch", "/me/favourites"),
     }  # fmt: skip
 
 

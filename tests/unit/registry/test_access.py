@@ -16,8 +16,10 @@ from tests.unit.registry.support import following, kept, opened, session
 
 from hostward.domain.assignments import Assignment, Effect, Of, To
 from hostward.domain.changes import Delete, Operation, Put, canonical
+from hostward.domain.favourites import Order
 from hostward.domain.people import check_group, check_user
 from hostward.registry.derived import access
+from hostward.registry.derived.access import Marked
 from hostward.registry.group import GroupRegistry, Reader
 
 pytestmark = pytest.mark.feature("R23")
@@ -118,11 +120,33 @@ def check_ways(reader: Reader, user: str, usable: Sequence[str]) -> None:
         wanted = [one] if one in usable else []
         found = reader.access.sessions_of(user, NOW, f"SION {one}", page=1, per_page=50)
         assert found == (wanted, len(wanted))
+    check_favourites(reader, user, usable)
     after = [row[0] for row in reader.access.sessions_after(user, NOW, "", 50)]
     assert after == [f"session {s}" for s in usable]
     assert [r[0] for r in reader.access.sessions_after(user, NOW, "session s0", 1)] == [
         n for n in after if n > "session s0"
     ][:1]
+
+
+def check_favourites(reader: Reader, user: str, usable: Sequence[str]) -> None:
+    """They come first, on whichever page, and those alone that the user may use; nothing is shown twice or left out."""
+    marked = ["s2", "s1", "gone"]
+    favourites = [s for s in usable if s in marked]
+    for order, wanted in (
+        (Order.FIRST, [*favourites, *(s for s in usable if s not in marked)]),
+        (Order.ONLY, favourites),
+        (Order.NAME, usable),
+    ):
+        for q in ("", "sess"):
+            for per_page in (1, 2, 50):
+                pages = [
+                    reader.access.sessions_of(user, NOW, q, page=n, per_page=per_page, marked=Marked(marked, order))
+                    for n in range(1, -(-len(wanted) // per_page) + 2)
+                ]
+                assert [s for ids, _ in pages for s in ids] == list(wanted)
+                assert {total for _, total in pages} == {len(wanted)}
+    assert reader.access.usable_among(user, NOW, marked) == favourites
+    assert reader.access.usable_among("", NOW, marked) == ["s1", "s2"], "who may use all there is"
 
 
 @settings(max_examples=60, deadline=None)

@@ -14,6 +14,7 @@ from tests.unit.registry.support import Content, after, any_change, content, fol
 from tests.unit.registry.test_histories import CHANGES, small
 
 from hostward.domain.changes import Change, Delete, Operation, Put, canonical
+from hostward.domain.favourites import KIND as FAVOURITES
 from hostward.domain.history import NEVER_TURNED_BACK, summary_of_counts
 from hostward.domain.people import PASSWORD_KIND
 from hostward.registry.group import GroupRegistry
@@ -147,5 +148,5 @@ def kept_after(registry: GroupRegistry, revision: int) -> list[Change]:
     return list(found)
 
 
-def test_what_is_never_turned_back_is_what_no_request_may_touch() -> None:
-    assert set(NEVER_TURNED_BACK) == {*FORBIDDEN_KINDS, PASSWORD_KIND}
+def test_what_is_never_turned_back_is_what_no_request_may_touch_or_a_users_own() -> None:
+    assert set(NEVER_TURNED_BACK) == {*FORBIDDEN_KINDS, PASSWORD_KIND, FAVOURITES}

@@ -38,19 +38,20 @@ def register(app: typer.Typer) -> None:
 def list_sessions(
     ctx: typer.Context,
     words: Annotated[list[str] | None, typer.Argument(help="Words to find.")] = None,
+    favourites: Annotated[bool, typer.Option("--favourites", help="Your favourites alone.")] = False,
     page: Annotated[int, typer.Option("--page", min=1)] = 1,
     per_page: Annotated[int, typer.Option("--per-page", min=1, max=500)] = 50,
     password_file: PasswordFile = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The sessions that you may use."""
-    from hostward.cli.access import show_usable
+    """The sessions that you may use; a * marks your favourites."""
+    from hostward.cli.access import show_own
 
     invocation = ctx.ensure_object(Invocation)
     invocation.take(None, None, False, as_json)
 
     def show(api: ApiClient) -> None:
-        show_usable(Call(api, invocation.as_json), "me/sessions", words, page, per_page)
+        show_own(Call(api, invocation.as_json), words, page, per_page, favourites=favourites)
 
     servers_of(invocation, password_file).ask(show)
 

@@ -8,10 +8,11 @@ from fastapi import Query
 from pydantic import Field, model_validator
 from starlette.responses import Response
 
-from hostward.commands import access
+from hostward.commands import access, favourites
 from hostward.commands.launching import launch_file_for
 from hostward.commands.writing import Once, Submitted
 from hostward.domain.assignments import Effect, Of, To
+from hostward.domain.favourites import MAX_FAVOURITES, Order
 from hostward.domain.launching import Program
 from hostward.domain.permissions import Permission
 from hostward.http.api import access_shapes as shapes
@@ -24,6 +25,7 @@ from hostward.registry.group import Element
 router = administrators_router("Assign Access", "/assignments", writes=Permission.SESSIONS)
 user_router = administrators_router("Users", "/users")
 own_router = administrators_router("My sessions", "/me/sessions", reads=Permission.OWN)
+favourites_router = administrators_router("My sessions", "/me/favourites", reads=Permission.OWN, writes=Permission.OWN)
 
 
 class SubjectIn(Strict):
@@ -88,6 +90,18 @@ class UsableQuery(Strict):
     per_page: int = Field(default=50, ge=1, le=1000)
 
 
+class OwnQuery(UsableQuery):
+    favourites: Order = Order.NAME
+    """Whether your favourites come first, or are all that is wanted."""
+
+
+class FavouritesIn(Strict):
+    add: list[Text] = Field(default_factory=list, max_length=MAX_FAVOURITES)
+    """Sessions, by name or id, that become favourites."""
+    remove: list[Text] = Field(default_factory=list, max_length=MAX_FAVOURITES)
+    """Sessions, by name or id, that no longer are."""
+
+
 class LaunchQuery(Strict):
     program: Program | None = None
     """The usual one for the session's type, unless given."""
@@ -143,10 +157,23 @@ async def why(user_id: str, session_id: str, who: Who, services: With) -> Respon
     return Json(why_shown(access.explain(services, user_id, Of.SESSION, session_id)))
 
 
-@own_router.get("", summary="What you may use", responses=answers(shapes.UsablePage, "By name"))
-async def list_own_sessions(query: Annotated[UsableQuery, Query()], who: Who, services: With) -> Response:
-    found = await access.own_sessions(services, who, query.q, page=query.page, per_page=query.per_page)
-    return _usable(found, query)
+@own_router.get("", summary="What you may use", responses=answers(shapes.OwnPage, "By name"))
+async def list_own_sessions(query: Annotated[OwnQuery, Query()], who: Who, services: With) -> Response:
+    given = {"page": query.page, "per_page": query.per_page}
+    found = await access.own_sessions(services, who, query.q, order=query.favourites, **given)
+    items = [{**usable_shown(e), "favourite": e.id in found.favourites} for e in found.items]
+    return Json({"items": items, "total": found.total, **given})
+
+
+@favourites_router.get("", summary="Your favourites", responses=answers(shapes.Favourites, "By name"))
+async def list_favourites(who: Who, services: With) -> Response:
+    return _favourites(await favourites.own_favourites(services, who))
+
+
+@favourites_router.patch("", summary="Change your favourites", responses=answers(shapes.Favourites, "As they are now"))
+async def change_favourites(given: FavouritesIn, who: Who, services: With) -> Response:
+    """They are the same on every server. On a Slave the Master makes the change; while it is away none is made."""
+    return _favourites(await favourites.change_favourites(services, who, add=given.add, remove=given.remove))
 
 
 @own_router.get(
@@ -197,6 +224,11 @@ def usable_shown(element: Element) -> dict[str, Any]:
     """A session as whoever may use it sees it."""
     body = element.json()
     return {"id": element.id, **{name: body[name] for name in ("name", "type", "host", "port", "tls")}}
+
+
+def _favourites(found: favourites.Favourites) -> Response:
+    items = [usable_shown(element) for element in found.items]
+    return Json({"items": items, "most": MAX_FAVOURITES, "ignored": found.ignored})
 
 
 def _usable(found: access.Usable, query: UsableQuery) -> Response:

@@ -63,6 +63,26 @@ class UsablePage(Shown):
     per_page: int
 
 
+class Own(Usable):
+    favourite: bool
+
+
+class OwnPage(Shown):
+    items: list[Own]
+    total: int
+    page: int
+    per_page: int
+
+
+class Favourites(Shown):
+    items: list[Usable]
+    """Those that you may use now."""
+    most: int
+    """As many can be kept."""
+    ignored: list[str]
+    """What was asked for that you have no such session of."""
+
+
 class Ground(Shown):
     effect: Effect
     to: Subject

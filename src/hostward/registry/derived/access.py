@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
+
 from hostward.domain.assignments import FIELDS, KIND, Effect, Of, To
 from hostward.domain.changes import Body
+from hostward.domain.favourites import Order
 from hostward.domain.texts import name_key
 from hostward.registry.derived.table import Derived, Rows, anywhere, check_page
 
@@ -66,14 +69,63 @@ _FEW: Final = (
     " WHERE t.id NOT IN (SELECT id FROM denied)"
 )
 """All that is given, looked up: for whom that is little."""
-_MANY: Final = (
-    f"{{table}} t WHERE (EXISTS ({_OF_GROUPS.format('t.id')}) OR t.id IN (SELECT id FROM allowed))"  # noqa: S608
+_IS_GIVEN: Final = (
+    f"(EXISTS ({_OF_GROUPS.format('t.id')}) OR t.id IN (SELECT id FROM allowed))"  # noqa: S608
     " AND t.id NOT IN (SELECT id FROM denied)"
 )
+_MANY: Final = f"{{table}} t WHERE {_IS_GIVEN}"
 """All there is, by name, asked whether it is given: for whom most is."""
+_ALL: Final = "{table} t WHERE 1"
+"""For whoever may use all there is."""
+_MARKED: Final = "json_each(:marked) m CROSS JOIN {table} t ON t.id = m.value WHERE "
+"""A few that are named, looked up."""
 MANY: Final = 2_000
 PAGES_BY_NAME: Final = 10
 """The first one of so many parts of a long list is read by name, which ends early."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A user's favourites, and what they mean for the list."""
+
+    ids: Collection[str] = ()
+    order: Order = Order.NAME
+
+
+UNMARKED: Final = Marked()
+_TABLES: Final = {Of.SESSION: "session_row", Of.PACKAGE: "package_row"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is asked for: `searched` is the text, in SQL, that all words of `q` must be in; `marked` are ids."""
+
+    kind: Of
+    user: str
+    now: str
+    q: str
+    searched: str
+    marked: Collection[str] = ()
+
+    @property
+    def table(self) -> str:
+        return _TABLES[self.kind]
+
+    @property
+    def words(self) -> Sequence[str]:
+        return name_key(self.q).split()[:MAX_WORDS]
+
+    def values(self) -> dict[str, object]:
+        found: dict[str, object] = {"user": self.user, "kind": self.kind.value, "now": self.now}
+        found |= {f"word{n}": word for n, word in enumerate(self.words)}
+        found |= {f"glob{n}": anywhere(word) for n, word in enumerate(self.words)}
+        return {**found, "marked": orjson.dumps(list(self.marked)).decode()}
+
+    def having(self) -> str:
+        # The text has more in it than is searched, and is looked through faster: it leaves few to look at.
+        count = range(len(self.words))
+        globs = "".join(f" AND t.text GLOB :glob{n}" for n in count)
+        return globs + "".join(f" AND instr({self.searched}, :word{n}) > 0" for n in count)
 
 
 class Access:
@@ -82,11 +134,26 @@ class Access:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def sessions_of(self, user: str, now: str, q: str, *, page: int, per_page: int) -> tuple[Sequence[str], int]:
+    def sessions_of(
+        self, user: str, now: str, q: str, *, page: int, per_page: int, marked: Marked = UNMARKED
+    ) -> tuple[Sequence[str], int]:
         """The ids of one page, by name, of the sessions that the user may use and that have all the words of `q` in
-        name, host or type, and how many there are. Raises InvalidInput."""
-        searched = "t.name_key || ' ' || t.host || ' ' || lower(t.type)"
-        return self._usable(Of.SESSION, "session_row", searched, user, now, q, page, per_page)
+        name, host or type, and how many there are. An empty user may use all. Raises InvalidInput."""
+        check_page(page, per_page)
+        wanted = _Wanted(Of.SESSION, user, now, q, "t.name_key || ' ' || t.host || ' ' || lower(t.type)", marked.ids)
+        skipped = (page - 1) * per_page
+        if marked.order is Order.NAME or not (marked.ids or marked.order is Order.ONLY):
+            return self._usable(wanted, skipped, per_page)
+        first = self._among(wanted)
+        if marked.order is Order.ONLY:
+            return first[skipped : skipped + per_page], len(first)
+        here = first[skipped : skipped + per_page]
+        others, total = self._usable(wanted, max(0, skipped - len(first)), per_page - len(here), but=first)
+        return [*here, *others], len(first) + total
+
+    def usable_among(self, user: str, now: str, ids: Collection[str]) -> Sequence[str]:
+        """Those of some sessions, by name, that are there and that the user may use. An empty user may use all."""
+        return self._among(_Wanted(Of.SESSION, user, now, "", "", ids))
 
     def sessions_after(self, user: str, now: str, key: str, count: int) -> Sequence[tuple[str, str, str, str]]:
         """Name, type, host and the name's key of the sessions that the user may use and that come next, by name, after
@@ -102,43 +169,42 @@ class Access:
 
     def packages_of(self, user: str, now: str, q: str, *, page: int, per_page: int) -> tuple[Sequence[str], int]:
         """As `sessions_of`; searched are name, version and description."""
-        return self._usable(Of.PACKAGE, "package_row", "t.text", user, now, q, page, per_page)
-
-    def _usable(
-        self, kind: Of, table: str, searched: str, user: str, now: str, q: str, page: int, per_page: int
-    ) -> tuple[Sequence[str], int]:
         check_page(page, per_page)
-        given_words = name_key(q).split()[:MAX_WORDS]
-        words = {f"word{n}": word for n, word in enumerate(given_words)}
-        patterns = {f"glob{n}": anywhere(word) for n, word in enumerate(given_words)}
-        skipped = (page - 1) * per_page
-        values = {
-            "user": user,
-            "kind": kind.value,
-            "now": now,
-            "count": per_page,
-            "skipped": skipped,
-            **words,
-            **patterns,
-        }
-        total = self._count(table, values)
-        early = not words and skipped + per_page <= total // PAGES_BY_NAME
-        given = (_MANY if total > MANY and (words or early) else _FEW).format(table=table)
-        # The text has more in it than is searched, and is looked through faster: it leaves few to look at.
-        having = "".join(f" AND t.text GLOB :{n}" for n in patterns)
-        found = given + having + "".join(f" AND instr({searched}, :{n}) > 0" for n in words)
-        if not words:
+        return self._usable(_Wanted(Of.PACKAGE, user, now, q, "t.text"), (page - 1) * per_page, per_page)
+
+    def _usable(self, wanted: _Wanted, skipped: int, count: int, but: Sequence[str] = ()) -> tuple[Sequence[str], int]:
+        """So many by name, without those of `but`, all of which the user may use; and how many there are."""
+        table = wanted.table
+        values = {**wanted.values(), "count": count, "skipped": skipped, "but": orjson.dumps(but).decode()}
+        total = self._count(table, values, every=not wanted.user)
+        early = not wanted.words and skipped + count <= total // PAGES_BY_NAME
+        given = _MANY if total > MANY and (wanted.words or early) else _FEW
+        found = (given if wanted.user else _ALL).format(table=table) + wanted.having()
+        found += " AND t.id NOT IN (SELECT value FROM json_each(:but))" if but else ""
+        if not wanted.words:
             sql = f"{_GIVEN} SELECT t.id FROM {found} ORDER BY t.name_key LIMIT :count OFFSET :skipped"  # noqa: S608
-            return [row[0] for row in self._db.execute(sql, values)], total
+            return [row[0] for row in self._db.execute(sql, values)], total - len(but)
         rows = self._db.execute(
             f"{_GIVEN}, found AS MATERIALIZED (SELECT t.id, t.name_key FROM {found})"  # noqa: S608
             " SELECT id, (SELECT count(*) FROM found) FROM found ORDER BY name_key LIMIT :count OFFSET :skipped",
             values,
         ).fetchall()
-        return [row[0] for row in rows], rows[0][1] if rows else 0
+        if not rows:
+            sql = f"{_GIVEN} SELECT count(*) FROM {found}"  # noqa: S608
+            return [], int(self._db.execute(sql, values).fetchone()[0])
+        return [row[0] for row in rows], rows[0][1]
 
-    def _count(self, table: str, values: Mapping[str, object]) -> int:
+    def _among(self, wanted: _Wanted) -> Sequence[str]:
+        """All of those that are marked, by name."""
+        given = "1" if not wanted.user else _IS_GIVEN
+        found = f"{_MARKED.format(table=wanted.table)}{given}{wanted.having()}"
+        sql = f"{_GIVEN} SELECT t.id FROM {found} ORDER BY t.name_key"  # noqa: S608
+        return [row[0] for row in self._db.execute(sql, wanted.values())]
+
+    def _count(self, table: str, values: Mapping[str, object], *, every: bool = False) -> int:
         """How many of a table's things the user may use."""
+        if every:
+            return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
         return int(self._db.execute(_COUNT.format(table=table), values).fetchone()[0])
 
     def may_use(self, user: str, kind: Of, id_: str, now: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Final
 from hostward.domain import settings
 from hostward.domain.changes import Delete, Operation, Put, canonical
 from hostward.domain.errors import Conflict, InvalidInput, NotFound, PeerError, RequestConflicts
+from hostward.domain.favourites import KIND as FAVOURITES
 from hostward.domain.people import PASSWORD_KIND, USER_KIND, new_generation
 from hostward.domain.requests import (
     CONTENT_KIND,
@@ -229,11 +230,14 @@ def found_against(reader: Reader, request: ChangeRequest, touched: Sequence[Touc
 
 
 def label_in(reader: Reader, touched: Touched) -> str:
-    """The element as a person knows it, where that is said elsewhere: whose password it is, and with which role."""
-    user = reader.get(USER_KIND, touched.id) if touched.kind == PASSWORD_KIND else None
+    """The element as a person knows it, where that is said elsewhere: whose password it is, and with which role;
+    whose favourites they are."""
+    user = reader.get(USER_KIND, touched.id) if touched.kind in (PASSWORD_KIND, FAVOURITES) else None
     if user is None:
         return touched.label
     body = user.json()
+    if touched.kind == FAVOURITES:
+        return f"favourites of {shown(body['name'])}"
     return f"password of {shown(body['name'])}" + (f" ({body['role']})" if body.get("role") else "")
 
 

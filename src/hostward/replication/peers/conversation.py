@@ -7,7 +7,7 @@ server, not a person.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -41,9 +41,8 @@ log = structlog.get_logger()
 
 class Conversation:
     """Answers messages. `changed` wakes the coordinator; `database_status` is this server's own; `submit` takes in
-    change requests, `lock` answers about Concurrency Locks, `own_password` changes a user's,
-    `directory_user` makes one whom a directory knows, `packages` are asked about
-    their files; `guesses` are the wrong passwords given here."""
+    change requests, `lock` answers about Concurrency Locks, `people` what those on a Slave ask of the
+    Master, by type of message; `packages` are asked about their files; `guesses` are the wrong passwords given here."""
 
     def __init__(
         self,
@@ -55,8 +54,7 @@ class Conversation:
         database_status: Callable[[], str],
         submit: Callable[[str, Message], Awaitable[Message]],
         lock: Callable[[str, Message], Awaitable[Message]],
-        own_password: Callable[[str, Message], Awaitable[Message]],
-        directory_user: Callable[[str, Message], Awaitable[Message]],
+        people: Mapping[str, Callable[[str, Message], Awaitable[Message]]],
         packages: PackageCopies,
         guesses: Callable[[], list[list[Any]]],
     ) -> None:
@@ -79,8 +77,7 @@ class Conversation:
             "passphrase": self._passphrase,
             "submit": submit,
             "lock": lock,
-            "own-password": own_password,
-            "directory-user": directory_user,
+            **people,
             "audit": self._audit,
             "packages": self._for_members(packages.answer_packages),
             "package-pieces": self._for_members(packages.answer_pieces),

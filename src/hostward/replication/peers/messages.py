@@ -14,6 +14,7 @@ joined     my node is in the ring and my content is yours        Slave to Master
 leave      I leave the group                                     Slave to Master
 submit     a change request of mine, or its withdrawal          Slave to Master
 own-password  a user's new password, with the present one       Slave to Master
+own-favourites  a user's favourites, by differences             Slave to Master
 directory-user  somebody whom a directory knows logs in first   Slave to Master
 lock       my login edits this session, or no longer; who else?  Slave to Master
 removed    you, who are named, are no longer in it                        Master to Slave

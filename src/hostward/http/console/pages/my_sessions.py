@@ -9,9 +9,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hostward.commands.access import own_sessions
+from hostward.commands.favourites import change_favourites
 from hostward.commands.launching import launch_file_for, openings_for
 from hostward.commands.packages import own_download, own_packages
 from hostward.domain.errors import NotFound
+from hostward.domain.favourites import MAX_FAVOURITES, Order
 from hostward.domain.launching import Program
 from hostward.domain.people import Role
 from hostward.domain.permissions import Permission
@@ -25,10 +27,11 @@ LIST: Final = "my-sessions"
 
 
 def my_session_routes(console: Console) -> list[Route]:
-    """The list, a file that opens a session, and a package's."""
+    """The list, its stars, a file that opens a session, and a package's."""
     route = panel_routes(console, PAGE, reads=Permission.OWN, writes=Permission.OWN)
     return [
         route("", show, "GET"),
+        route("/favourites", mark),
         route("/{session_id}/launch/{program}", launch, "GET"),
         route("/packages/{package_id}/file", download, "GET"),
     ]
@@ -38,11 +41,11 @@ async def show(visit: Visit) -> Response:
     given = visit.request.query_params
     q = given.get("q", "")[:500].strip()
     page = page_of(given.get("page", ""))
-    found = await own_sessions(visit.services, visit.actor, q, page=page, per_page=PER_PAGE)
+    found = await own_sessions(visit.services, visit.actor, q, page=page, per_page=PER_PAGE, order=Order.FIRST)
     last = max(1, -(-found.total // PER_PAGE))
     if page > last:
         page = last
-        found = await own_sessions(visit.services, visit.actor, q, page=page, per_page=PER_PAGE)
+        found = await own_sessions(visit.services, visit.actor, q, page=page, per_page=PER_PAGE, order=Order.FIRST)
     packages = await own_packages(visit.services, visit.actor, q, page=1, per_page=MAX_PACKAGES)
     shown = {
         "q": q,
@@ -52,7 +55,7 @@ async def show(visit: Visit) -> Response:
         "first": (page - 1) * PER_PAGE + 1,
         "packages": [(e.id, e.json()) for e in packages.items] if page == 1 else [],
         "more_packages": packages.total - len(packages.items),
-        "rows": [(e.id, e.json(), openings_for(e, visit.actor)) for e in found.items],
+        "rows": [(e.id, e.json(), openings_for(e, visit.actor), e.id in found.favourites) for e in found.items],
     }
     if visit.request.headers.get("hx-target") == LIST:
         return visit.part("parts/my_sessions.html", **shown)
@@ -63,6 +66,13 @@ async def show(visit: Visit) -> Response:
         "console": visit.actor.role is not Role.NONE,
     }
     return html(visit.console.pages.render("my_sessions.html", **around, **shown))
+
+
+async def mark(visit: Visit) -> Response:
+    """What was clicked since the page saved last."""
+    add, remove = (visit.texts(name)[:MAX_FAVOURITES] for name in ("add", "remove"))
+    await change_favourites(visit.services, visit.actor, add=add, remove=remove)
+    return html("")
 
 
 async def launch(visit: Visit) -> Response:
