@@ -233,12 +233,13 @@ async def _serve(
         data_dir=data_dir, configuration=configuration, identity=identity, group=group, server=server,
         auditor=auditor, store=stores["mss"], now=now, version=__version__, new_id=lambda: uuid.uuid4().hex,
         reload_tls=lambda: reload(tls, identity),
-        logins=tokens.ids, throttle=administrators.throttle, packages=packages,
+        logins=tokens.ids, administrators=administrators, packages=packages,
     )  # fmt: skip
     services = Services(
         group=group, server=server, stores=stores, replication=replication.service,
         requests=replication.parts.requests, locks=replication.locks,
         own_passwords=replication.own_passwords, own_favourites=replication.own_favourites,
+        unlocking=replication.unlocking,
         directory_users=replication.directory_users, packages=packages, package_copies=replication.package_copies,
         welcoming=replication.welcoming, joining=replication.joining, rotation=replication.rotation,
         administrators=administrators, users=users, directories=directories,

@@ -19,7 +19,19 @@ from math import ceil
 from typing import Any, Final
 
 from hostward.domain.errors import Unauthenticated
-from hostward.domain.guesses import FORGOTTEN_AFTER_S, NONE, Guesses, Limit, heard, to_tell, together, wait_s
+from hostward.domain.guesses import (
+    FORGOTTEN_AFTER_S,
+    MAX_WAITS,
+    NONE,
+    Guesses,
+    Limit,
+    Wait,
+    heard,
+    to_tell,
+    together,
+    wait_s,
+)
+from hostward.domain.texts import name_key
 
 CODE: Final = "too-many-attempts"
 MAX_COUNTED: Final = 10_000
@@ -108,6 +120,24 @@ class Throttle:
                 count.failures -= 1
             else:
                 self._counts.pop(key, None)
+
+    def waits(self, user: str) -> list[Wait]:
+        """Where that user has given so many wrong passwords here that it costs time, the longest first."""
+        now, key = self._clock_s(), name_key(user)
+        found = []
+        for (what, whose, place), count in self._counts.items():
+            delays = LIMITS[what].delay_s(count.failures) > 0
+            if whose == key and what != "address" and delays and now - count.last_s <= FORGOTTEN_AFTER_S:
+                own = wait_s(LIMITS[what], Guesses(count.failures, count.last_s), NONE, now)
+                found.append(Wait(place, count.failures, max(0.0, own)))
+        return sorted(found, key=lambda one: -one.wait_s)[:MAX_WAITS]
+
+    def forget(self, user: str, *, everywhere: bool) -> None:
+        """What was counted for that user at any address; only with `everywhere` also what counts whichever the address:
+        it is what slows guesses down that come from very many. What counts for an address stays."""
+        key, whats = name_key(user), ("pair", "user") if everywhere else ("pair",)
+        for counted in [k for k in self._counts if k[1] == key and k[0] in whats]:
+            del self._counts[counted]
 
     def to_tell(self) -> list[list[Any]]:
         """What this server has counted, for the others (domain.guesses)."""

@@ -175,6 +175,27 @@ def log_out_user(call: Call, user: UserArgument) -> None:
     _show_written(call, "Logged out", "user", call.api.delete(f"{path}/logins"))
 
 
+@client_command(user_app, "waits")
+def show_waits(call: Call, user: UserArgument) -> None:
+    """Show where a user has to wait after too many wrong passwords, on all servers."""
+    from hostward.cli.output import moment, table
+
+    answer = call.api.get(f"{_path('users', find(call, 'users', user))}/waits")
+    rows = [(w["server"], w["address"] or "any", w["wrong"], moment(w["until"])) for w in answer["items"]]
+    call.show(answer, table(("Server", "Address", "Wrong passwords", "Waits until"), rows), _silent(answer))
+
+
+@client_command(user_app, "unlock")
+def unlock_user(call: Call, user: UserArgument) -> None:
+    """Forget a user's wrong passwords on all servers: there is no wait any more."""
+    answer = call.api.delete(f"{_path('users', find(call, 'users', user))}/waits")
+    call.show(answer, f"Unlocked on {', '.join(answer['servers'])}.", _silent(answer))
+
+
+def _silent(answer: Mapping[str, Any]) -> str:
+    return f"Not known of {', '.join(answer['silent'])}: no answer." if answer["silent"] else ""
+
+
 @client_command(user_app, "import")
 def import_users(
     call: Call,

@@ -162,7 +162,7 @@ async def set_password(services: Services, actor: Actor, user_id: str, new: str)
     """A new password for a user, whose logins all end. Raises NotFound, InvalidInput, and Forbidden where the actor
     would get a role by it that is more than their own."""
     user = read_user(services, user_id).element.json()
-    _check_helps(actor, user_id, user)
+    check_helps(actor, user_id, user)
     if user.get("directory"):
         raise by_directory(user["directory"])
     name = user["name"]
@@ -171,7 +171,7 @@ async def set_password(services: Services, actor: Actor, user_id: str, new: str)
 
     def decide(reader: Reader) -> Sequence[Operation]:
         # Again: a role may have been given while the password was being hashed.
-        _check_helps(actor, user_id, existing_person(reader, USER_KIND, user_id).json())
+        check_helps(actor, user_id, existing_person(reader, USER_KIND, user_id).json())
         return [password_put(services, user_id, hashed)]
 
     return await _write(services, actor, "user-password-set", decide, USER_KIND, user_id)
@@ -181,7 +181,7 @@ async def end_logins(services: Services, actor: Actor, user_id: str) -> Outcome:
     """The user is logged out everywhere, on all servers. Raises NotFound, Forbidden."""
 
     def decide(reader: Reader) -> Sequence[Operation]:
-        _check_helps(actor, user_id, existing_person(reader, USER_KIND, user_id).json())
+        check_helps(actor, user_id, existing_person(reader, USER_KIND, user_id).json())
         return ended_logins(user_id, reader)
 
     return await _write(services, actor, "user-logged-out", decide, USER_KIND, user_id)
@@ -390,8 +390,8 @@ def _check_no_circle(reader: Reader, group_id: str, body: Body) -> None:
             )
 
 
-def _check_helps(actor: Actor, user_id: str, user: Body) -> None:
-    """The help desk helps users without a role, and everybody themselves."""
+def check_helps(actor: Actor, user_id: str, user: Body) -> None:
+    """The help desk helps users without a role, and everybody themselves. Raises Forbidden."""
     if actor.role is Role.ADMINISTRATOR or not user["role"] or actor.account == user_id:
         return
     raise Forbidden(

@@ -18,6 +18,7 @@ from hostward.access.users import Users
 from hostward.configuration import Configuration
 from hostward.domain.favourites import Marking
 from hostward.domain.findings import Finding
+from hostward.domain.guesses import ServerWaits
 from hostward.domain.join_code import JoinCode
 from hostward.domain.locks import NOTHING, Lock, TakeOver
 from hostward.domain.packages import Package
@@ -247,6 +248,18 @@ class DirectoryUsers(Protocol):
         ...
 
 
+class Unlocking(Protocol):
+    """Wrong passwords of a user on all servers; implemented by hostward.replication.unlocking.Unlocking."""
+
+    async def waits(self, user: str) -> Sequence[ServerWaits]:
+        """Where the user has to wait, on this server and then on each other. Never raises for a silent server."""
+        ...
+
+    async def forget(self, user: str) -> Sequence[ServerWaits]:
+        """The user needn't wait any more; what was forgotten."""
+        ...
+
+
 class PackageCopies(Protocol):
     """The packages' files on all servers; implemented by hostward.replication.package_copies.PackageCopies."""
 
@@ -272,6 +285,7 @@ class Services:
     own_passwords: OwnPasswords
     own_favourites: OwnFavourites
     directory_users: DirectoryUsers
+    unlocking: Unlocking
     packages: Folder
     package_copies: PackageCopies
     welcoming: Welcoming

@@ -53,6 +53,7 @@ ACTS: Final[Mapping[str, str]] = {
     "user-deleted": "Deleted a user",
     "user-password-set": "Set a user's password",
     "user-logged-out": "Logged a user out everywhere",
+    "user-unlocked": "Unlocked a user",
     "user-group-created": "Created a user group",
     "user-group-edited": "Edited a user group",
     "user-group-deleted": "Deleted a user group",

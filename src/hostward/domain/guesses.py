@@ -9,7 +9,7 @@ than MOVES_EVERY_S, however often it is said; and it is asked about nobody at an
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ MAX_TOLD: Final = 100
 MAX_KEPT: Final = 1_000
 MAX_FAILURES: Final = 1_000
 MAX_KEY: Final = 64
+MAX_WAITS: Final = 50
+MAX_ADDRESS: Final = 64
 LONGEST_S: Final = 10.0
 MOVES_EVERY_S: Final = 2 * LONGEST_S
 FORGOTTEN_AFTER_S: Final = 3600.0
@@ -42,6 +44,25 @@ class Guesses:
 
     failures: int
     last_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Where a user has given `wrong` wrong passwords, and how long from now the next one waits (0: not any more).
+    `address` is empty for what counts whichever the address; an IPv6 network stands for all of its addresses."""
+
+    address: str
+    wrong: int
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServerWaits:
+    """A user's on one server; `reason` is why they aren't known, empty where they are."""
+
+    server: str
+    waits: Sequence[Wait] = ()
+    reason: str = ""
 
 
 NONE: Final = Guesses(0, float("-inf"))
@@ -69,6 +90,16 @@ def heard(before: Mapping[str, Guesses], said: object, now_s: float) -> dict[str
     gone = [(k, g.last_s) for k, g in before.items() if k not in found and now_s - g.last_s < MOVES_EVERY_S]
     for key, last_s in heapq.nlargest(MAX_KEPT - len(found), gone, key=lambda item: item[1]):
         found[key] = Guesses(0, last_s)
+    return found
+
+
+def waits_told(said: object, longest_s: float) -> list[Wait]:
+    """What another server has said of one user. What can't be understood isn't there."""
+    found = []
+    for entry in said[:MAX_WAITS] if isinstance(said, list) else ():
+        match entry:
+            case [str(address), int(wrong), int(left_s) | float(left_s)] if wrong > 0:
+                found.append(Wait(address[:MAX_ADDRESS], min(wrong, MAX_FAILURES), min(max(left_s, 0.0), longest_s)))
     return found
 
 

@@ -15,8 +15,8 @@ import structlog
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from hostward.access.administrators import Administrators
 from hostward.access.auditing import Auditor
-from hostward.access.throttle import Throttle
 from hostward.configuration import Configuration
 from hostward.domain.changes import Position
 from hostward.domain.errors import PeerError
@@ -62,6 +62,7 @@ from hostward.replication.ring.fence import Fence
 from hostward.replication.ring.node import Node
 from hostward.replication.service import ReplicationService
 from hostward.replication.state import StateStore
+from hostward.replication.unlocking import Unlocking
 from hostward.trust.certificates import CertificateStore
 from hostward.trust.envelope import Instance, Opener, Sealer
 from hostward.trust.identity import ServerIdentity
@@ -92,12 +93,12 @@ class GroupServer:
         new_id: Callable[[], str],
         reload_tls: Callable[[], None],
         logins: Callable[[], Collection[str]],
-        throttle: Throttle,
+        administrators: Administrators,
         packages: Folder,
     ) -> None:
         self._group, self._identity, self._store = group, identity, store
         self._state = StateStore(server, Vault.open(identity.key_path.parent))
-        self._instance, self._throttle = Instance(os.urandom), throttle
+        self._instance, self._throttle = Instance(os.urandom), administrators.throttle
         sealer, opener = self._speak(lambda: self._state.now.secrets)
         links = Links(store, sealer, opener, lambda p: self._speak(lambda: [p]), self._own_group, self._met)
         sources, s = PeerSources(), configuration.server
@@ -145,6 +146,7 @@ class GroupServer:
         self.own_passwords, self.own_favourites = OwnPasswords(self.parts), OwnFavourites(self.parts)
         self.directory_users = DirectoryUsers(self.parts)
         self.package_copies = PackageCopies(self.parts, packages)
+        self.unlocking = Unlocking(self.parts, administrators)
         conversation = Conversation(
             self.parts,
             self._claims,
@@ -159,8 +161,9 @@ class GroupServer:
                 "own-favourites": self.own_favourites.answer,
                 "directory-user": self.directory_users.answer,
             },
+            self.unlocking.answer,
             self.package_copies,
-            throttle.to_tell,
+            self._throttle.to_tell,
         )
         self._receiver = Receiver(
             identity, self._instance, sealer, opener, self._own_group, conversation.answer,

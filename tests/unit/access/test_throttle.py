@@ -187,3 +187,37 @@ def test_no_server_keeps_anybody_out_of_where_they_have_logged_in(throttle: Thro
         throttle.attempt("admin", "192.0.2.1")
     with pytest.raises(TooManyAttempts):
         throttle.attempt("admin", "192.0.2.1")
+
+
+def test_where_a_user_waits_is_known_and_forgotten_by_an_unlock(throttle: Throttle, clock: Clock) -> None:
+    for _ in range(FREE):
+        throttle.attempt("anna", "192.0.2.1")
+        throttle.attempt("bert", "192.0.2.2")
+    throttle.attempt("anna", "192.0.2.9")
+    assert [(w.address, w.wrong, w.wait_s) for w in throttle.waits("ANNA")] == [("192.0.2.1", FREE, 1.0)]
+    clock.now_s += 2
+    assert [(w.wrong, w.wait_s) for w in throttle.waits("anna")] == [(FREE, 0.0)], "the next wrong one costs more"
+    throttle.attempt("anna", "192.0.2.1")
+    throttle.forget("anna", everywhere=True)
+    assert throttle.waits("anna") == []
+    throttle.attempt("anna", "192.0.2.1")
+    assert len(throttle.waits("bert")) == 1
+
+
+def test_an_unlock_leaves_what_counts_for_the_address(throttle: Throttle) -> None:
+    for _ in range(LIMITS["address"].free):
+        throttle.attempt("anna", "192.0.2.1")
+        throttle.forget("anna", everywhere=True)
+    with pytest.raises(TooManyAttempts):
+        throttle.attempt("anna", "192.0.2.1")
+
+
+def test_a_server_that_unlocks_all_the_time_leaves_what_counts_for_the_user_anywhere(throttle: Throttle) -> None:
+    for n in range(LIMITS["user"].free):
+        throttle.attempt("anna", f"198.51.100.{n}")
+        throttle.forget("anna", everywhere=False)
+    with pytest.raises(TooManyAttempts):
+        throttle.attempt("anna", "198.51.100.200")
+    assert [w.address for w in throttle.waits("anna")] == [""]
+    throttle.forget("anna", everywhere=True)
+    throttle.attempt("anna", "198.51.100.1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +25,7 @@ from hostward.configuration import Configuration, load_configuration
 from hostward.domain.errors import ConfirmationRequired, Conflict, NotFound, Unavailable
 from hostward.domain.favourites import Marking
 from hostward.domain.findings import Act, Finding
+from hostward.domain.guesses import ServerWaits
 from hostward.domain.join_code import JoinCode
 from hostward.domain.locks import Holder, Lock, LockTable
 from hostward.domain.packages import Package
@@ -253,6 +254,21 @@ class MasterAway:
         raise Unavailable("The Master doesn't answer.", remedy="Try again later.", code="master-away")
 
 
+@dataclass(frozen=True, slots=True)
+class OwnWaits:
+    """A Standalone server's wrong passwords."""
+
+    administrators: Administrators
+
+    async def waits(self, user: str) -> Sequence[ServerWaits]:
+        return [ServerWaits("server.example.com", self.administrators.throttle.waits(user))]
+
+    async def forget(self, user: str) -> Sequence[ServerWaits]:
+        found = await self.waits(user)
+        self.administrators.throttle.forget(user, everywhere=True)
+        return found
+
+
 class OwnLocks:
     """A Standalone server's locks, whose clock the test moves."""
 
@@ -379,6 +395,7 @@ def open_server(
                 own_passwords=no_group,
                 own_favourites=MasterAway(),
                 directory_users=no_group,
+                unlocking=OwnWaits(administrators),
                 packages=Folder(data_dir / "deploy" / "packages", server),
                 package_copies=no_group,
                 welcoming=no_group,

@@ -12,18 +12,22 @@ from hypothesis import strategies as st
 from hostward.domain.guesses import (
     FORGOTTEN_AFTER_S,
     LONGEST_S,
+    MAX_ADDRESS,
     MAX_FAILURES,
     MAX_KEPT,
     MAX_TOLD,
+    MAX_WAITS,
     MIN_TOLD,
     MOVES_EVERY_S,
     NONE,
     Guesses,
     Limit,
+    Wait,
     heard,
     to_tell,
     together,
     wait_s,
+    waits_told,
 )
 
 pytestmark = pytest.mark.feature("A10")
@@ -110,3 +114,13 @@ def test_it_is_forgotten_an_hour_after_the_last_guess() -> None:
     told = heard({}, [["k", 50, 0]], NOW_S)
     assert together([told], "k", NOW_S + FORGOTTEN_AFTER_S).failures == 50
     assert together([told], "k", NOW_S + FORGOTTEN_AFTER_S + 1) == NONE
+
+
+def test_what_another_server_says_of_waits_is_bounded_and_nonsense_is_left_out() -> None:
+    good = ["192.0.2.1", 12, 3.5]
+    said = [good, ["x" * 500, 10**9, 1e9], [1, 2, 3], ["a", 0, 1], ["a", "b", 1], None]
+    first, second = waits_told(said, 900.0)
+    assert first == Wait("192.0.2.1", 12, 3.5)
+    assert (len(second.address), second.wrong, second.wait_s) == (MAX_ADDRESS, MAX_FAILURES, 900.0)
+    assert waits_told([good] * 1000, 900.0) == [Wait("192.0.2.1", 12, 3.5)] * MAX_WAITS
+    assert waits_told("nonsense", 900.0) == []

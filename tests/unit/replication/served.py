@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,8 +13,8 @@ from typing import Any
 
 import uvicorn
 
+from hostward.access.administrators import Administrators
 from hostward.access.auditing import open_auditor
-from hostward.access.throttle import Throttle
 from hostward.configuration import load_configuration
 from hostward.domain.replication import Target
 from hostward.http.peer.endpoint import peer_routes
@@ -47,6 +46,7 @@ class Served:
     identity: ServerIdentity
     server: GroupServer
     port: int
+    administrators: Administrators
     received: list[str] = field(default_factory=list)
 
     @property
@@ -86,15 +86,16 @@ async def served(directory: Path, name: str, server_id: str = "") -> AsyncIterat
         registry = ServerRegistry.open(data_dir / "server.db")
         group = GroupRegistry.open(data_dir / "group.db", server_id=identity.server_id, sign=identity.sign, now=_now)
         auditor = open_auditor(data_dir, registry, identity, name, now, lambda: "log of a test")
+        administrators = Administrators(registry)
         server = GroupServer(
             data_dir=data_dir, configuration=load_configuration(None, environment, lambda: HOST), identity=identity,
             group=group, server=registry, auditor=auditor,
             store=certificate_stores(data_dir, registry, identity)["mss"], now=_now,
             version="0.1.0", new_id=lambda: "0" * 32, reload_tls=lambda: None, logins=lambda: (),
-            throttle=Throttle(time.monotonic), packages=Folder(data_dir / "deploy" / "packages", registry),
+            administrators=administrators, packages=Folder(data_dir / "deploy" / "packages", registry),
         )  # fmt: skip
         server.parts.state.update(protocol="http")
-        found = Served(data_dir, identity, server, port)
+        found = Served(data_dir, identity, server, port, administrators)
         listening = _Embedded(uvicorn.Config(_app(found), lifespan="off", log_config=None, access_log=False))
         task = asyncio.create_task(listening.serve(sockets=[sock]))
         try:

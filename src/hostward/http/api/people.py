@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hostward.commands import people, people_files, people_lists, people_selections
+from hostward.commands import people, people_files, people_lists, people_selections, unlocking
 from hostward.commands.choosing import MAX_IDS, Selection
 from hostward.commands.writing import Once, Submitted
 from hostward.domain.errors import InvalidInput
@@ -273,6 +273,28 @@ async def set_password(user_id: str, given: NewPasswordIn, who: Who, services: W
 async def end_logins(user_id: str, who: Who, services: With) -> Response:
     """On every server; tokens for programs end too."""
     return _written(await people.end_logins(services, who, user_id), "user")
+
+
+@help_router.get(
+    "/{user_id}/waits", summary="Where a user has to wait", responses=answers(shapes.Waits, "On all servers")
+)
+async def waits(user_id: str, who: Who, services: With) -> Response:
+    """After too many wrong passwords each further one has to wait longer."""
+    return Json(_waits_shown(await unlocking.waits(services, user_id)))
+
+
+@help_router.delete("/{user_id}/waits", summary="Unlock a user", responses=answers(shapes.Waits, "What was forgotten"))
+async def unlock(user_id: str, who: Who, services: With) -> Response:
+    """The user's wrong passwords are forgotten on each server that answers, at once; also on a Slave."""
+    return Json(_waits_shown(await unlocking.unlock(services, who, user_id)))
+
+
+def _waits_shown(found: unlocking.Waits) -> dict[str, Any]:
+    items = [
+        {"server": i.server, "address": i.address, "wrong": i.wrong, "until": i.until.isoformat() if i.until else None}
+        for i in found.items
+    ]
+    return {"items": items, "servers": list(found.servers), "silent": list(found.silent)}
 
 
 @group_router.get("", summary="List and search user groups", responses=answers(shapes.GroupPage, "One page"))

@@ -91,6 +91,24 @@ class GroupWritten(Shown):
     replicated: Replicated
 
 
+class Wait(Shown):
+    server: str
+    address: str
+    """Empty for what counts whichever the address; an IPv6 network stands for all of its addresses."""
+    wrong: int
+    """How many wrong passwords."""
+    until: str | None
+    """Null once it is over; the next wrong one has to wait longer all the same."""
+
+
+class Waits(Shown):
+    items: list[Wait]
+    servers: list[str]
+    """That have answered."""
+    silent: list[str]
+    """That haven't."""
+
+
 class Deleted(Shown):
     id: str
     revision: int

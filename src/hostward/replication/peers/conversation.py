@@ -42,7 +42,8 @@ log = structlog.get_logger()
 class Conversation:
     """Answers messages. `changed` wakes the coordinator; `database_status` is this server's own; `submit` takes in
     change requests, `lock` answers about Concurrency Locks, `people` what those on a Slave ask of the
-    Master, by type of message; `packages` are asked about their files; `guesses` are the wrong passwords given here."""
+    Master, by type of message; `unlock` forgets a user's wrong passwords; `packages` are asked about their files;
+    `guesses` are the wrong passwords given here."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class Conversation:
         submit: Callable[[str, Message], Awaitable[Message]],
         lock: Callable[[str, Message], Awaitable[Message]],
         people: Mapping[str, Callable[[str, Message], Awaitable[Message]]],
+        unlock: Callable[[Message], Awaitable[Message]],
         packages: PackageCopies,
         guesses: Callable[[], list[list[Any]]],
     ) -> None:
@@ -78,6 +80,7 @@ class Conversation:
             "submit": submit,
             "lock": lock,
             **people,
+            "unlock": self._for_members(unlock),
             "audit": self._audit,
             "packages": self._for_members(packages.answer_packages),
             "package-pieces": self._for_members(packages.answer_pieces),

@@ -16,6 +16,7 @@ submit     a change request of mine, or its withdrawal          Slave to Master
 own-password  a user's new password, with the present one       Slave to Master
 own-favourites  a user's favourites, by differences             Slave to Master
 directory-user  somebody whom a directory knows logs in first   Slave to Master
+unlock     where has a user to wait for wrong passwords? forget them   any member
 lock       my login edits this session, or no longer; who else?  Slave to Master
 removed    you, who are named, are no longer in it                        Master to Slave
 passphrase the group's new passphrase                            Master to Slave

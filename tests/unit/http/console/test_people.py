@@ -12,6 +12,7 @@ import pytest
 from tests.unit.http.conftest import client
 from tests.unit.http.console.conftest import SAME_ORIGIN, Browser
 
+from hostward.access.throttle import LIMITS
 from hostward.domain.panels import AUTHENTICATION
 
 pytestmark = [pytest.mark.anyio, pytest.mark.feature("R23")]
@@ -270,3 +271,32 @@ async def test_each_mistake_of_an_import_of_users_is_named_with_its_row(browser:
         refused = await upload(browser, no_list)
         assert (refused.status_code, refused.json()["mistakes"][0]["field"]) == (422, "file"), no_list
     assert not await ids(browser, "users")
+
+
+async def test_the_help_desk_sees_who_has_to_wait_and_unlocks(browser: Browser) -> None:
+    user = await add_user(browser, password=SECRET, again=SECRET)
+    given = {"name": "erin", "role": "help desk", "password": SECRET}
+    assert (await browser.server.api.post("/users", json=given)).status_code == 201
+    throttle = browser.server.services.administrators.throttle
+    async with client(browser.server.app, base="/mss") as http:
+        desk = Browser(browser.server, http)
+        await desk.log_in("erin", SECRET)
+        assert f'hx-get="/mss{USERS}/{user}/waits"' in await desk.page(f"{USERS}/{user}")
+        nowhere = await desk.page(f"{USERS}/{user}/waits")
+        assert "Has to wait nowhere" in nowhere
+        assert "Unlock" not in nowhere
+        for _ in range(LIMITS["pair"].free):
+            throttle.attempt("anna", "192.0.2.77")
+        waits = await desk.page(f"{USERS}/{user}/waits")
+        assert "Has to wait until" in waits
+        assert "from 192.0.2.77" in waits
+        assert "Unlock" in waits
+        assert "Unlocked" in (await desk.post(f"{USERS}/{user}/waits")).text
+        assert throttle.waits("anna") == []
+        for _ in range(LIMITS["pair"].free):
+            throttle.attempt("admin2", "192.0.2.77")
+        role = {"name": "admin2", "role": "administrator", "password": SECRET}
+        assert (await browser.server.api.post("/users", json=role)).status_code == 201
+        own = await ids(browser, "users")
+        assert "Unlock" not in await desk.page(f"{USERS}/{own['admin2']}/waits")
+        assert (await desk.post(f"{USERS}/{own['admin2']}/waits")).status_code == 403

@@ -8,7 +8,7 @@ from typing import Any, Final
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hostward.commands import people
+from hostward.commands import people, unlocking
 from hostward.commands.directories import list_directories
 from hostward.commands.writing import Once, Submitted
 from hostward.domain.errors import NotFound, PreconditionFailed
@@ -46,6 +46,8 @@ def people_routes(console: Console) -> list[Route]:
         user("/{user_id}/delete", delete_user),
         help_user("/{user_id}/password", set_password),
         help_user("/{user_id}/logins", end_logins),
+        help_user("/{user_id}/waits", show_waits, "GET"),
+        help_user("/{user_id}/waits", unlock),
         group("/new", new_group, "GET"),
         group("/new", create_group),
         group("/{group_id}", show_group, "GET"),
@@ -143,6 +145,22 @@ async def set_password(visit: Visit) -> Response:
 async def end_logins(visit: Visit) -> Response:
     done = await people.end_logins(visit.services, visit.actor, _id(visit))
     return _went(visit, done, f"{USERS}/{_id(visit)}", "Logged out everywhere.")
+
+
+async def show_waits(visit: Visit) -> Response:
+    """Asked for once the page is there: other servers may be slow to answer."""
+    return _waits(visit, await unlocking.waits(visit.services, _id(visit)), unlocked=False)
+
+
+async def unlock(visit: Visit) -> Response:
+    return _waits(visit, await unlocking.unlock(visit.services, visit.actor, _id(visit)), unlocked=True)
+
+
+def _waits(visit: Visit, found: unlocking.Waits, *, unlocked: bool) -> Response:
+    may_help = visit.may["everything"] or not people.read_user(visit.services, _id(visit)).element.json()["role"]
+    return visit.part(
+        "parts/user_waits.html", found=found, unlocked=unlocked, here=f"{USERS}/{_id(visit)}/waits", may_help=may_help
+    )
 
 
 async def change_members(visit: Visit) -> Response:
