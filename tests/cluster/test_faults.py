@@ -18,5 +18,5 @@ SEEDS = 2
 def test_every_promise_is_kept(group: Group, seed: int) -> None:
     outcome = run_seed(group, seed)
     assert not outcome.problems, f"after {outcome.faults}: {outcome.problems[:20]}"
-    assert outcome.counts["acknowledged"] > 20
+    assert outcome.counts["acknowledged"] >= 10
     assert outcome.counts["unknown"] == 0
