@@ -53,9 +53,10 @@ from hostward.replication.group_server import GroupServer
 from hostward.replication.keys.rotation import signer_for
 from hostward.replication.ring.node import Node
 from hostward.replication.state import read_state
+from hostward.trust.browser_certificate import BrowserCertificate
 from hostward.trust.certificates import STORES, CertificateStore
 from hostward.trust.identity import ServerIdentity, load_or_create, read_pair, server_id_of
-from hostward.trust.tls import reload, server_context
+from hostward.trust.tls import ServerTls
 from hostward.trust.vault import Vault
 
 DIRECTORIES = ("certificates", "deploy/packages", "logs", "backups", "database", "temporary")
@@ -221,7 +222,8 @@ async def _serve(
     server_log.apply(server)
     group = GroupRegistry.open(data_dir / "group.db", server_id=identity.server_id, sign=identity.sign, now=now)
     group.signer = signer_for(identity)
-    stores, tls = certificate_stores(data_dir, server, identity), server_context(identity)
+    stores, tls = certificate_stores(data_dir, server, identity), ServerTls(identity)
+    for_browsers = BrowserCertificate(data_dir, tls, time.time, warned_of(server))
     users = Users(group)
     credentials = Credentials(server, Vault.open(data_dir / "identity"), now)
     directories = DirectoryLogins(group, partial(_directories, credentials))
@@ -231,12 +233,13 @@ async def _serve(
     packages = Folder(data_dir / "deploy" / "packages", server)
     replication = GroupServer(
         data_dir=data_dir, configuration=configuration, identity=identity, group=group, server=server,
-        auditor=auditor, store=stores["mss"], now=now, version=__version__, new_id=lambda: uuid.uuid4().hex,
-        reload_tls=lambda: reload(tls, identity),
+        auditor=auditor, store=stores["mss"], for_browsers=for_browsers,
+        now=now, version=__version__, new_id=lambda: uuid.uuid4().hex,
+        reload_tls=tls.reload,
         logins=tokens.ids, administrators=administrators, packages=packages,
     )  # fmt: skip
     services = Services(
-        group=group, server=server, stores=stores, replication=replication.service,
+        group=group, server=server, stores=stores, for_browsers=for_browsers, replication=replication.service,
         requests=replication.parts.requests, locks=replication.locks,
         own_passwords=replication.own_passwords, own_favourites=replication.own_favourites,
         unlocking=replication.unlocking,
@@ -254,7 +257,7 @@ async def _serve(
     peers = Mount(f"/{s.context}/peer", app=replication.peer_app(peer_routes))
     # The servers' own conversation comes first: it is the busiest, and needs nothing of the API's machinery.
     app = Router([peers, Mount("/", app=create_app(services))], redirect_slashes=False)
-    listeners = _listeners(app, tls, sockets)
+    listeners = _listeners(app, tls.context, sockets)
     await auditor.record(Event("server-started", about={"version": __version__}))
     await replication.start()
     serving = [asyncio.create_task(u.serve(sockets=[sock])) for u, sock in listeners]
@@ -348,10 +351,15 @@ def certificate_stores(data_dir: Path, server: ServerRegistry, identity: ServerI
         key: CertificateStore(
             key, _StoreInServerDb(server, key), data_dir / "certificates", time.time,
             own=identity if key == "mss" else None,
-            soon=lambda: timedelta(days=own_number(server, CERTIFICATE_WARNING)),
+            soon=warned_of(server),
         )
         for key in STORES
     }  # fmt: skip
+
+
+def warned_of(server: ServerRegistry) -> Callable[[], timedelta]:
+    """How long before its end a certificate is warned of, as it is set now."""
+    return lambda: timedelta(days=own_number(server, CERTIFICATE_WARNING))
 
 
 def console_lasts(group: GroupRegistry) -> Callable[[], timedelta]:

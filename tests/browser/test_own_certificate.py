@@ -75,3 +75,35 @@ def test_the_own_certificate_is_renewed_and_an_authoritys_installed(
     expect(page.get_by_text("Settings applied.")).to_be_visible()
     expect(page.get_by_text("Expires soon")).to_be_visible()  # it is valid for a year less a moment
     assert not wrong
+
+
+def test_a_browser_is_shown_the_certificate_that_was_installed_for_it(
+    server: Server, log_in: Callable[..., Page], tmp_path: Path
+) -> None:
+    authority, file = Authority(), tmp_path / "web.pfx"
+    file.write_bytes(authority.hand_out([server.host, server.address]).pkcs12(authority.chain, "export me"))
+    page = log_in(server, "/settings/certificates")
+    own = server.api.get("server/certificate")["fingerprint"]
+    page.get_by_role("button", name="Install for browsers").click()
+    dialog = page.get_by_role("dialog", name="Install a certificate for browsers")
+    dialog.get_by_label("File").set_input_files(file)
+    dialog.get_by_label("Password").fill("not that one")
+    dialog.get_by_role("button", name="Install", exact=True).click()
+    expect(dialog.get_by_text("The password is wrong").first).to_be_visible()
+    wrong = look(page, "installing for browsers")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    dialog.get_by_label("Password").fill("export me")
+    dialog.get_by_role("button", name="Install", exact=True).click()
+    expect(page.get_by_text("Browsers are shown this certificate")).to_be_visible()
+    page.wait_for_load_state()
+    wrong += look(page, "a certificate for browsers")
+    again = log_in(server, "/settings/certificates")  # another browser
+    answer = again.reload()
+    assert answer is not None
+    seen = answer.security_details()
+    assert (seen or {}).get("issuer") == "Intermediate of the tests"
+    expect(again.get_by_text(own)).to_be_visible()
+    again.get_by_role("button", name="Remove", exact=True).click()
+    again.get_by_role("dialog", name="Settings update").get_by_role("button", name="Yes").click()
+    expect(again.get_by_role("button", name="Install for browsers")).to_be_visible()
+    assert not wrong

@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 DAY = timedelta(days=1)
+
+
+Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A key and its certificate (PEM)."""
+
+    key: Key
+    certificate: str
+
+    def pem(self, chain: str = "", password: str = "") -> bytes:
+        how = serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
+        key = self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how)
+        return key + (self.certificate + chain).encode()
+
+    def pkcs12(self, chain: str = "", password: str = "") -> bytes:
+        how = serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
+        leaf = x509.load_pem_x509_certificate(self.certificate.encode())
+        above = x509.load_pem_x509_certificates(chain.encode()) if chain else None
+        return pkcs12.serialize_key_and_certificates(b"browsers", self.key, leaf, above, how)
 
 
 class Authority:
@@ -52,6 +78,16 @@ class Authority:
             .add_extension(names, critical=False)
         )
         return _pem(builder.sign(self._key, hashes.SHA256()))
+
+    def hand_out(self, names: Sequence[str], *, key: Key | None = None, valid: timedelta = 365 * DAY) -> Pair:
+        """A key that it has made itself, with its certificate for these names: host names or addresses."""
+        key = key or rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        subject = _name(names[0])
+        known = [x509.DNSName(n) if n.strip("0123456789.") else x509.IPAddress(ip_address(n)) for n in names]
+        csr = x509.CertificateSigningRequestBuilder().subject_name(subject)
+        csr = csr.add_extension(x509.SubjectAlternativeName(known), critical=False)
+        request = csr.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+        return Pair(key, self.issue(request, valid=valid))
 
     def _certify(
         self, name: x509.Name, key: ec.EllipticCurvePrivateKey, issuer: x509.Name, by: ec.EllipticCurvePrivateKey

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from hostward.trust.identity import load_or_create
-from hostward.trust.tls import server_context
+from hostward.trust.tls import ServerTls
 
 
 class Site:
@@ -41,7 +41,7 @@ class Site:
         directory.mkdir(exist_ok=True)
         identity = load_or_create(directory, address, [address], datetime.now(UTC))
         self._server = Quiet((address, 0), Handler)
-        self._server.socket = server_context(identity).wrap_socket(
+        self._server.socket = ServerTls(identity).context.wrap_socket(
             self._server.socket, server_side=True, do_handshake_on_connect=False
         )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)

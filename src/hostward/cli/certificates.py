@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +12,9 @@ from urllib.parse import quote
 
 import typer
 
+from hostward.cli import secrets
 from hostward.cli.options import Call, YesOption, client_command
+from hostward.cli.problems import Refused
 from hostward.cli.wanted import parse_server
 from hostward.domain.errors import InvalidInput
 
@@ -117,6 +120,46 @@ def install(
     _show_own(call, call.confirmed("PUT", "server/certificate", {"pem": _read_pem(file)}, yes=yes))
 
 
+@client_command(app, "for-browsers")
+def for_browsers(call: Call) -> None:
+    """Show the certificate that browsers see at the HTTPS port."""
+    _show_for_browsers(call, call.api.get("server/certificate/for-browsers"))
+
+
+@client_command(app, "install-for-browsers")
+def install_for_browsers(
+    call: Call,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="PKCS #12 or PEM: private key, certificate, chain.")],
+    password_file: Annotated[
+        Path | None,
+        typer.Option("--password-file", metavar="FILE", help="With the file's password; asked for where needed."),
+    ] = None,
+    yes: YesOption = False,
+) -> None:
+    """Show browsers this certificate; other servers go on seeing the server's own."""
+    path = "server/certificate/for-browsers"
+    body = {"file": b64encode(_read(file)).decode()}
+    if password_file is not None:
+        body["password"] = secrets.from_file(password_file)
+    try:
+        answer = call.confirmed("PUT", path, body, yes=yes)
+    except Refused as refused:
+        if password_file is not None or refused.code not in ("password-needed", "wrong-password") or not os.isatty(0):
+            raise
+        body["password"] = secrets.ask("The file's password", option="--password-file")
+        answer = call.confirmed("PUT", path, body, yes=yes)
+    _show_for_browsers(call, answer)
+
+
+@client_command(app, "remove-for-browsers")
+def remove_for_browsers(call: Call, yes: YesOption = False) -> None:
+    """Show browsers the server's own certificate again; the other one's key is deleted."""
+    question = "Delete the certificate for browsers, with its key?"
+    if not yes and os.isatty(0) and not typer.confirm(question, err=True):
+        raise typer.Exit(1)
+    call.show(call.api.delete("server/certificate/for-browsers"), "Browsers see the server's own certificate.")
+
+
 @client_command(app, "fetch")
 def fetch(
     call: Call,
@@ -150,26 +193,40 @@ def fetch(
 
 
 def _show_own(call: Call, answer: Mapping[str, Any]) -> None:
-    first, last = (str(answer[name])[:10] for name in ("not_before", "not_after"))
-    issuer = "self-signed" if answer["self_signed"] else f"issued by {answer['issuer']}"
-    lines = [
-        f"{answer['subject']}",
-        f"For {', '.join(answer['names'])}",
-        f"Fingerprint (SHA-256): {answer['fingerprint']}",
-        f"Valid from {first} until {last}{' EXPIRED' if answer['expired'] else ''}, {issuer}",
-    ]
+    lines = _facts(answer)
     for member in answer.get("members") or []:
         lines.append(f"{member['server_name']}: {'confirmed' if member['confirmed'] else 'not yet confirmed'}")
     call.show(answer, *lines)
 
 
-def _read_pem(path: Path) -> str:
+def _show_for_browsers(call: Call, answer: Mapping[str, Any]) -> None:
+    lines = _facts(answer["certificate"]) if answer["certificate"] else ["Browsers see the server's own certificate."]
+    call.show(answer, *lines, *([answer["problem"]] if answer["problem"] else []))
+
+
+def _facts(certificate: Mapping[str, Any]) -> list[str]:
+    first, last = (str(certificate[name])[:10] for name in ("not_before", "not_after"))
+    issuer = "self-signed" if certificate["self_signed"] else f"issued by {certificate['issuer']}"
+    return [
+        f"{certificate['subject']}",
+        f"For {', '.join(certificate['names'])}",
+        f"Fingerprint (SHA-256): {certificate['fingerprint']}",
+        f"Valid from {first} until {last}{' EXPIRED' if certificate['expired'] else ''}, {issuer}",
+    ]
+
+
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_CERTIFICATE_BYTES)
-        text = content.decode("ascii")
+            return file.read(MAX_CERTIFICATE_BYTES)
     except OSError as error:
         raise InvalidInput(f"{path} can't be read: {error.strerror}.", remedy="Check name and permissions.") from error
+
+
+def _read_pem(path: Path) -> str:
+    content = _read(path)
+    try:
+        text = content.decode("ascii")
     except UnicodeDecodeError:
         from ssl import DER_cert_to_PEM_cert
 

@@ -21,6 +21,7 @@ from typing import Any, Self
 import httpx
 
 from hostward.cli.problems import Refused, Unreachable, UsageProblem
+from hostward.domain.greeting import IDENTITY_NAME
 
 API = "api/v1"
 LONG_TIMEOUT_S = 600.0
@@ -53,6 +54,11 @@ def pinned_context(certificate_pem: str) -> ssl.SSLContext:
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a certificate issued by a CA can be pinned as well
     context.load_verify_locations(cadata=certificate_pem)
     return context
+
+
+def _ask_for_its_own(request: httpx.Request) -> None:
+    """Browsers may see another certificate than the one that was pinned."""
+    request.extensions["sni_hostname"] = IDENTITY_NAME
 
 
 def trusting_context() -> ssl.SSLContext:
@@ -283,7 +289,8 @@ class ApiClient:
             # A proxy set for the outside world can't reach this machine's own addresses.
             own = _is_loopback(httpx.URL(self.url).host)
             timeout = httpx.Timeout(self._patience.answer_s, connect=self._patience.connect_s)
-            self._client = httpx.Client(verify=verify, trust_env=not own, timeout=timeout)
+            hooks = {"request": [_ask_for_its_own]} if self._pinned else {}
+            self._client = httpx.Client(verify=verify, trust_env=not own, timeout=timeout, event_hooks=hooks)
         return self._client
 
     def _address(self, path: str) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from hostward.cli.problems import Unreachable
+from hostward.domain.greeting import IDENTITY_NAME
 
 _CONNECT_TIMEOUT_S = 10.0
 
@@ -60,12 +61,13 @@ def _is_trusted(host: str, port: int) -> bool:
 
 
 def shown_certificate(url: str, host: str, port: int) -> bytes:
+    """The server's own (DER): what browsers see may be renewed without a word."""
     from hostward.cli.client import trusting_context, unreachable
 
     try:
         with (
             socket.create_connection((host, port), _CONNECT_TIMEOUT_S) as plain,
-            trusting_context().wrap_socket(plain, server_hostname=host) as tls,
+            trusting_context().wrap_socket(plain, server_hostname=IDENTITY_NAME) as tls,
         ):
             return tls.getpeercert(binary_form=True) or b""
     except OSError as error:

@@ -4,7 +4,8 @@ aren't replicated, so a Slave's can be changed too (guide, 5.13.3 and 5.13.4).""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,8 +16,9 @@ from hostward.domain.errors import Conflict, InvalidInput, NotFound, TrustError
 from hostward.domain.replication import Target
 from hostward.domain.suggestions import shown
 from hostward.replication.keys.rotation import NewCertificate
+from hostward.trust.browser_certificate import covers
 from hostward.trust.certificate_files import only_certificate, shown_name
-from hostward.trust.certificates import CertificateStore, TrustedCertificate
+from hostward.trust.certificates import CertificateStore, TrustedCertificate, names_of
 from hostward.trust.identity import fingerprint, parse_certificate, server_id_of, to_pem
 from hostward.trust.issued import forget_request, make_request, read_issued
 from hostward.trust.tls import fetch_certificate
@@ -142,16 +144,10 @@ async def request_certificate(services: Services, actor: Actor) -> str:
     s = services.configuration
     addresses = [a for a in (s.database.address,) if a]
     async with recorded(services, actor, "certificate-requested"):
-        try:
+        with _written("new key"):
             return await asyncio.to_thread(
                 make_request, services.data_dir, services.identity.server_id, s.server.host_name, addresses
             )
-        except OSError as error:
-            raise TrustError(
-                f"The new key can't be written: {error.strerror or error}.",
-                remedy="Check the free space and the permissions of the data directory.",
-                code="identity-unwritable",
-            ) from error
 
 
 async def install_certificate(services: Services, actor: Actor, pem: str, *, confirmed: bool) -> None:
@@ -167,6 +163,60 @@ async def install_certificate(services: Services, actor: Actor, pem: str, *, con
         confirm(confirmed, _RENEWING, _RENEWAL)  # only what can be put in force is asked about
         await services.rotation.renew(actor.user, NewCertificate(key, certificate, chain))
         await asyncio.to_thread(forget_request, services.data_dir)
+
+
+def certificate_for_browsers(services: Services) -> TrustedCertificate | None:
+    """What browsers see at the HTTPS port; None for this server's own."""
+    return next(iter(services.for_browsers.entries()), None)
+
+
+async def install_for_browsers(
+    services: Services, actor: Actor, content: bytes, password: str, *, confirmed: bool
+) -> None:
+    """Show browsers this key's certificate from now on, from PKCS #12 or PEM. Raises InvalidInput: then nothing
+    changes; ConfirmationRequired where it isn't for this server's host name."""
+    async with recorded(services, actor, "browser-certificate-installed") as act:
+        given = await asyncio.to_thread(services.for_browsers.read, content, password)
+        act.about["fingerprint"] = fingerprint(given.pems[0])
+        names, host = names_of(parse_certificate(given.pems[0])), services.configuration.server.host_name
+        if not covers(names, host):
+            confirm(
+                confirmed,
+                f"Showing browsers a certificate that isn't for {host}",
+                [f"It is for {', '.join(names) or 'no name at all'}.", "Browsers warn whoever uses another name."],
+            )
+        with _written("certificate for browsers"):
+            await asyncio.to_thread(services.for_browsers.take, given)
+
+
+async def remove_for_browsers(services: Services, actor: Actor, *, confirmed: bool) -> None:
+    """Show browsers this server's own certificate again. Raises NotFound, ConfirmationRequired."""
+    async with recorded(services, actor, "browser-certificate-removed"):
+        kept = services.for_browsers
+        if not kept.entries() and not kept.problem:
+            raise NotFound("Browsers see this server's own certificate.", remedy="There is nothing to remove.")
+        confirm(
+            confirmed,
+            "Removing the certificate for browsers",
+            [
+                "Browsers see this server's own certificate, and warn of it where it is self-signed.",
+                "Its key is deleted from this server: to install it again, the file is needed.",
+            ],
+        )
+        with _written("certificate for browsers"):
+            await asyncio.to_thread(kept.forget)
+
+
+@contextmanager
+def _written(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TrustError(
+            f"The {what} can't be written: {error.strerror or error}.",
+            remedy="Check the free space and the permissions of the data directory.",
+            code="identity-unwritable",
+        ) from error
 
 
 def _store(services: Services, store: str) -> CertificateStore:

@@ -34,6 +34,7 @@ from hostward.replication.group.invites import Invite
 from hostward.replication.keys.rotation import NewCertificate
 from hostward.replication.package_copies import ServerPackages
 from hostward.replication.wanted import Wanted
+from hostward.trust.browser_certificate import BrowserCertificate
 from hostward.trust.certificates import CertificateStore
 from hostward.trust.identity import ServerIdentity
 from hostward.trust.passphrase import Passphrase
@@ -279,6 +280,7 @@ class Services:
     group: GroupRegistry
     server: ServerRegistry
     stores: Mapping[str, CertificateStore]
+    for_browsers: BrowserCertificate
     replication: Replication
     requests: Requests
     locks: Locks

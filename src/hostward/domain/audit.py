@@ -92,6 +92,8 @@ ACTS: Final[Mapping[str, str]] = {
     "certificate-renewed": "Renewed the certificate",
     "certificate-requested": "Requested a certificate",
     "certificate-installed": "Installed a certificate",
+    "browser-certificate-installed": "Installed a certificate for browsers",
+    "browser-certificate-removed": "Removed the certificate for browsers",
     "backup-made": "Made a backup",
     "backup-restored": "Restored a backup",
     "change-request-implemented": "Implemented a change request",

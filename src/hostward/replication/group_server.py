@@ -63,6 +63,7 @@ from hostward.replication.ring.node import Node
 from hostward.replication.service import ReplicationService
 from hostward.replication.state import StateStore
 from hostward.replication.unlocking import Unlocking
+from hostward.trust.browser_certificate import BrowserCertificate
 from hostward.trust.certificates import CertificateStore
 from hostward.trust.envelope import Instance, Opener, Sealer
 from hostward.trust.identity import ServerIdentity
@@ -88,6 +89,7 @@ class GroupServer:
         server: ServerRegistry,
         auditor: Auditor,
         store: CertificateStore,
+        for_browsers: BrowserCertificate,
         now: Callable[[], str],
         version: str,
         new_id: Callable[[], str],
@@ -108,6 +110,7 @@ class GroupServer:
             configuration=configuration,
             identity=identity,
             store=store,
+            for_browsers=for_browsers,
             group=group,
             server=server,
             state=self._state,

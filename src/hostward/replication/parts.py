@@ -26,6 +26,7 @@ from hostward.replication.peers.views import Views
 from hostward.replication.ring.fence import Fence
 from hostward.replication.ring.node import Node
 from hostward.replication.state import StateStore
+from hostward.trust.browser_certificate import BrowserCertificate
 from hostward.trust.certificates import CertificateStore
 from hostward.trust.identity import ServerIdentity
 
@@ -65,6 +66,7 @@ class Parts:
     configuration: Configuration
     identity: ServerIdentity
     store: CertificateStore
+    for_browsers: BrowserCertificate
     group: GroupRegistry
     server: ServerRegistry
     state: StateStore

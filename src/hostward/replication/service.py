@@ -288,7 +288,10 @@ class ReplicationService:
 
     def _warnings(self) -> list[str]:
         state = self._p.state.now
-        found = certificate_warnings(self._p.store.entries())
+        p = self._p
+        found = certificate_warnings([*p.store.entries(), *p.for_browsers.entries()])
+        if p.for_browsers.problem:
+            found.append(p.for_browsers.problem)
         if state.role is not Role.STANDALONE and state.passphrase_is_default:
             found.append(
                 "The default passphrase is in use. Change it on the Master: Configure Settings > Replication > Change"

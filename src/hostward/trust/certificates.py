@@ -37,8 +37,9 @@ DIRECTORY: Final = "certificates"
 MAX_CERTIFICATES: Final = 1000
 MAX_NAME_CHARACTERS: Final = 100
 
-BY_HAND, BY_CODE, BY_GROUP, OWN = "administrator", "join code", "group", "own"
-"""Who brought a certificate in. What the group brought in goes when its server is removed from the group."""
+BY_HAND, BY_CODE, BY_GROUP, OWN, BROWSERS = "administrator", "join code", "group", "own", "browsers"
+"""Who brought a certificate in. What the group brought in goes when its server is removed from the group; the one for
+browsers is in no store, and listed like these where certificates are looked after."""
 
 
 class CertificateStorage(Protocol):
@@ -288,24 +289,8 @@ class CertificateStore:
         return own + sorted(self._kept, key=lambda kept: kept.name.casefold())
 
     def _entry(self, kept: _Kept) -> TrustedCertificate:
-        facts, now = _facts(kept.pem), datetime.fromtimestamp(self._clock(), UTC)
-        end = facts.not_after
-        return TrustedCertificate(
-            friendly_name=kept.name,
-            fingerprint=facts.fingerprint,
-            subject=facts.subject,
-            issuer=facts.issuer,
-            server_id=facts.server_id,
-            not_before=facts.not_before,
-            not_after=end,
-            expired=end < now,
-            expiring_soon=now <= end < now + self._soon(),
-            own=kept.source == OWN,
-            source=kept.source,
-            pem=kept.pem,
-            names=facts.names,
-            self_signed=facts.self_signed,
-        )
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        return described(kept.pem, kept.name, kept.source, now, self._soon())
 
     def _checked(self, certificate: str | bytes, friendly_name: str, source: str) -> _Kept:
         kept = _Kept(_checked_name(friendly_name), to_pem(only_certificate(certificate)), source)
@@ -384,17 +369,51 @@ class CertificateStore:
         self._by_fingerprint = {fingerprint(pem): pem for k in kept for pem in (k.pem, k.previous) if pem}
 
 
+def described(pem: str, name: str, source: str, now: datetime, soon: timedelta) -> TrustedCertificate:
+    """A certificate as it is listed at `now`."""
+    facts = _facts(pem)
+    end = facts.not_after
+    return TrustedCertificate(
+        friendly_name=name,
+        fingerprint=facts.fingerprint,
+        subject=facts.subject,
+        issuer=facts.issuer,
+        server_id=facts.server_id,
+        not_before=facts.not_before,
+        not_after=end,
+        expired=end < now,
+        expiring_soon=now <= end < now + soon,
+        own=source == OWN,
+        source=source,
+        pem=pem,
+        names=facts.names,
+        self_signed=facts.self_signed,
+    )
+
+
 def certificate_warnings(entries: Iterable[TrustedCertificate]) -> list[str]:
     """A sentence for each certificate that has expired, or will soon."""
     found = []
     for entry in entries:
         if not (entry.expired or entry.expiring_soon):
             continue
-        whose = "This server's own certificate" if entry.own else f"The certificate of {entry.friendly_name}"
         when = f"{'expired' if entry.expired else 'expires'} on {entry.not_after:%Y-%m-%d}"
-        where = "here" if entry.own else "on that server; this one takes the new one over by itself"
-        found.append(f"{whose} {when}: renew it {where} (hostward certificate renew).")
+        whose, remedy = whose_and_remedy(entry.friendly_name, entry.source)
+        found.append(f"{whose} {when}. {remedy}")
     return found
+
+
+def whose_and_remedy(name: str, source: str) -> tuple[str, str]:
+    """How an entry is spoken of, and what is done where it ends."""
+    if source == BROWSERS:
+        return (
+            "The certificate that browsers see",
+            "Install its successor: Configure Settings > Certificates, or hostward certificate install-for-browsers.",
+        )
+    if source == OWN:
+        return "This server's own certificate", "Renew it here: hostward certificate renew."
+    remedy = "Renew it on that server: hostward certificate renew. This one takes the new one over by itself."
+    return f"The certificate of {name}", remedy
 
 
 def _second_of_one_server(there: TrustedCertificate) -> InvalidInput:
@@ -430,8 +449,13 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
 
 def is_self_signed(certificate: x509.Certificate) -> bool:
     """Whether its own key has signed it."""
+    return is_issued_by(certificate, certificate)
+
+
+def is_issued_by(certificate: x509.Certificate, above: x509.Certificate) -> bool:
+    """Whether the other one's key has signed it, under the name that it gives."""
     try:
-        certificate.verify_directly_issued_by(certificate)
+        certificate.verify_directly_issued_by(above)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True

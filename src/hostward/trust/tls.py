@@ -8,30 +8,57 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Iterable
+from pathlib import Path
 
 from hostward.domain.errors import PeerError, TrustError
+from hostward.domain.greeting import IDENTITY_NAME
 from hostward.trust.identity import ServerIdentity
 
 
-def server_context(identity: ServerIdentity) -> ssl.SSLContext:
-    """For this server's HTTPS port: its certificate, TLS 1.2 or later. Raises TrustError "certificate"."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    reload(context, identity)
+class ServerTls:
+    """What this server's HTTPS port shows: its own certificate, and to all who don't ask for that the one for browsers,
+    where there is one. `context` is the port's. TLS 1.2 or later. Raises TrustError "certificate"."""
+
+    def __init__(self, identity: ServerIdentity) -> None:
+        self._identity = identity
+        self._for_browsers: ssl.SSLContext | None = None
+        self.context = _server_context()
+        self.context.sni_callback = self._choose
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the own certificate and its key again: connections made from now on see them."""
+        pair = self._identity.pair
+        try:
+            self.context.load_cert_chain(pair.tls_path, pair.key_path)
+        except (ssl.SSLError, OSError) as error:
+            raise TrustError(
+                f"TLS can't use {pair.tls_path} and its key: {error.strerror or error}.",
+                remedy="Check that both files are there, readable and belong together.",
+                code="certificate",
+            ) from error
+
+    def show(self, for_browsers: ssl.SSLContext | None) -> None:
+        """What browsers see from now on: see `context_of`; None for the own certificate."""
+        self._for_browsers = for_browsers
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        if self._for_browsers is not None and name != IDENTITY_NAME:
+            connection.context = self._for_browsers
+
+
+def context_of(file: Path) -> ssl.SSLContext:
+    """For ServerTls.show: what is in this file (PEM: key, certificate, chain). Raises ssl.SSLError, OSError."""
+    context = _server_context()
+    context.load_cert_chain(file)
     return context
 
 
-def reload(context: ssl.SSLContext, identity: ServerIdentity) -> None:
-    """Read certificate and key again: connections made from now on see them. Raises TrustError "certificate"."""
-    try:
-        context.load_cert_chain(identity.pair.tls_path, identity.key_path)
-    except (ssl.SSLError, OSError) as error:
-        raise TrustError(
-            f"TLS can't use {identity.pair.tls_path} and its key: {error.strerror or error}.",
-            remedy="Check that both files are there, readable and belong together.",
-            code="certificate",
-        ) from error
+def _server_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def client_context(trusted: Iterable[str]) -> ssl.SSLContext:
@@ -65,7 +92,8 @@ def stranger_context() -> ssl.SSLContext:
 
 
 async def fetch_certificate(host: str, port: int, timeout_s: float) -> bytes:
-    """The certificate (DER) that the server at this address presents now, trusted or not; nothing is sent to it.
+    """The certificate (DER) that the server at this address presents now to other servers, trusted or not; nothing is
+    sent to it.
 
     Raises PeerError: code "name" (doesn't resolve), "port" (nothing listens, or no route), "protocol" (not TLS),
     "timeout"."""
@@ -73,7 +101,9 @@ async def fetch_certificate(host: str, port: int, timeout_s: float) -> bytes:
     where = f"{host}:{port}"
     try:
         async with asyncio.timeout(timeout_s):
-            _, writer = await asyncio.open_connection(host, port, ssl=context, limit=1 << 16)
+            _, writer = await asyncio.open_connection(
+                host, port, ssl=context, server_hostname=IDENTITY_NAME, limit=1 << 16
+            )
     except TimeoutError as error:
         raise PeerError(
             f"{where} didn't answer within {timeout_s:g} s.",

@@ -44,9 +44,11 @@ from hostward.replication.group.invites import Invite
 from hostward.replication.keys.rotation import NewCertificate
 from hostward.replication.package_copies import ServerPackages
 from hostward.replication.wanted import Wanted
+from hostward.trust.browser_certificate import BrowserCertificate
 from hostward.trust.certificates import STORES, CertificateStore
 from hostward.trust.identity import ServerIdentity, load_or_create
 from hostward.trust.passphrase import Passphrase
+from hostward.trust.tls import ServerTls
 from hostward.trust.vault import Vault
 
 T = TypeVar("T")
@@ -389,6 +391,7 @@ def open_server(
                 group=group,
                 server=server,
                 stores=stores,
+                for_browsers=BrowserCertificate(data_dir, ServerTls(identity), time.time, main.warned_of(server)),
                 replication=replication,
                 requests=requests,
                 locks=OwnLocks(identity.server_id, tokens),

@@ -18,16 +18,18 @@ from hostward.access.auditing import open_auditor
 from hostward.configuration import load_configuration
 from hostward.domain.replication import Target
 from hostward.http.peer.endpoint import peer_routes
-from hostward.main import certificate_stores, make_data_dir, now
+from hostward.main import certificate_stores, make_data_dir, now, warned_of
 from hostward.packages.folder import Folder
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
 from hostward.replication.group.members import Member
 from hostward.replication.group_server import GroupServer
 from hostward.replication.parts import Parts
+from hostward.trust.browser_certificate import BrowserCertificate
 from hostward.trust.certificates import CertificateStore
 from hostward.trust.identity import ServerIdentity, load_or_create, write_pair
 from hostward.trust.renewals import new_pair
+from hostward.trust.tls import ServerTls
 
 HOST = "127.0.0.1"
 
@@ -87,10 +89,11 @@ async def served(directory: Path, name: str, server_id: str = "") -> AsyncIterat
         group = GroupRegistry.open(data_dir / "group.db", server_id=identity.server_id, sign=identity.sign, now=_now)
         auditor = open_auditor(data_dir, registry, identity, name, now, lambda: "log of a test")
         administrators = Administrators(registry)
+        for_browsers = BrowserCertificate(data_dir, ServerTls(identity), time.time, warned_of(registry))
         server = GroupServer(
             data_dir=data_dir, configuration=load_configuration(None, environment, lambda: HOST), identity=identity,
             group=group, server=registry, auditor=auditor,
-            store=certificate_stores(data_dir, registry, identity)["mss"], now=_now,
+            store=certificate_stores(data_dir, registry, identity)["mss"], for_browsers=for_browsers, now=_now,
             version="0.1.0", new_id=lambda: "0" * 32, reload_tls=lambda: None, logins=lambda: (),
             administrators=administrators, packages=Folder(data_dir / "deploy" / "packages", registry),
         )  # fmt: skip

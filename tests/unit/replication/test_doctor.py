@@ -14,6 +14,7 @@ from hostward.domain.audit import Trouble
 from hostward.domain.findings import CODES, Finding, Severity, in_order
 from hostward.domain.replication import Role
 from hostward.replication.doctor.examination import Disk, Other, Paper, Picture, Problem, examine
+from hostward.trust.certificates import BROWSERS, BY_HAND, OWN
 
 ROOT = Path(__file__).parents[3]
 GIB = 1 << 30
@@ -31,7 +32,7 @@ WELL = Picture(
     name="north", role=Role.MASTER, database_status="Up", reason="Everything is as it should be.", problem=None,
     removed="", nodes=[row("north"), row("south")], others=[Other("south", "host-south", "", True, 0.2, "1.0")],
     unjoined=[], content_problem="", log_problem="", passphrase_is_default=False,
-    papers=[Paper("north", True, 700, False), Paper("south", False, 7, False)],
+    papers=[Paper("north", OWN, 700, False), Paper("south", BY_HAND, 7, False)],
     disks=[Disk("the registry", "/data", 50 * GIB, 100 * GIB)], memory_free_bytes=2 * GIB, yaml_path="cassandra.yaml",
     yaml_honoured=[], yaml_refused={}, yaml_set_aside="", yaml_problem="", healed="", healed_ago_s=None, version="1.0",
 )  # fmt: skip
@@ -52,8 +53,9 @@ TROUBLES: list[tuple[str, dict[str, Any]]] = [
     ("member-unreachable", {"others": [Other("south", "h", "It doesn't answer.", True, None, "1.0")]}),
     ("slave-not-joined", {"unjoined": ["south:443/mss"]}),
     ("trust-missing", {"others": [Other("south", "h", "", False, 0.0, "1.0")]}),
-    ("certificate-expired", {"papers": [Paper("north", True, -2, False)]}),
-    ("certificate-expiring", {"papers": [Paper("south", False, 120, True)]}),
+    ("certificate-expired", {"papers": [Paper("north", OWN, -2, False)]}),
+    ("certificate-expiring", {"papers": [Paper("south", BY_HAND, 120, True)]}),
+    ("certificate-expiring", {"papers": [Paper("Browsers", BROWSERS, 20, True)]}),
     ("passphrase-default", {"passphrase_is_default": True}),
     ("clock-skew", {"others": [Other("south", "h", "", True, -3600.0, "1.0")]}),
     ("versions-differ", {"others": [Other("south", "h", "", True, 0.0, "0.9")]}),

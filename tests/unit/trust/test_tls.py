@@ -10,7 +10,7 @@ import pytest
 
 from hostward.domain.errors import PeerError, TrustError
 from hostward.trust.identity import ServerIdentity, fingerprint
-from hostward.trust.tls import client_context, fetch_certificate, reload, server_context
+from hostward.trust.tls import ServerTls, client_context, fetch_certificate
 
 MakeIdentity = Callable[..., ServerIdentity]
 HOST = "127.0.0.1"
@@ -50,7 +50,7 @@ def test_only_servers_with_a_trusted_certificate_are_talked_to(make_identity: Ma
     one, two = make_identity("one"), make_identity("two")
 
     async def run() -> None:
-        async with serving(server_context(one)) as port:
+        async with serving(ServerTls(one).context) as port:
             trusted = client_context([two.certificate_pem, one.certificate_pem])
             assert await greeting(port, trusted) == b"hello\n"  # by an address that isn't compared
             for others in ([two.certificate_pem], []):
@@ -62,7 +62,7 @@ def test_only_servers_with_a_trusted_certificate_are_talked_to(make_identity: Ma
 
 def test_versions_before_tls_1_2_are_off(make_identity: MakeIdentity) -> None:
     identity = make_identity()
-    for context in (server_context(identity), client_context([identity.certificate_pem])):
+    for context in (ServerTls(identity).context, client_context([identity.certificate_pem])):
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
@@ -70,10 +70,12 @@ def test_reload_shows_the_new_certificate_to_new_connections(make_identity: Make
     one, two = make_identity("one"), make_identity("two")
 
     async def run() -> None:
-        context = server_context(one)
-        async with serving(context) as port:
-            assert fingerprint(await fetch_certificate(HOST, port, 5)) == one.fingerprint
-            reload(context, two)
+        tls = ServerTls(one)
+        async with serving(tls.context) as port:
+            before = one.fingerprint
+            assert fingerprint(await fetch_certificate(HOST, port, 5)) == before
+            one.take(two.pair)
+            tls.reload()
             assert fingerprint(await fetch_certificate(HOST, port, 5)) == two.fingerprint
 
     asyncio.run(run())
@@ -83,7 +85,7 @@ def test_files_that_can_not_be_used_are_named(make_identity: MakeIdentity) -> No
     one, two = make_identity("one"), make_identity("two")
     for pair in (replace(one.pair, key_path=two.key_path), replace(one.pair, tls_path=one.key_path / "none")):
         with pytest.raises(TrustError, match=str(pair.tls_path)):
-            server_context(ServerIdentity(one.server_id, pair))
+            ServerTls(ServerIdentity(one.server_id, pair))
     with pytest.raises(TrustError):
         client_context(["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from pydantic import Field
@@ -10,13 +11,14 @@ from starlette.responses import Response
 from hostward.commands import certificates
 from hostward.commands.certificates import FoundCertificate
 from hostward.commands.services import Services
+from hostward.domain.errors import InvalidInput
 from hostward.http.api import shapes
 from hostward.http.api.logins import moment
 from hostward.http.api.shapes import answers
-from hostward.http.requests import ConfirmIn, Json, Strict, Who, With, administrators_router
+from hostward.http.requests import MAX_SECRET, ConfirmIn, Json, Strict, Who, With, administrators_router
 from hostward.trust.certificate_files import MAX_FILE_BYTES
 from hostward.trust.certificates import TrustedCertificate
-from hostward.trust.issued import MAX_BYTES
+from hostward.trust.chains import MAX_BYTES
 
 router = administrators_router("Trusted Certificates", "/trusted-certificates")
 own_router = administrators_router("Server", "/server/certificate")
@@ -45,6 +47,13 @@ class FetchIn(Strict):
 class InstallIn(ConfirmIn):
     pem: str = Field(max_length=MAX_BYTES)
     """The certificate, then its chain."""
+
+
+class ForBrowsersIn(ConfirmIn):
+    file: str = Field(max_length=2 * MAX_BYTES)
+    """Base64: PKCS #12 (.p12, .pfx), or PEM; with the private key, the certificate and its chain."""
+    password: str = Field(default="", max_length=MAX_SECRET)
+    """That it was exported with."""
 
 
 @router.get("/{store}", summary="List a store", responses=answers(shapes.Certificates, "The server's own first"))
@@ -132,6 +141,49 @@ async def install(given: InstallIn, who: Who, services: With) -> Response:
     """A renewal, as above. What isn't this server's certificate is refused, and the old one stays."""
     await certificates.install_certificate(services, who, given.pem, confirmed=given.confirm)
     return Json(_own(services))
+
+
+@own_router.get(
+    "/for-browsers",
+    summary="The certificate that browsers see",
+    responses=answers(shapes.BrowserCertificate, "As of now"),
+)
+async def read_for_browsers(who: Who, services: With) -> Response:
+    return Json(_for_browsers(services))
+
+
+@own_router.put(
+    "/for-browsers",
+    summary="Show browsers a certificate with its own key",
+    responses=answers(shapes.BrowserCertificate, "They see it"),
+)
+async def install_for_browsers(given: ForBrowsersIn, who: Who, services: With) -> Response:
+    """The other servers, and whoever pinned this server's own, go on seeing that. Connections made from now on see it.
+    Where it isn't for this server's host name, without `confirm`, nothing changes: 409 with the consequences."""
+    try:
+        content = base64.b64decode(given.file, validate=True)
+    except ValueError as error:
+        raise InvalidInput("The field file isn't base64.", remedy="Send the file's bytes in base64.") from error
+    await certificates.install_for_browsers(services, who, content, given.password, confirmed=given.confirm)
+    return Json(_for_browsers(services))
+
+
+@own_router.delete(
+    "/for-browsers",
+    summary="Show browsers this server's own certificate again",
+    status_code=204,
+    response_class=Response,
+)
+async def remove_for_browsers(who: Who, services: With) -> Response:
+    """Its key is deleted."""
+    await certificates.remove_for_browsers(services, who, confirmed=True)
+    return Response(status_code=204)
+
+
+def _for_browsers(services: Services) -> dict[str, Any]:
+    shown = certificates.certificate_for_browsers(services)
+    certificate = None if shown is None else _shown(shown)
+    return {"certificate": certificate, "problem": services.for_browsers.problem}
 
 
 def _own(services: Services) -> dict[str, Any]:

@@ -272,7 +272,7 @@ class Certificate(Shown):
     """Within the days that the setting certificate-warning says."""
     own: bool
     source: str
-    """Who brought it in: own, administrator, join code, or group (its server is a member)."""
+    """Who brought it in: own, administrator, join code, group (its server is a member), or browsers."""
     pem: str
     names: list[str]
     """The host names and addresses that it is for."""
@@ -307,6 +307,13 @@ class OwnCertificate(Certificate):
     renewed_at: str | None
     members: list[Confirmation]
     """The group's other servers, since the last renewal."""
+
+
+class BrowserCertificate(Shown):
+    certificate: Certificate | None
+    """None: browsers see this server's own."""
+    problem: str
+    """Why the one that was installed isn't shown; empty where it is, or there is none."""
 
 
 class CertificateRequest(Shown):

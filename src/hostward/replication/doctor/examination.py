@@ -15,6 +15,7 @@ from hostward.domain.audit import Trouble
 from hostward.domain.findings import Act, Finding, in_order
 from hostward.domain.replication import Role
 from hostward.replication.ring.health import ALL_PERCENT
+from hostward.trust.certificates import whose_and_remedy
 
 CLOCK_TOLERANCE_S = 30.0
 DISK_FREE_MIN_PERCENT = 5.0
@@ -51,7 +52,7 @@ class Paper:
     """A certificate that this server has. `days_left` is negative for an expired one; `soon`: it is time to say so."""
 
     name: str
-    own: bool
+    source: str
     days_left: float
     soon: bool
 
@@ -194,10 +195,8 @@ def _others(p: Picture) -> Iterator[Finding]:
 
 def _trust(p: Picture) -> Iterator[Finding]:
     for paper in p.papers:
-        whose = "This server's own certificate" if paper.own else f"The certificate {paper.name}"
+        whose, remedy = whose_and_remedy(paper.name, paper.source)
         days = abs(paper.days_left)
-        where = "here" if paper.own else "on that server"
-        remedy = f"Renew it {where}: hostward certificate renew. The group's servers learn the new one by themselves."
         if paper.days_left < 0:
             yield Finding("certificate-expired", paper.name, f"{whose} expired {days:.0f} days ago.", remedy)
         elif paper.soon:

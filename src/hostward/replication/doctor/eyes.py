@@ -32,8 +32,8 @@ class Eyes:
 
     async def look(self, status: str, reason: str, rows: Sequence[Mapping[str, Any]]) -> Picture:
         p, state, node = self._p, self._p.state.now, self._p.node
-        papers = p.store.entries()
-        trusted = {c.fingerprint for c in papers}
+        trust = p.store.entries()
+        trusted = {c.fingerprint for c in trust}
         with p.group.read() as reader:
             table = slave_rows(reader)
         everyone = {m.server_id for m in p.everyone()}
@@ -58,7 +58,7 @@ class Eyes:
             content_problem="" if p.content.ok else p.content.reason,
             log_problem=(p.publisher.problem or "") if p.publisher is not None else "",
             passphrase_is_default=state.passphrase_is_default,
-            papers=[self._paper(c) for c in papers],
+            papers=[self._paper(c) for c in (*trust, *p.for_browsers.entries())],
             disks=await asyncio.to_thread(self._disks),
             memory_free_bytes=psutil.virtual_memory().available,
             yaml_path=str(conf),
@@ -91,7 +91,7 @@ class Eyes:
     def _paper(self, certificate: TrustedCertificate) -> Paper:
         left = certificate.not_after - datetime.fromisoformat(self._p.now())
         days = left.total_seconds() / _DAY_S
-        return Paper(certificate.friendly_name, certificate.own, days, certificate.expiring_soon)
+        return Paper(certificate.friendly_name, certificate.source, days, certificate.expiring_soon)
 
     def _disks(self) -> list[Disk]:
         """One for each file system."""

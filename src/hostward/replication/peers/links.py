@@ -17,6 +17,7 @@ import aiohttp
 import orjson
 
 from hostward.domain.errors import InvalidInput, PeerError, TrustError
+from hostward.domain.greeting import IDENTITY_NAME
 from hostward.domain.replication import Target
 from hostward.replication.group.members import Member
 from hostward.replication.peers.messages import MAX_BYTES, Message
@@ -272,7 +273,9 @@ class Links:
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_TIMEOUT_S, timeout_s))
         limit = HELLO_BYTES if method == "GET" else MAX_BYTES + (1 << 20)
         try:
-            async with client.request(method, url, data=body, timeout=timeout, allow_redirects=False) as response:
+            async with client.request(
+                method, url, data=body, timeout=timeout, allow_redirects=False, server_hostname=IDENTITY_NAME
+            ) as response:
                 parts, size = [], 0
                 async for part in response.content.iter_any():
                     size += len(part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -59,6 +60,38 @@ async def test_an_authority_is_asked_and_what_it_gives_is_installed(browser: Bro
     assert x509.load_pem_x509_certificate(installed.certificate_pem.encode()) == x509.load_pem_x509_certificate(
         issued.encode()
     )
+
+
+async def test_browsers_may_be_shown_another_certificate_than_servers(browser: Browser) -> None:
+    authority = Authority()
+    host, url = browser.server.services.configuration.server.host_name, f"{PANEL}/for-browsers"
+
+    async def send(content: bytes | None, **fields: str) -> dict[str, Any]:
+        files = {} if content is None else {"file": ("web.p12", content)}
+        headers = {"Sec-Fetch-Site": "same-origin", "HX-Request": "true", "X-CSRF": browser.forgery}
+        answer = await browser.http.post(url, data=fields, files=files or None, headers=headers)
+        return dict(answer.json()) if answer.content else {"to": answer.headers["hx-redirect"]}
+
+    right = authority.hand_out([host]).pkcs12(authority.chain, "export me")
+    assert (await send(None, password="export me"))["mistakes"][0]["field"] == "file"
+    for password in ("", "other"):
+        assert (await send(right, password=password))["code"] == "wrong-password"
+    assert "Browsers are shown this certificate" not in await browser.page(PANEL)
+    elsewhere = authority.hand_out(["www.example.org"]).pem(authority.chain)
+    asked = await send(elsewhere)
+    assert (asked["code"], asked["consequences"][0]) == ("confirmation-required", "It is for www.example.org.")
+    assert "Browsers are shown this certificate" not in await browser.page(PANEL)
+    assert (await send(elsewhere, confirm="yes"))["to"] == f"/mss{PANEL}"
+    assert "CN=www.example.org" in await browser.page(PANEL)
+    assert (await send(right, password="export me"))["to"] == f"/mss{PANEL}"
+    page = await browser.page(PANEL)
+    assert f"CN={host}" in page
+    assert "CN=www.example.org" not in page
+    assert browser.server.services.identity.fingerprint in page
+    assert (await browser.post(f"{url}/delete")).json()["code"] == "confirmation-required"
+    assert (await browser.post(f"{url}/delete", confirm="yes")).status_code == 200
+    assert "Browsers are shown this certificate" not in await browser.page(PANEL)
+    assert (await browser.post(f"{url}/delete", confirm="yes")).json()["code"] == "not-found"
 
 
 @pytest.mark.feature("R10")

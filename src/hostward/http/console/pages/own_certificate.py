@@ -12,6 +12,7 @@ from hostward.domain.panels import SERVER_CERTIFICATES
 from hostward.http.console.pages.settings import apply_those, settings_of
 from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes, wrong_field
 from hostward.http.downloads import attachment
+from hostward.http.requests import files_of
 from hostward.trust.certificates import certificate_warnings
 
 PANEL: Final = SERVER_CERTIFICATES
@@ -27,16 +28,21 @@ def own_certificate_routes(console: Console) -> list[Route]:
         route("/renew", renew),
         route("/request", request),
         route("/install", install),
+        route("/for-browsers", install_for_browsers),
+        route("/for-browsers/delete", remove_for_browsers),
     ]
 
 
 async def show(visit: Visit) -> Response:
     own = certificates.own_certificate(visit.services)
+    for_browsers = certificates.certificate_for_browsers(visit.services)
     return await visit.page(
         "own_certificate.html",
         panel=PANEL,
         own=own,
-        warnings=certificate_warnings([own]),
+        for_browsers=for_browsers,
+        problem=visit.services.for_browsers.problem,
+        warnings=certificate_warnings([own, *([for_browsers] if for_browsers else [])]),
         rotation=visit.services.rotation.state(),
         settings=await settings_of(visit, PANEL),
     )
@@ -67,6 +73,21 @@ async def install(visit: Visit) -> Response:
     if not pem:
         raise wrong_field("pem", "No certificate is given.", "Paste it, and its chain after it.")
     await certificates.install_certificate(visit.services, visit.actor, pem, confirmed=visit.confirmed)
+    return visit.go(PANEL)
+
+
+async def install_for_browsers(visit: Visit) -> Response:
+    files = await files_of(visit.form)
+    if len(files) != 1:
+        raise wrong_field("file", "No file is chosen.", "Choose the .p12, .pfx or .pem file.")
+    await certificates.install_for_browsers(
+        visit.services, visit.actor, files[0][1], visit.typed("password"), confirmed=visit.confirmed
+    )
+    return visit.go(PANEL)
+
+
+async def remove_for_browsers(visit: Visit) -> Response:
+    await certificates.remove_for_browsers(visit.services, visit.actor, confirmed=visit.confirmed)
     return visit.go(PANEL)
 
 
