@@ -101,7 +101,8 @@ def test_a_browser_is_shown_the_certificate_that_was_installed_for_it(
     answer = again.reload()
     assert answer is not None
     seen = answer.security_details()
-    assert (seen or {}).get("issuer") == "Intermediate of the tests"
+    assert seen is not None
+    assert seen["issuer"] == "Intermediate of the tests"
     expect(again.get_by_text(own)).to_be_visible()
     again.get_by_role("button", name="Remove", exact=True).click()
     again.get_by_role("dialog", name="Settings update").get_by_role("button", name="Yes").click()

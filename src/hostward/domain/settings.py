@@ -271,7 +271,7 @@ LOG_FILES: Final = Setting(
 CERTIFICATE_WARNING: Final = Setting(
     "certificate-warning",
     "Warn before a certificate expires",
-    "How long before: this server's own certificate, and those that it trusts.",
+    "How long before: this server's own certificate, the one for browsers, and those that it trusts.",
     whole=Whole(60, 1, 365, "days"),
     scope=Scope.SERVER,
     panel=SERVER_CERTIFICATES,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -40,6 +40,9 @@ MAX_NAME_CHARACTERS: Final = 100
 BY_HAND, BY_CODE, BY_GROUP, OWN, BROWSERS = "administrator", "join code", "group", "own", "browsers"
 """Who brought a certificate in. What the group brought in goes when its server is removed from the group; the one for
 browsers is in no store, and listed like these where certificates are looked after."""
+
+
+T = TypeVar("T", bound=x509.ExtensionType)
 
 
 class CertificateStorage(Protocol):
@@ -439,9 +442,8 @@ def _second_of_one_server(there: TrustedCertificate) -> InvalidInput:
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
     """The host names and addresses that it is for, as one printable line each."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    names = extension_of(certificate, x509.SubjectAlternativeName)
+    if names is None:
         return ()
     hosts = (*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress)))
     return tuple(printable(host) for host in hosts)
@@ -463,10 +465,16 @@ def is_issued_by(certificate: x509.Certificate, above: x509.Certificate) -> bool
 
 def is_authority(certificate: x509.Certificate) -> bool:
     """Whether it may issue certificates to others."""
+    constraints = extension_of(certificate, x509.BasicConstraints)
+    return constraints is not None and bool(constraints.ca)
+
+
+def extension_of(certificate: x509.Certificate, kind: type[T]) -> T | None:
+    """An extension of this kind; None where there is none, or they can't be read."""
     try:
-        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
-    except (x509.ExtensionNotFound, ValueError):
-        return False
+        return certificate.extensions.get_extension_for_class(kind).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return None
 
 
 def _checked_name(friendly_name: str) -> str:

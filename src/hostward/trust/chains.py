@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
-from typing import Final, TypeVar
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -16,13 +16,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from hostward.domain.errors import InvalidInput
 from hostward.trust.certificate_files import PEM_CERTIFICATE, public_key_bytes, shown_name
-from hostward.trust.certificates import is_authority, is_issued_by
+from hostward.trust.certificates import extension_of, is_authority, is_issued_by
 from hostward.trust.identity import out_of_date
 
 MAX_CHAIN: Final = 6
 MAX_BYTES: Final = 64 << 10
-
-T = TypeVar("T", bound=x509.ExtensionType)
 
 
 def parsed(text: str) -> list[x509.Certificate]:
@@ -51,7 +49,7 @@ def check_leaf(leaf: x509.Certificate, now: datetime) -> None:
     if is_authority(leaf):
         raise refused("It may issue certificates itself.", "Ask for a server's certificate.", "authority-certificate")
     _check_dates(leaf, now)
-    usage, purposes = _extension(leaf, x509.KeyUsage), _extension(leaf, x509.ExtendedKeyUsage)
+    usage, purposes = extension_of(leaf, x509.KeyUsage), extension_of(leaf, x509.ExtendedKeyUsage)
     signs = usage is None or usage.digital_signature
     if not signs or (purposes is not None and ExtendedKeyUsageOID.SERVER_AUTH not in purposes):
         raise refused(
@@ -80,13 +78,6 @@ def _check_dates(certificate: x509.Certificate, now: datetime) -> None:
             "Check this server's clock; else ask for a new certificate.",
             "certificate-expired",
         )
-
-
-def _extension(certificate: x509.Certificate, kind: type[T]) -> T | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except (x509.ExtensionNotFound, ValueError):
-        return None
 
 
 def refused(what: str, remedy: str, code: str) -> InvalidInput:

@@ -272,3 +272,13 @@ def test_a_missing_file_is_told_with_what_is_there(desk: Desk) -> None:
 def test_find_by_public_key_wants_a_certificate(desk: Desk) -> None:
     with pytest.raises(TrustError):
         desk.store.find_by_public_key(b"nothing")
+
+
+def test_an_extension_that_is_there_twice_breaks_no_list(slave: ServerIdentity) -> None:
+    """As a damaged byte may make it."""
+    der = to_der(slave.certificate_pem)
+    key_usage, alternative_names = bytes.fromhex("0603551d0f"), bytes.fromhex("0603551d11")
+    assert der.count(key_usage) == der.count(alternative_names) == 1
+    store = CertificateStore("security-proxy", Memory(), Path(), lambda: NOW.timestamp())
+    store.import_text(der.replace(key_usage, alternative_names), "twice")
+    assert store.entries()[0].names == ()
