@@ -14,7 +14,7 @@ const patternfly = join(here, "node_modules", "@patternfly", "patternfly");
 
 const COMPONENTS = [
   "Alert/alert", "Button/button", "Check/check", "EmptyState/empty-state", "Form/form", "FormControl/form-control",
-  "Label/label", "Nav/nav", "ProgressStepper/progress-stepper", "Tabs/tabs", "Title/title",
+  "Label/label", "Label/label-group", "Nav/nav", "ProgressStepper/progress-stepper", "Tabs/tabs", "Title/title",
 ];
 const FONT = "RedHatTextVF.woff2";
 // Themes that the console doesn't offer, and writing from right to left, which no translation needs yet.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 from tests.browser.test_pages import look
-from tests.support.browser import address_of, picture
+from tests.support.browser import address_of, choose, picture
 from tests.support.server import Server
 
 pytestmark = [pytest.mark.feature("R23"), pytest.mark.feature("R24")]
@@ -22,7 +22,7 @@ def test_a_session_is_assigned_denied_and_explained_by_its_labels(north: Server,
     wrong = look(page, "no assignments")
     page.get_by_role("link", name="Assign", exact=True).click()
     wrong += look(page, "assign")
-    page.get_by_label("Sessions").fill("Access one")
+    choose(page, "Sessions", "Access one")
     page.get_by_label("User groups").fill("nowhere")
     page.get_by_role("button", name="Assign", exact=True).click()
     expect(page.get_by_text("There is no user group “nowhere”.")).to_be_visible()

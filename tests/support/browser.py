@@ -87,6 +87,15 @@ def enter(page: Page) -> None:
     page.wait_for_load_state()  # its scripts listen for keys from then on
 
 
+def choose(place: Page | Locator, field: str, *names: str) -> None:
+    """Choose these in a field of names, by keyboard."""
+    box = place.get_by_role("combobox", name=field, exact=True)
+    for name in names:
+        box.fill(name)
+        box.press("Enter")
+        expect(place.get_by_role("button", name=f"Remove {name}", exact=True)).to_be_visible()
+
+
 def loaded_bytes(page: Page, url: str, shown: Locator) -> float:
     """What a page and all it loads weigh on the wire, without a cache, once `shown` is there."""
     network = page.context.new_cdp_session(page)

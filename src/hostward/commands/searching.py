@@ -7,7 +7,7 @@ and sessions aren't counted, so that it answers while somebody types.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -70,6 +70,13 @@ class Found:
     more: Sequence[Kind]
 
 
+async def suggest(services: Services, kind: Kind, q: str, *, count: int) -> Found:
+    """At most `count` of one of NAMED: those whose name begins so, then others that have the words of `q`; the first by
+    name where it has none. It reads few rows, also of many."""
+    hits = await asyncio.to_thread(_elements, services, kind, q[:MAX_QUERY], min(count, MAX_EACH) + 1)
+    return Found(hits[:count], [kind] if len(hits) > count else [])
+
+
 async def search(services: Services, actor: Actor, q: str, *, each: int) -> Found:
     """At most `each` hits of a kind, of what the actor's role lets them look at. No words find the panels."""
     return await asyncio.to_thread(_search, services, ALLOWED[actor.role], q[:MAX_QUERY], min(each, MAX_EACH))
@@ -83,10 +90,7 @@ def _search(services: Services, allowed: Collection[Permission], q: str, each: i
     found = {
         Kind.PANEL: _ranked(words, _places(panels)),
         Kind.SETTING: _ranked(words, _settings(panels)),
-        Kind.SESSION: _elements(services, sessions.KIND, q, each + 1, _session),
-        Kind.PACKAGE: _elements(services, packages.KIND, q, each + 1, _package),
-        Kind.USER: _elements(services, USER_KIND, q, each + 1, _user),
-        Kind.USER_GROUP: _elements(services, GROUP_KIND, q, each + 1, _group),
+        **{kind: _elements(services, kind, q, each + 1) for kind in NAMED},
         Kind.SERVER: _ranked(words, _servers(services)),
         Kind.REQUEST: _ranked(words, _requests(services)),
         Kind.CERTIFICATE: _ranked(words, _certificates(services)),
@@ -130,9 +134,10 @@ def _settings(panels: Iterable[Panel]) -> Iterator[Searched]:
         yield Hit(Kind.SETTING, setting.name, setting.label, detail, f"{setting.panel}#{setting.name}"), also
 
 
-def _elements(services: Services, kind: str, q: str, limit: int, hit: Callable[[str, Body], Hit]) -> list[Hit]:
+def _elements(services: Services, kind: Kind, q: str, limit: int) -> list[Hit]:
+    stored, hit = NAMED[kind]
     with services.group.read() as reader:
-        return [hit(element.id, element.json()) for element in reader.first_matching(kind, q, limit)]
+        return [hit(element.id, element.json()) for element in reader.first_matching(stored, q, limit)]
 
 
 def _session(id_: str, body: Body) -> Hit:
@@ -151,6 +156,15 @@ def _user(id_: str, body: Body) -> Hit:
 
 def _group(id_: str, body: Body) -> Hit:
     return Hit(Kind.USER_GROUP, id_, body["name"], body.get("comment", ""), f"{AUTHENTICATION}/groups/{id_}")
+
+
+NAMED: Final[Mapping[Kind, tuple[str, Callable[[str, Body], Hit]]]] = {
+    Kind.SESSION: (sessions.KIND, _session),
+    Kind.PACKAGE: (packages.KIND, _package),
+    Kind.USER: (USER_KIND, _user),
+    Kind.USER_GROUP: (GROUP_KIND, _group),
+}
+"""What has unique names, however many there are: its kind of element, and what is shown of one."""
 
 
 def _servers(services: Services) -> Iterator[Searched]:

@@ -70,7 +70,7 @@ class Input(StrEnum):
     SWITCH = "switch"
     CHOICE = "choice"
     SUGGESTED = "suggested"
-    LIST = "list"
+    GROUPS = "groups"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ DECLARED: Final = (
         _IBM,
         choices=dict.fromkeys(_IBM, CODE_PAGES),
     ),
-    Field("groups", "Groups", "Who uses it: one group a line.", Input.LIST),
+    Field("groups", "Groups", "Who uses it: user groups. Many can be pasted, one a line.", Input.GROUPS),
     Field("comment", "Comment", "For administrators.", Input.LONG_TEXT),
 )
 """Every field, once: forms, files and the command line name them in this order."""

@@ -76,6 +76,7 @@ async def test_a_get_or_a_head_changes_nothing_whatever_it_asks_for(server: Serv
     asked = (await server.create("two")).json()["request"]["id"]
     server.replication.master_url = ""
     known = {
+        "kind": ("user-groups", "x"),
         "session_id": (session, "x"), "package_id": (package["id"], "x"), "user_id": (user["id"], "x"),
         "group_id": (oslo["id"], "x"), "token_id": (token,),
         "request_id": (asked, "x"), "revision": ("1", "2", "99"), "store": ("mss", "x"),

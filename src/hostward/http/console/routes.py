@@ -25,6 +25,7 @@ from hostward.http.console.pages.locks import lock_routes, locks_shown
 from hostward.http.console.pages.logging import logging_routes
 from hostward.http.console.pages.my_sessions import PAGE as MY_SESSIONS
 from hostward.http.console.pages.my_sessions import my_session_routes
+from hostward.http.console.pages.names import name_routes
 from hostward.http.console.pages.own_certificate import own_certificate_routes
 from hostward.http.console.pages.own_password import own_password_routes
 from hostward.http.console.pages.packages import package_routes
@@ -93,4 +94,5 @@ def console_routes(services: Services) -> list[BaseRoute]:
         *logging_routes(console),
         *report_routes(console),
         *search_routes(console),
+        *name_routes(console),
     ]

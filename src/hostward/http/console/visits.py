@@ -332,6 +332,12 @@ def wrong_field(field: str, problem: str, remedy: str) -> InvalidInput:
     return InvalidInput(problem, remedy=remedy, mistakes=[Mistake(field, problem, remedy)])
 
 
+def in_field(error: InvalidInput, field: str) -> InvalidInput:
+    """The same, with its mistakes at the form's own field."""
+    mistakes = [replace(m, field=field) for m in error.mistakes]
+    return InvalidInput(error.message, remedy=error.remedy, code=error.code, mistakes=mistakes)
+
+
 async def _visit(console: Console, request: Request) -> Visit:
     writing = request.method not in READING
     if writing:

@@ -81,13 +81,15 @@ class Derived:
 
     def first(self, db: sqlite3.Connection, q: str, limit: int) -> list[str]:
         """The ids of a few elements that have all the words of `q` in the column `text`, not counting the others: those
-        whose name begins so, by name, then any, by name too. For tables with unique names."""
-        begins, found = name_key(q).strip(), list[str]()
-        if begins:
-            sql = f"SELECT id FROM {self.table} WHERE name_key >= ? AND name_key < ? ORDER BY name_key LIMIT ?"  # noqa: S608
-            found = [row[0] for row in db.execute(sql, (begins, begins + _LAST, limit))]
+        whose name begins so, by name, then any, by name too; every name begins with no words. For tables
+        with unique names."""
+        begins = name_key(q).strip()
+        sql = f"SELECT id FROM {self.table} WHERE name_key >= ? AND name_key < ? ORDER BY name_key LIMIT ?"  # noqa: S608
+        found = [row[0] for row in db.execute(sql, (begins, begins + _LAST, limit))]
         words = begins.split()[:MAX_WORDS]
-        where = " AND ".join(["text GLOB ?"] * len(words)) or "1"
+        if len(found) == limit or not words:
+            return found
+        where = " AND ".join(["text GLOB ?"] * len(words))
         # Not sorted before it is cut: that would read every row where many match.
         sql = f"SELECT id, name_key FROM {self.table} WHERE {where} LIMIT ?"  # noqa: S608
         rows = db.execute(sql, [*map(anywhere, words), 2 * limit])

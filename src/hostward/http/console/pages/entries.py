@@ -56,7 +56,7 @@ def _entered(form: FormData, field: Field, prefix: str) -> Any:
             return text == "yes"
         case Input.NUMBER:
             return int(text) if re.fullmatch("[0-9]{1,9}", text) else text or None
-        case Input.LIST:
+        case Input.GROUPS:
             return [line.strip() for line in re.split("[\n;]", text) if line.strip()]
         case _:
             return text

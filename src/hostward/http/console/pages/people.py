@@ -11,7 +11,7 @@ from starlette.routing import Route
 from hostward.commands import people, unlocking
 from hostward.commands.directories import list_directories
 from hostward.commands.writing import Once, Submitted
-from hostward.domain.errors import NotFound, PreconditionFailed
+from hostward.domain.errors import InvalidInput, NotFound, PreconditionFailed
 from hostward.domain.people import GROUP_KIND, ROLES, USER_KIND
 from hostward.domain.permissions import Permission
 from hostward.http.console.pages.entries import as_shown
@@ -20,7 +20,7 @@ from hostward.http.console.pages.outcomes import NameTaken, submitted, went
 from hostward.http.console.pages.people_files import USERS
 from hostward.http.console.pages.people_lists import GROUPS, GROUPS_LISTED, TABS, USERS_LISTED, lines
 from hostward.http.console.pages.versions import Compared, both_versions
-from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
+from hostward.http.console.visits import Console, Visit, in_field, panel_routes, wrong_field
 from hostward.http.requests import MAX_SECRET
 from hostward.registry.group import Element
 
@@ -168,9 +168,12 @@ async def change_members(visit: Visit) -> Response:
     if not names:
         raise wrong_field("members", "No user is named.", "Write user names, one a line.")
     adds = visit.text("act") != "remove"
-    done = await people.change_members(
-        visit.services, visit.actor, _id(visit), add=names if adds else (), remove=() if adds else names
-    )
+    try:
+        done = await people.change_members(
+            visit.services, visit.actor, _id(visit), add=names if adds else (), remove=() if adds else names
+        )
+    except InvalidInput as error:
+        raise in_field(error, "members") from error
     return _went(visit, done, f"{GROUPS}/{_id(visit)}", "Members added." if adds else "Members removed.")
 
 

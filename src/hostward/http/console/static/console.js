@@ -1,4 +1,5 @@
 // The console's behaviour, a module for each matter.
+import "./choosers.js";
 import "./dialogs.js";
 import "./forms.js";
 import "./idle.js";

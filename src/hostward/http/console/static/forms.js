@@ -84,7 +84,7 @@ function atField(form, mistake) {
     const id = `mistake-${form.id || "form"}-${name.replace(/\W/g, "-")}`;
     const shown = Object.assign(document.createElement("p"), { className: "hw-mistake", id, textContent: `${mistake.problem} ${mistake.remedy}`.trim() });
     (place.querySelector(".pf-v6-c-form__group-control") ?? place).append(shown);
-    const input = place.querySelector("input, select, textarea");
+    const input = [...place.querySelectorAll("input, select, textarea")].find((one) => !one.closest("[hidden]"));
     if (input && !input.matches("[type=hidden], [data-select]")) {
       input.setAttribute("aria-invalid", "true");
       input.setAttribute("aria-describedby", [input.getAttribute("aria-describedby"), id].filter(Boolean).join(" "));
