@@ -18,9 +18,10 @@ from hostward.domain.suggestions import shown
 from hostward.replication.keys.rotation import NewCertificate
 from hostward.trust.browser_certificate import covers
 from hostward.trust.certificate_files import only_certificate, shown_name
-from hostward.trust.certificates import CertificateStore, TrustedCertificate, names_of
+from hostward.trust.certificates import CertificateStore
 from hostward.trust.identity import fingerprint, parse_certificate, server_id_of, to_pem
 from hostward.trust.issued import forget_request, make_request, read_issued
+from hostward.trust.listed import ListedCertificate, names_of
 from hostward.trust.tls import fetch_certificate
 
 FETCH_TIMEOUT_S = 5.0
@@ -45,19 +46,19 @@ class FoundCertificate:
     pem: str
 
 
-def list_certificates(services: Services, store: str) -> Sequence[TrustedCertificate]:
+def list_certificates(services: Services, store: str) -> Sequence[ListedCertificate]:
     """The server's own first. Raises NotFound where there is no such store."""
     return _store(services, store).entries()
 
 
-def own_certificate(services: Services) -> TrustedCertificate:
+def own_certificate(services: Services) -> ListedCertificate:
     """This server's own, which the other servers of its group know it by."""
     return next(entry for entry in services.stores["mss"].entries() if entry.own)
 
 
 async def import_certificate(
     services: Services, actor: Actor, store: str, *, friendly_name: str, file_name: str | None, pem: str | None
-) -> TrustedCertificate:
+) -> ListedCertificate:
     """From the file of that name in <data_dir>/certificates, or from text: one of the two. Raises InvalidInput."""
     async with recorded(services, actor, "certificate-trusted", store=store, name=friendly_name) as act:
         found = _store(services, store)
@@ -112,7 +113,7 @@ async def fetch_certificate_at(services: Services, store: str, host: str, port: 
 
 async def import_fetched(
     services: Services, actor: Actor, store: str, host: str, port: int, *, friendly_name: str, confirmed: str
-) -> TrustedCertificate:
+) -> ListedCertificate:
     """Fetch the certificate again and trust it, if it has the fingerprint that a person has compared. Raises
     InvalidInput, PeerError, Conflict where it is another one."""
     found = await fetch_certificate_at(services, store, host, port)
@@ -165,7 +166,7 @@ async def install_certificate(services: Services, actor: Actor, pem: str, *, con
         await asyncio.to_thread(forget_request, services.data_dir)
 
 
-def certificate_for_browsers(services: Services) -> TrustedCertificate | None:
+def certificate_for_browsers(services: Services) -> ListedCertificate | None:
     """What browsers see at the HTTPS port; None for this server's own."""
     return next(iter(services.for_browsers.entries()), None)
 

@@ -25,7 +25,7 @@ from hostward.replication.parts import Parts
 from hostward.replication.peers.connection import Tell
 from hostward.replication.ring.details import Details
 from hostward.replication.wanted import Wanted
-from hostward.trust.certificates import certificate_warnings
+from hostward.trust.listed import certificate_warnings
 from hostward.trust.passphrase import Passphrase
 
 log = structlog.get_logger()

@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from hostward.domain.errors import HostwardError, InvalidInput
 from hostward.trust.certificate_files import PEM_CERTIFICATE, public_key_bytes, shown_name
-from hostward.trust.certificates import BROWSERS, TrustedCertificate, described, is_issued_by, is_self_signed
 from hostward.trust.chains import MAX_BYTES, MAX_CHAIN, check_chain, check_leaf, parsed, refused
 from hostward.trust.identity import sync_directory, to_pem, write_private
+from hostward.trust.listed import BROWSERS, ListedCertificate, described, is_issued_by, is_self_signed
 from hostward.trust.tls import ServerTls, context_of
 
 FILE: Final = "browser-certificate.pem"
@@ -58,7 +58,7 @@ class BrowserCertificate:
         if self._path.exists():
             self._open()
 
-    def entries(self) -> list[TrustedCertificate]:
+    def entries(self) -> list[ListedCertificate]:
         """What is shown to browsers, or nothing where that is the server's own."""
         if not self._pem:
             return []

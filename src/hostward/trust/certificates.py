@@ -12,15 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal, Protocol, TypeVar
-
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from typing import Final, Literal, Protocol
 
 from hostward.domain.errors import Conflict, InvalidInput, NotFound
-from hostward.trust.certificate_files import only_certificate, printable, public_key_bytes, read_file, shown_name, some
+from hostward.trust.certificate_files import only_certificate, public_key_bytes, read_file, some
 from hostward.trust.identity import (
     CERTIFICATE_FILE,
     ServerIdentity,
@@ -28,6 +24,15 @@ from hostward.trust.identity import (
     parse_certificate,
     server_id_of,
     to_pem,
+)
+from hostward.trust.listed import (
+    BY_GROUP,
+    BY_HAND,
+    OWN,
+    ListedCertificate,
+    described,
+    facts_of,
+    is_authority,
 )
 
 StoreKey = Literal["mss", "security-proxy"]
@@ -37,13 +42,6 @@ DIRECTORY: Final = "certificates"
 MAX_CERTIFICATES: Final = 1000
 MAX_NAME_CHARACTERS: Final = 100
 
-BY_HAND, BY_CODE, BY_GROUP, OWN, BROWSERS = "administrator", "join code", "group", "own", "browsers"
-"""Who brought a certificate in. What the group brought in goes when its server is removed from the group; the one for
-browsers is in no store, and listed like these where certificates are looked after."""
-
-
-T = TypeVar("T", bound=x509.ExtensionType)
-
 
 class CertificateStorage(Protocol):
     """Where one store's entries are kept. Entries are JSON objects of texts; `save` replaces them all, and what it
@@ -52,28 +50,6 @@ class CertificateStorage(Protocol):
     def load(self) -> list[dict[str, str]]: ...
 
     def save(self, entries: list[dict[str, str]]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class TrustedCertificate:
-    """One line of a store's list. Times are aware; `server_id` is empty for what isn't a Hostward server's; `own`
-    marks this server's certificate, which can't be deleted; `expired` and `expiring_soon` (within the days that are
-    set) are as of the moment of listing; `source` says who brought it in; `names` are those that it is for."""
-
-    friendly_name: str
-    fingerprint: str
-    subject: str
-    issuer: str
-    server_id: str
-    not_before: datetime
-    not_after: datetime
-    expired: bool
-    expiring_soon: bool
-    own: bool
-    source: str
-    pem: str
-    names: tuple[str, ...]
-    self_signed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,36 +76,6 @@ class _Kept:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What is read of a certificate."""
-
-    fingerprint: str
-    subject: str
-    issuer: str
-    server_id: str
-    not_before: datetime
-    not_after: datetime
-    names: tuple[str, ...]
-    self_signed: bool
-
-
-@lru_cache(maxsize=2 * MAX_CERTIFICATES)
-def _facts(pem: str) -> _Facts:
-    """Read once: each message of another server asks for them."""
-    certificate = parse_certificate(pem)
-    return _Facts(
-        fingerprint(pem),
-        shown_name(certificate.subject),
-        shown_name(certificate.issuer),
-        server_id_of(pem),
-        certificate.not_valid_before_utc,
-        certificate.not_valid_after_utc,
-        names_of(certificate),
-        is_self_signed(certificate),
-    )
-
-
 class CertificateStore:
     """One store. All methods are quick and may be called from any thread that doesn't overlap with a change; `clock`
     gives Unix seconds; `soon` how long before its end a certificate expires soon. `own` is listed first under
@@ -154,7 +100,7 @@ class CertificateStore:
 
     # Who is trusted
 
-    def entries(self) -> list[TrustedCertificate]:
+    def entries(self) -> list[ListedCertificate]:
         """The server's own certificate, then the imported ones by friendly name."""
         return [self._entry(kept) for kept in self._all()]
 
@@ -167,16 +113,16 @@ class CertificateStore:
         """Whether the store holds the certificate with this fingerprint. It may have expired: see `entries`."""
         return fingerprint in self._by_fingerprint or (self._own is not None and fingerprint == self._own.fingerprint)
 
-    def find(self, fingerprint: str) -> TrustedCertificate | None:
+    def find(self, fingerprint: str) -> ListedCertificate | None:
         """The certificate with this fingerprint."""
-        return next((self._entry(kept) for kept in self._all() if _facts(kept.pem).fingerprint == fingerprint), None)
+        return next((self._entry(kept) for kept in self._all() if facts_of(kept.pem).fingerprint == fingerprint), None)
 
-    def of_server(self, server_id: str) -> list[TrustedCertificate]:
+    def of_server(self, server_id: str) -> list[ListedCertificate]:
         """The imported certificates of the server with this id."""
         imported = [kept for kept in self._all() if kept.source != OWN]
-        return [self._entry(kept) for kept in imported if _facts(kept.pem).server_id == server_id]
+        return [self._entry(kept) for kept in imported if facts_of(kept.pem).server_id == server_id]
 
-    def find_by_public_key(self, certificate: str | bytes) -> TrustedCertificate | None:
+    def find_by_public_key(self, certificate: str | bytes) -> ListedCertificate | None:
         """The certificate whose key is the one in `certificate` (PEM or DER): a renewed certificate keeps its key.
         Raises TrustError "certificate" if that isn't a certificate."""
         wanted = public_key_bytes(parse_certificate(certificate))
@@ -184,11 +130,11 @@ class CertificateStore:
 
     # By hand
 
-    def import_file(self, file_name: str, friendly_name: str) -> TrustedCertificate:
+    def import_file(self, file_name: str, friendly_name: str) -> ListedCertificate:
         """Trust the certificate in the file of that name in <data_dir>/certificates. Raises InvalidInput."""
         return self.import_text(read_file(self._directory, file_name), friendly_name)
 
-    def import_text(self, certificate: str | bytes, friendly_name: str, *, source: str = BY_HAND) -> TrustedCertificate:
+    def import_text(self, certificate: str | bytes, friendly_name: str, *, source: str = BY_HAND) -> ListedCertificate:
         """Trust a certificate given as PEM, DER, or DER in base64. Raises InvalidInput, with what is wrong: no or more
         than one certificate, a private key, a CA's, expired, already there, another one of a server that is trusted
         already or of this one, a name that is taken or can't be one."""
@@ -215,7 +161,7 @@ class CertificateStore:
 
     # By the group
 
-    def welcome(self, certificate: str, name: str, source: str) -> TrustedCertificate:
+    def welcome(self, certificate: str, name: str, source: str) -> ListedCertificate:
         """Trust a server's certificate that a join code or the group's Master vouches for, under its server's name or
         one like it. Raises InvalidInput as `check_welcome`."""
         kept = self._welcomed(certificate, name, source)
@@ -229,7 +175,7 @@ class CertificateStore:
 
     def declined(self, server_id: str) -> bool:
         """Whether an administrator has deleted this server's certificate, and none of it is trusted since."""
-        return any(_facts(kept.pem).server_id == server_id for kept in self._declined)
+        return any(facts_of(kept.pem).server_id == server_id for kept in self._declined)
 
     def dismiss(self, server_id: str) -> list[str]:
         """Trust no longer what the group alone had brought in for this server; the friendly names."""
@@ -291,7 +237,7 @@ class CertificateStore:
         own = [_Kept(self._own_name, self._own.certificate_pem, OWN)] if self._own else []
         return own + sorted(self._kept, key=lambda kept: kept.name.casefold())
 
-    def _entry(self, kept: _Kept) -> TrustedCertificate:
+    def _entry(self, kept: _Kept) -> ListedCertificate:
         now = datetime.fromtimestamp(self._clock(), UTC)
         return described(kept.pem, kept.name, kept.source, now, self._soon())
 
@@ -303,7 +249,7 @@ class CertificateStore:
         self._check_new(entry)
         return kept
 
-    def _check_kind(self, entry: TrustedCertificate) -> None:
+    def _check_kind(self, entry: ListedCertificate) -> None:
         if self.key == "mss" and is_authority(parse_certificate(entry.pem)):
             raise InvalidInput(
                 f"The certificate of {entry.subject} is an authority's: trusting it would not make the servers trusted "
@@ -312,7 +258,7 @@ class CertificateStore:
                 code="authority-certificate",
             )
 
-    def _check_dates(self, entry: TrustedCertificate) -> None:
+    def _check_dates(self, entry: ListedCertificate) -> None:
         now = datetime.fromtimestamp(self._clock(), UTC)
         if entry.expired:
             raise InvalidInput(
@@ -328,7 +274,7 @@ class CertificateStore:
                 code="certificate-not-yet-valid",
             )
 
-    def _check_new(self, entry: TrustedCertificate) -> None:
+    def _check_new(self, entry: ListedCertificate) -> None:
         for there in self.entries():
             if there.fingerprint == entry.fingerprint:
                 whose = "this server's own, listed" if there.own else "already trusted"
@@ -355,8 +301,8 @@ class CertificateStore:
 
     def _save(self, kept: Iterable[_Kept], *, declining: _Kept | None = None) -> None:
         now = list(kept)
-        there = {k.pem for k in now} | {_facts(k.pem).server_id for k in now} - {""}
-        declined = [k for k in self._declined if there.isdisjoint((k.pem, _facts(k.pem).server_id))]
+        there = {k.pem for k in now} | {facts_of(k.pem).server_id for k in now} - {""}
+        declined = [k for k in self._declined if there.isdisjoint((k.pem, facts_of(k.pem).server_id))]
         if declining is not None:
             declined.append(replace(declining, declined=True, previous=""))
         every = [*now, *declined[-MAX_CERTIFICATES:]]
@@ -372,54 +318,7 @@ class CertificateStore:
         self._by_fingerprint = {fingerprint(pem): pem for k in kept for pem in (k.pem, k.previous) if pem}
 
 
-def described(pem: str, name: str, source: str, now: datetime, soon: timedelta) -> TrustedCertificate:
-    """A certificate as it is listed at `now`."""
-    facts = _facts(pem)
-    end = facts.not_after
-    return TrustedCertificate(
-        friendly_name=name,
-        fingerprint=facts.fingerprint,
-        subject=facts.subject,
-        issuer=facts.issuer,
-        server_id=facts.server_id,
-        not_before=facts.not_before,
-        not_after=end,
-        expired=end < now,
-        expiring_soon=now <= end < now + soon,
-        own=source == OWN,
-        source=source,
-        pem=pem,
-        names=facts.names,
-        self_signed=facts.self_signed,
-    )
-
-
-def certificate_warnings(entries: Iterable[TrustedCertificate]) -> list[str]:
-    """A sentence for each certificate that has expired, or will soon."""
-    found = []
-    for entry in entries:
-        if not (entry.expired or entry.expiring_soon):
-            continue
-        when = f"{'expired' if entry.expired else 'expires'} on {entry.not_after:%Y-%m-%d}"
-        whose, remedy = whose_and_remedy(entry.friendly_name, entry.source)
-        found.append(f"{whose} {when}. {remedy}")
-    return found
-
-
-def whose_and_remedy(name: str, source: str) -> tuple[str, str]:
-    """How an entry is spoken of, and what is done where it ends."""
-    if source == BROWSERS:
-        return (
-            "The certificate that browsers see",
-            "Install its successor: Configure Settings > Certificates, or hostward certificate install-for-browsers.",
-        )
-    if source == OWN:
-        return "This server's own certificate", "Renew it here: hostward certificate renew."
-    remedy = "Renew it on that server: hostward certificate renew. This one takes the new one over by itself."
-    return f"The certificate of {name}", remedy
-
-
-def _second_of_one_server(there: TrustedCertificate) -> InvalidInput:
+def _second_of_one_server(there: ListedCertificate) -> InvalidInput:
     """Anybody can make a certificate with a server's id, which is no secret: whoever is trusted by it speaks as that
     server."""
     if there.own:
@@ -438,43 +337,6 @@ def _second_of_one_server(there: TrustedCertificate) -> InvalidInput:
             "fingerprint, and delete that one first."
         )
     return InvalidInput(problem, remedy=remedy, code="duplicate-server")
-
-
-def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
-    """The host names and addresses that it is for, as one printable line each."""
-    names = extension_of(certificate, x509.SubjectAlternativeName)
-    if names is None:
-        return ()
-    hosts = (*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress)))
-    return tuple(printable(host) for host in hosts)
-
-
-def is_self_signed(certificate: x509.Certificate) -> bool:
-    """Whether its own key has signed it."""
-    return is_issued_by(certificate, certificate)
-
-
-def is_issued_by(certificate: x509.Certificate, above: x509.Certificate) -> bool:
-    """Whether the other one's key has signed it, under the name that it gives."""
-    try:
-        certificate.verify_directly_issued_by(above)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
-
-
-def is_authority(certificate: x509.Certificate) -> bool:
-    """Whether it may issue certificates to others."""
-    constraints = extension_of(certificate, x509.BasicConstraints)
-    return constraints is not None and bool(constraints.ca)
-
-
-def extension_of(certificate: x509.Certificate, kind: type[T]) -> T | None:
-    """An extension of this kind; None where there is none, or they can't be read."""
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
-        return None
 
 
 def _checked_name(friendly_name: str) -> str:

@@ -16,8 +16,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from hostward.domain.errors import InvalidInput
 from hostward.trust.certificate_files import PEM_CERTIFICATE, public_key_bytes, shown_name
-from hostward.trust.certificates import extension_of, is_authority, is_issued_by
 from hostward.trust.identity import out_of_date
+from hostward.trust.listed import extension_of, is_authority, is_issued_by
 
 MAX_CHAIN: Final = 6
 MAX_BYTES: Final = 64 << 10

@@ -14,7 +14,7 @@ from hostward.domain.audit import Trouble
 from hostward.domain.findings import CODES, Finding, Severity, in_order
 from hostward.domain.replication import Role
 from hostward.replication.doctor.examination import Disk, Other, Paper, Picture, Problem, examine
-from hostward.trust.certificates import BROWSERS, BY_HAND, OWN
+from hostward.trust.listed import BROWSERS, BY_HAND, OWN
 
 ROOT = Path(__file__).parents[3]
 GIB = 1 << 30

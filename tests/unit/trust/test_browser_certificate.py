@@ -19,8 +19,8 @@ from tests.support.authority import DAY, Authority
 from hostward.domain.errors import InvalidInput
 from hostward.domain.greeting import IDENTITY_NAME
 from hostward.trust.browser_certificate import FILE, BrowserCertificate, covers, read_given
-from hostward.trust.certificates import certificate_warnings
 from hostward.trust.identity import ServerIdentity, fingerprint, to_pem
+from hostward.trust.listed import certificate_warnings
 from hostward.trust.tls import ServerTls
 
 pytestmark = pytest.mark.feature("R7")

@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hostward.domain.errors import Conflict, InvalidInput, NotFound, TrustError
-from hostward.trust.certificates import BY_GROUP, MAX_CERTIFICATES, CertificateStore, TrustedCertificate
+from hostward.trust.certificates import MAX_CERTIFICATES, CertificateStore
 from hostward.trust.identity import ServerIdentity, to_der
+from hostward.trust.listed import BY_GROUP, ListedCertificate
 from hostward.trust.renewals import new_pair
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -145,7 +146,7 @@ def test_expiry_is_shown_and_an_expired_one_is_not_imported(desk: Desk, slave: S
 
     def shown(days: int) -> tuple[bool, bool]:
         desk.now = NOW + timedelta(days=days)
-        found: TrustedCertificate | None = desk.store.find(slave.fingerprint)
+        found: ListedCertificate | None = desk.store.find(slave.fingerprint)
         assert found
         return found.expired, found.expiring_soon
 

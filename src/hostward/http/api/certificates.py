@@ -17,8 +17,8 @@ from hostward.http.api.logins import moment
 from hostward.http.api.shapes import answers
 from hostward.http.requests import MAX_SECRET, ConfirmIn, Json, Strict, Who, With, administrators_router
 from hostward.trust.certificate_files import MAX_FILE_BYTES
-from hostward.trust.certificates import TrustedCertificate
 from hostward.trust.chains import MAX_BYTES
+from hostward.trust.listed import ListedCertificate
 
 router = administrators_router("Trusted Certificates", "/trusted-certificates")
 own_router = administrators_router("Server", "/server/certificate")
@@ -190,7 +190,7 @@ def _own(services: Services) -> dict[str, Any]:
     return _shown(certificates.own_certificate(services)) | services.rotation.state()
 
 
-def _found(found: FoundCertificate | TrustedCertificate) -> dict[str, Any]:
+def _found(found: FoundCertificate | ListedCertificate) -> dict[str, Any]:
     return {
         "fingerprint": found.fingerprint,
         "subject": found.subject,
@@ -201,7 +201,7 @@ def _found(found: FoundCertificate | TrustedCertificate) -> dict[str, Any]:
     }
 
 
-def _shown(entry: TrustedCertificate) -> dict[str, Any]:
+def _shown(entry: ListedCertificate) -> dict[str, Any]:
     return {
         "friendly_name": entry.friendly_name,
         "fingerprint": entry.fingerprint,

@@ -15,7 +15,7 @@ from hostward.domain.audit import Trouble
 from hostward.domain.findings import Act, Finding, in_order
 from hostward.domain.replication import Role
 from hostward.replication.ring.health import ALL_PERCENT
-from hostward.trust.certificates import whose_and_remedy
+from hostward.trust.listed import whose_and_remedy
 
 CLOCK_TOLERANCE_S = 30.0
 DISK_FREE_MIN_PERCENT = 5.0

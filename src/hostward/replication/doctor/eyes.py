@@ -16,8 +16,8 @@ from hostward.replication.coordinator import Coordinator
 from hostward.replication.doctor.examination import Disk, Other, Paper, Picture, Problem
 from hostward.replication.group.members import Member, slave_rows
 from hostward.replication.parts import Parts
-from hostward.trust.certificates import TrustedCertificate
 from hostward.trust.identity import fingerprint
+from hostward.trust.listed import ListedCertificate
 
 MAX_AUDIT_TROUBLES = 20
 _DAY_S = 86_400.0
@@ -88,7 +88,7 @@ class Eyes:
         known = fingerprint(them.certificate) in trusted
         return Other(them.name, them.host_id, view.silent, known, ahead, str(told.get("version", "")))
 
-    def _paper(self, certificate: TrustedCertificate) -> Paper:
+    def _paper(self, certificate: ListedCertificate) -> Paper:
         left = certificate.not_after - datetime.fromisoformat(self._p.now())
         days = left.total_seconds() / _DAY_S
         return Paper(certificate.friendly_name, certificate.source, days, certificate.expiring_soon)

@@ -27,9 +27,10 @@ from hostward.replication.parts import Parts
 from hostward.replication.peers.links import Hello
 from hostward.replication.peers.messages import Message
 from hostward.replication.wanted import Wanted
-from hostward.trust.certificates import BY_CODE, CertificateStore
+from hostward.trust.certificates import CertificateStore
 from hostward.trust.envelope import Instance, Opener, Sealer
 from hostward.trust.identity import fingerprint, out_of_date, parse_certificate, server_id_of
+from hostward.trust.listed import BY_CODE
 from hostward.trust.passphrase import Passphrase
 
 log = structlog.get_logger()

@@ -22,9 +22,10 @@ from hostward.domain.replication import Role, Target
 from hostward.replication.group.invites import Invite, Invites
 from hostward.replication.parts import Parts
 from hostward.replication.peers.messages import Message, error_message
-from hostward.trust.certificates import BY_CODE, CertificateStore
+from hostward.trust.certificates import CertificateStore
 from hostward.trust.envelope import EnvelopeRefused, Instance, Opener, Sealer
 from hostward.trust.identity import fingerprint, server_id_of
+from hostward.trust.listed import BY_CODE
 
 JOIN: Final = "join"
 MAX_ENVELOPE_BYTES: Final = 128 << 10

@@ -18,8 +18,8 @@ from hostward.domain.errors import InvalidInput
 from hostward.domain.replication import Role
 from hostward.replication.group.members import removed
 from hostward.replication.parts import Parts
-from hostward.trust.certificates import BY_GROUP
 from hostward.trust.identity import server_id_of
+from hostward.trust.listed import BY_GROUP
 
 EVERY_S = 1.0
 

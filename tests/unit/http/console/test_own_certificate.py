@@ -11,7 +11,7 @@ from tests.support.authority import Authority
 from tests.unit.commands.servers import NeverRenewed
 from tests.unit.http.console.conftest import Browser
 
-from hostward.trust.certificates import certificate_warnings
+from hostward.trust.listed import certificate_warnings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.feature("R7"), pytest.mark.feature("R24")]
 

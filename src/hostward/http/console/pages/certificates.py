@@ -10,7 +10,8 @@ from starlette.routing import Route
 from hostward.commands import certificates
 from hostward.domain.panels import CERTIFICATES, SERVER_CERTIFICATES
 from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
-from hostward.trust.certificates import STORES, certificate_warnings
+from hostward.trust.certificates import STORES
+from hostward.trust.listed import certificate_warnings
 
 PANEL: Final = CERTIFICATES
 _STORE_OF: Final[dict[str, str]] = {str(key): title for key, title in STORES.items()}

@@ -13,7 +13,7 @@ from hostward.http.console.pages.settings import apply_those, settings_of
 from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes, wrong_field
 from hostward.http.downloads import attachment
 from hostward.http.requests import files_of
-from hostward.trust.certificates import certificate_warnings
+from hostward.trust.listed import certificate_warnings
 
 PANEL: Final = SERVER_CERTIFICATES
 
