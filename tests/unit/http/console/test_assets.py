@@ -12,7 +12,7 @@ from hostward.http.console.assets import load_assets
 
 pytestmark = [pytest.mark.anyio, pytest.mark.feature("R24")]
 
-MAX_PAGE_BYTES = 150_000
+MAX_PAGE_BYTES = 170_000
 
 
 async def test_files_are_kept_for_ever_and_pages_are_light(browser: Browser) -> None:
