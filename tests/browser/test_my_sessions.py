@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
-from tests.browser.test_pages import look
+from tests.browser.test_pages import MENU, look
 from tests.support.browser import address_of, loaded_bytes, picture
 from tests.support.light import LightGroup
 from tests.support.server import Server
@@ -65,6 +65,9 @@ def test_a_user_finds_a_session_and_gets_the_file_that_opens_it(
     expect(page).to_have_url(f"{address_of(people)}/sessions")
     expect(page.locator(".hw-my-card__name")).to_have_text(["My claims", "My ledger", "My payroll"])
     assert not look(page, "my sessions")
+    page.locator(".hw-my-card__acts summary").first.click()
+    assert not look(page, "how to open a session", within=MENU)
+    page.keyboard.press("Escape")
     picture(page, "my-sessions")
     page.keyboard.press("/")
     page.keyboard.type("tso1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -20,30 +20,55 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 MAX_PAGE_BYTES = 130_000
 WIDTHS = (360, 1280, 2560)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-ZOOMED: tuple[Literal["light", "dark"], int] = ("light", 640)
+Look = tuple[Literal["light", "dark"], int]
+ZOOMED: Look = ("light", 640)
 """1280 pixels at 200 %."""
+LOOKS: Sequence[Look] = (ZOOMED, *product(THEMES, WIDTHS))
+NARROW_AND_WIDE: Sequence[Look] = (("light", 360), ("dark", 360), ("light", 1280))
+OUTSIDE = """[...document.querySelectorAll(".hw-menu[open] > div, dialog[open]")].filter(one => {
+    const { left, right } = one.getBoundingClientRect();
+    return left < 0 || right > innerWidth;
+}).map(one => one.outerHTML.slice(0, 80))"""
 
 
-def look(page: Page, name: str) -> list[object]:
-    """What is wrong in some width and theme: a rule of axe broken, or something wider than the window."""
+def look(page: Page, name: str, looks: Sequence[Look] = LOOKS, within: str = "html") -> list[object]:
+    """What is wrong in some width and theme: a rule of axe broken, or something that leaves the window."""
     wrong: list[object] = []
     # What refreshes by itself would be replaced while it is looked at.
     page.evaluate("document.querySelector('[data-refreshes]')?.remove()")
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
-    for theme, width in (ZOOMED, *product(THEMES, WIDTHS)):
+    for theme, width in looks:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=theme)
         shown = expect(page.locator("html"))  # the page's script takes the theme over after the browser has
         (shown.to_have_class if theme == "dark" else shown.not_to_have_class)(re.compile("pf-v6-theme-dark"))
         # At its top, or a link that happens to be half under the masthead counts as one too small to be hit.
         page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
-        found: dict[str, Any] = page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+        found: dict[str, Any] = page.evaluate("([within, rules]) => axe.run(within, {runOnly: rules})", [within, RULES])
         wrong += [(name, theme, width, v["id"], [n["html"][:160] for n in v["nodes"][:3]]) for v in found["violations"]]
         wide, window = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         if wide > window:
             wrong.append((name, theme, width, f"{wide} wide"))
+        wrong += [(name, theme, width, "outside", found) for found in page.evaluate(OUTSIDE)]
     return wrong
+
+
+MENU = ".hw-menu[open]"
+"""It covers a part of the page, of which the rest is too small to be hit then."""
+
+
+def open_each(page: Page) -> Iterator[tuple[str, str]]:
+    """Every menu and dialog that the page has, one after the other: what it is called, and where it is."""
+    for menu in page.locator("details.hw-menu").all():
+        menu.locator("summary").click()
+        yield menu.locator("summary").get_attribute("aria-label") or menu.locator("summary").inner_text(), MENU
+        page.keyboard.press("Escape")
+        expect(menu).not_to_have_attribute("open", "")
+    for id_ in page.evaluate("[...document.querySelectorAll('dialog')].map(one => one.id)"):
+        page.evaluate("id => document.getElementById(id).showModal()", id_)
+        yield id_, "html"
+        page.evaluate("id => document.getElementById(id).close()", id_)
 
 
 def test_no_page_breaks_a_rule_of_axe(north: Server, open_browser: Callable[..., BrowserContext]) -> None:
@@ -99,6 +124,30 @@ def test_no_page_breaks_a_rule_of_axe(north: Server, open_browser: Callable[...,
     wrong += look(page, "Audit Log")
     page.goto(f"{address_of(north)}/settings/trusted-certificates/nothing")
     wrong += look(page, "not found")
+    assert not wrong
+
+
+def test_no_open_menu_or_dialog_breaks_a_rule_of_axe(north: Server, log_in: Callable[..., Page]) -> None:
+    session = north.api.post("sessions", {"name": "Menus", "type": "IBM 3270", "host": "a.example.com"})["session"][
+        "id"
+    ]
+    user = north.api.post("users", {"name": "dialogs"})["user"]["id"]
+    page = log_in(north)
+    wrong: list[object] = []
+    seen = set[str]()
+    for path in (
+        f"/manage/sessions/{session}", "/manage/sessions", f"/settings/authentication/users/{user}",
+        "/settings/authentication/users", "/settings/replication", "/settings/certificates",
+        "/settings/trusted-certificates",
+    ):  # fmt: skip
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.goto(f"{address_of(north)}{path}")
+        page.wait_for_load_state()
+        for name, within in open_each(page):
+            if name not in seen or name == "delete-dialog":
+                wrong += look(page, f"{path}: {name}", NARROW_AND_WIDE, within)
+            seen.add(name)
+    assert {"Launch file", "Export", "Appearance", "edit-dialog", "join-dialog", "install-dialog"} <= seen
     assert not wrong
 
 

@@ -15,10 +15,18 @@ from tests.support.browser import PATIENCE_S, address_of, enter
 from tests.support.light import LightGroup
 from tests.support.server import Server
 from tests.support.waiting import eventually
+from tests.support.zips import zipped
 
 pytestmark = pytest.mark.feature("A9")
 
 ENOUGH_PAGES = 25
+PAGES = (
+    "/manage/sessions/", "/manage/packages/", "/assign-access", "/settings/authentication/users/",
+    "/settings/authentication/groups/", "/settings/authentication/directories/", "/settings/credential-store",
+    "/settings/logging", "/settings/certificates", "/settings/trusted-certificates/", "/settings/replication",
+    "/change-requests/", "/history/", "/reports/audit-log", "/search",
+)  # fmt: skip
+"""What begins so is among the pages that are visited."""
 QUOTE = '"'
 COLUMNS = ("name", "type", "host", "port", "tls", "lu", "model", "code_page", "groups", "comment")
 SESSION = {"type": "VT", "host": "a.example.com"}
@@ -35,8 +43,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LightGroup]:
     """Whose servers' names are scripts too."""
     group = LightGroup(tmp_path_factory.mktemp("scripts"), count=2)
     for server in group.servers:
-        named = f"""name = '''{script(server.name)}'''"""
-        server.config_file.write_text(server.config().replace(f'name = "{server.name}"', named, 1), encoding="utf-8")
+        server.title = script(server.name)
+        server.config_file.write_text(server.config(), encoding="utf-8")
     with ThreadPoolExecutor(1) as beside_playwright:  # whose loop runs in this thread
         beside_playwright.submit(group.form).result()
     yield group
@@ -92,6 +100,13 @@ def store_all(master: Server, slave: Server) -> set[str]:
     )  # fmt: skip
     api.post("assignments", {"sessions": [script("session name")], "to": [{"kind": "everyone"}]})
     api.post("tokens", {"name": script("token")})
+    about = {"name": script("package"), "version": script("version"), "description": script("description")}
+    api.send("POST", "packages", params=about, content=zipped(x=b"x"), headers={"Content-Type": "application/zip"})
+    directory = {"servers": ["ldap.example.com"], "user_base": script("base"), "user_filter": "(uid={user})"}
+    api.put(f"directories/{quote(script('directory'), safe='')}", directory)
+    api.send("PUT", "credentials/reader", json={"user": script("dn"), "secret": "x"})
+    for name in ("package", "version", "description", "directory", "base", "dn"):
+        taken.add(name)
     pem = slave.certificate_file.read_text("ascii")
     api.post("trusted-certificates/security-proxy", {"friendly_name": script("certificate"), "pem": pem})
     for user in (script("user"), "admin"):
@@ -175,11 +190,16 @@ def test_no_stored_text_runs_in_any_page_even_without_a_policy(
         enter(page)
         shown = visit_all(page, server)
         assert len(shown) > ENOUGH_PAGES, sorted(shown)
+        paths = [url.removeprefix(address_of(server)) for url in shown]
+        assert not [page for page in PAGES if not any(path.startswith(page) for path in paths)], paths
         told += html.unescape("".join(shown.values()))
     unseen = {name for name in stored if not re.search(rf"onerror=hw\(\S?{re.escape(name)}\S?\)", told)}
     assert not unseen, "no page has shown these: is there a new one?"
     import_mistakes(page, master)
     search_for_scripts(page, master)
+    choose_scripts(page, master)
+    compare_scripts(page, master)
+    follow_a_job(page, master, slave)
     page.evaluate("told('the end')")
     assert ran == ["the end"]
 
@@ -204,3 +224,41 @@ def search_for_scripts(page: Page, server: Server) -> None:
     expect(found.get_by_text("onerror=hw").first).to_be_visible()
     found.get_by_role("combobox").fill(script("word"))
     expect(found.get_by_role("option")).to_have_count(0)
+
+
+def choose_scripts(page: Page, server: Server) -> None:
+    """Names are suggested, and chosen ones are labels."""
+    page.goto(f"{address_of(server)}/assign-access/new")
+    page.wait_for_load_state()
+    for field, name in (("Sessions", "session name"), ("Packages", "package"), ("User groups", "group")):
+        page.get_by_role("combobox", name=field, exact=True).fill("onerror=hw")
+        page.get_by_role("option").filter(has_text=f'("{name}")').first.click()
+        expect(page.get_by_role("listitem").filter(has_text=f'("{name}")')).to_be_visible()
+    page.get_by_role("combobox", name="Users", exact=True).fill(script("nobody"))
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Assign", exact=True).click()
+    expect(page.locator("[data-field=users] .hw-mistake")).to_contain_text("onerror=hw")
+
+
+def compare_scripts(page: Page, server: Server) -> None:
+    """A stale save shows both versions."""
+    for kind, panel in (("users", "users"), ("user-groups", "groups")):
+        there = server.api.get(kind)["items"][0]["id"]
+        page.goto(f"{address_of(server)}/settings/authentication/{panel}/{there}")
+        page.wait_for_load_state()
+        server.api.patch(f"{kind}/{there}", {"comment": script(f"their {panel}")})
+        page.get_by_role("textbox", name="Comment").fill(script(f"my {panel}"))
+        page.get_by_role("button", name="Save").click()
+        both = page.get_by_role("region", name="Both versions")
+        expect(both).to_contain_text(f'hw("their {panel}")')
+        expect(both).to_contain_text(f'hw("my {panel}")')
+
+
+def follow_a_job(page: Page, master: Server, slave: Server) -> None:
+    """A job that is called by a server's name."""
+    gone = quote(f"node of {slave.name}")
+    job = master.api.delete(f"replication/nodes/{gone}", confirm="true")["job"]["id"]
+    page.goto(f"{address_of(master)}/jobs/{job}")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f'hw("{slave.name}")')
+    page.goto(f"{address_of(master)}/settings/replication")
+    expect(page.get_by_role("link", name=re.compile("Remove .*onerror")).first).to_be_visible()

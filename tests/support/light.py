@@ -96,7 +96,7 @@ def _opened(server: Server, identity: ServerIdentity) -> GroupRegistry:
 def _member(server: Server, identity: ServerIdentity, protocol: str) -> Member:
     return Member(
         server_id=identity.server_id,
-        name=server.name,
+        name=server.title,
         host=server.host,
         port=HTTPS_PORT if protocol == "https" else HTTP_PORT,
         context="mss",

@@ -47,7 +47,7 @@ class Server:
     def __init__(
         self, name: str, directory: Path, *, gated: bool = False, place: Place | None = None, gate: type[Gate] = Gate
     ) -> None:
-        self.name, self.directory = name, directory
+        self.name, self.title, self.directory = name, name, directory
         self.place = place or on_loopback()
         self.gate = gate(take_address(), self.address, (HTTPS_PORT, HTTP_PORT)) if gated else None
         self.data_dir = directory / name
@@ -124,7 +124,7 @@ class Server:
         adapter = "" if self.place.listen else f'address = "{self.address}"'
         return f"""\
 [server]
-name = "{self.name}"
+name = '''{self.title}'''
 host_name = "{self.host}"
 listen = "{self.place.listen or self.address}"
 http_port = {HTTP_PORT}
