@@ -49,7 +49,7 @@ from hostward.packages.folder import Folder
 from hostward.registry.group import GroupRegistry
 from hostward.registry.lock import lock_data_dir
 from hostward.registry.server import ServerRegistry
-from hostward.replication.group_server import GroupServer
+from hostward.replication.group_server import Foundation, GroupServer
 from hostward.replication.keys.rotation import signer_for
 from hostward.replication.ring.node import Node
 from hostward.replication.state import read_state
@@ -231,13 +231,13 @@ async def _serve(
     administrators = Administrators(server, others=users.hash_of)
     auditor = open_auditor(data_dir, server, identity, s.name or s.host_name, now, lambda: uuid.uuid4().hex)
     packages = Folder(data_dir / "deploy" / "packages", server)
-    replication = GroupServer(
+    foundation = Foundation(
         data_dir=data_dir, configuration=configuration, identity=identity, group=group, server=server,
-        auditor=auditor, store=stores["mss"], for_browsers=for_browsers,
-        now=now, version=__version__, new_id=lambda: uuid.uuid4().hex,
-        reload_tls=tls.reload,
-        logins=tokens.ids, administrators=administrators, packages=packages,
+        auditor=auditor, store=stores["mss"], for_browsers=for_browsers, now=now, version=__version__,
+        new_id=lambda: uuid.uuid4().hex, reload_tls=tls.reload, logins=tokens.ids,
+        administrators=administrators, packages=packages,
     )  # fmt: skip
+    replication = GroupServer(foundation)
     services = Services(
         group=group, server=server, stores=stores, for_browsers=for_browsers, replication=replication.service,
         requests=replication.parts.requests, locks=replication.locks,

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -76,105 +76,123 @@ STATUS_TIMEOUT_S = 2.0
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What a server's part in its group is built on. `store`: whom it believes; `now` gives ISO 8601 UTC, `new_id`
+    ids; `reload_tls` makes new connections see a new certificate; `logins` are the ids of those that count now."""
+
+    data_dir: Path
+    configuration: Configuration
+    identity: ServerIdentity
+    group: GroupRegistry
+    server: ServerRegistry
+    auditor: Auditor
+    store: CertificateStore
+    for_browsers: BrowserCertificate
+    now: Callable[[], str]
+    version: str
+    new_id: Callable[[], str]
+    reload_tls: Callable[[], None]
+    logins: Callable[[], Collection[str]]
+    administrators: Administrators
+    packages: Folder
+
+
 class GroupServer:
     """Everything that keeps this server the same as the others. `service` is what the rest of the server sees."""
 
-    def __init__(
-        self,
-        *,
-        data_dir: Path,
-        configuration: Configuration,
-        identity: ServerIdentity,
-        group: GroupRegistry,
-        server: ServerRegistry,
-        auditor: Auditor,
-        store: CertificateStore,
-        for_browsers: BrowserCertificate,
-        now: Callable[[], str],
-        version: str,
-        new_id: Callable[[], str],
-        reload_tls: Callable[[], None],
-        logins: Callable[[], Collection[str]],
-        administrators: Administrators,
-        packages: Folder,
-    ) -> None:
-        self._group, self._identity, self._store = group, identity, store
-        self._state = StateStore(server, Vault.open(identity.key_path.parent))
-        self._instance, self._throttle = Instance(os.urandom), administrators.throttle
+    def __init__(self, on: Foundation) -> None:
+        self._group, self._identity, self._store = on.group, on.identity, on.store
+        self._state = StateStore(on.server, Vault.open(on.identity.key_path.parent))
+        self._instance, self._throttle = Instance(os.urandom), on.administrators.throttle
         sealer, opener = self._speak(lambda: self._state.now.secrets)
-        links = Links(store, sealer, opener, lambda p: self._speak(lambda: [p]), self._own_group, self._met)
-        sources, s = PeerSources(), configuration.server
-        outbox = Outbox(server, group, identity.server_id, s.name or s.host_name)
-        self.parts = Parts(
-            data_dir=data_dir,
-            configuration=configuration,
-            identity=identity,
-            store=store,
-            for_browsers=for_browsers,
-            group=group,
-            server=server,
+        links = Links(on.store, sealer, opener, lambda p: self._speak(lambda: [p]), self._own_group, self._met)
+        p = self.parts = self._parts(on, links)
+        self.rotation = Rotation(p, on.reload_tls)
+        p.follower.keep_beyond = partial(keep_beyond, p)
+        self._claims = Claims(p)
+        self._promotion = Promotion(p, self._claims)
+        self._acts = ServerActs(p, self._claims)
+        self._coordinator = Coordinator(self._acts, p.jobs)
+        self._claims.changed = self._coordinator.interrupt
+        self._passphrases = PassphraseChanges(p)
+        self.confirmation = Confirmation(p)
+        self.service = ReplicationService(
+            p, self._coordinator, self._claims, self._promotion, self._passphrases, self.confirmation
+        )
+        self._carrier = Carrier(p, self.service.check_writable)
+        p.outbox.added = self._carrier.wake
+        self.locks = Locks(p, on.logins)
+        self.own_passwords, self.own_favourites, self.directory_users = (
+            OwnPasswords(p),
+            OwnFavourites(p),
+            DirectoryUsers(p),
+        )
+        self.package_copies, self.unlocking = PackageCopies(p, on.packages), Unlocking(p, on.administrators)
+        self._receiver = Receiver(
+            on.identity, self._instance, sealer, opener, self._own_group, self._conversation().answer,
+            lambda: [asdict(s) for s in self.rotation.statements], self.rotation.seen,
+        )  # fmt: skip
+        self.welcoming = Welcoming(p, self._instance)
+        self.joining = Joining(p, self.service.applying, self._instance)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _parts(self, on: Foundation, links: Links) -> Parts:
+        sources, s, server_id = PeerSources(), on.configuration.server, on.identity.server_id
+        name = s.name or s.host_name
+        outbox = Outbox(on.server, on.group, server_id, name)
+        sources.parts = Parts(
+            data_dir=on.data_dir,
+            configuration=on.configuration,
+            identity=on.identity,
+            store=on.store,
+            for_browsers=on.for_browsers,
+            group=on.group,
+            server=on.server,
             state=self._state,
-            jobs=Jobs(server, now),
-            node=Node(data_dir, configuration, identity.server_id),
+            jobs=Jobs(on.server, on.now),
+            node=Node(on.data_dir, on.configuration, server_id),
             links=links,
-            views=Views(group, self._ask_status, self._answered, now),
-            follower=Follower(group, sources),
-            membership=Membership(group, identity.server_id, time.monotonic, self._prepare_ring),
-            acknowledgements=Acknowledgements(group, self._send_nudge, self._acknowledged),
-            content=ContentWatch(group, self._heal, self._wake, now),
+            views=Views(on.group, self._ask_status, self._answered, on.now),
+            follower=Follower(on.group, sources),
+            membership=Membership(on.group, server_id, time.monotonic, self._prepare_ring),
+            acknowledgements=Acknowledgements(on.group, self._send_nudge, self._acknowledged),
+            content=ContentWatch(on.group, self._heal, self._wake, on.now),
             fence=Fence(time.monotonic),
             outbox=outbox,
-            auditor=auditor,
-            requests=Requests(group, outbox, identity.server_id, s.name or s.host_name, now),
-            now=now,
-            version=version,
-            new_id=new_id,
+            auditor=on.auditor,
+            requests=Requests(on.group, outbox, server_id, name, on.now),
+            now=on.now,
+            version=on.version,
+            new_id=on.new_id,
         )
-        sources.parts = self.parts
-        self.rotation = Rotation(self.parts, reload_tls)
-        self.parts.follower.keep_beyond = partial(keep_beyond, self.parts)
-        self._claims = Claims(self.parts)
-        self._promotion = Promotion(self.parts, self._claims)
-        self._acts = ServerActs(self.parts, self._claims)
-        self._coordinator = Coordinator(self._acts, self.parts.jobs)
-        self._claims.changed = self._coordinator.interrupt
-        self._passphrases = PassphraseChanges(self.parts)
-        self.confirmation = Confirmation(self.parts)
-        self.service = ReplicationService(
-            self.parts, self._coordinator, self._claims, self._promotion, self._passphrases, self.confirmation
-        )
-        self._carrier = Carrier(self.parts, self.service.check_writable)
-        outbox.added = self._carrier.wake
-        self.locks = Locks(self.parts, logins)
-        self.own_passwords, self.own_favourites = OwnPasswords(self.parts), OwnFavourites(self.parts)
-        self.directory_users = DirectoryUsers(self.parts)
-        self.package_copies = PackageCopies(self.parts, packages)
-        self.unlocking = Unlocking(self.parts, administrators)
-        conversation = Conversation(
+        return sources.parts
+
+    def _conversation(self) -> Conversation:
+        from_slaves = {
+            "submit": self._carrier.receive,
+            "lock": self.locks.answer,
+            "own-password": self.own_passwords.answer,
+            "own-favourites": self.own_favourites.answer,
+            "directory-user": self.directory_users.answer,
+        }
+        from_members = {
+            "unlock": self.unlocking.answer,
+            "packages": self.package_copies.answer_packages,
+            "package-pieces": self.package_copies.answer_pieces,
+            "package-range": self.package_copies.answer_range,
+        }
+        return Conversation(
             self.parts,
             self._claims,
             self._passphrases,
             self.rotation,
-            self._wake,
-            self.service.database_status,
-            self._carrier.receive,
-            self.locks.answer,
-            {
-                "own-password": self.own_passwords.answer,
-                "own-favourites": self.own_favourites.answer,
-                "directory-user": self.directory_users.answer,
-            },
-            self.unlocking.answer,
-            self.package_copies,
-            self._throttle.to_tell,
+            changed=self._wake,
+            database_status=self.service.database_status,
+            guesses=self._throttle.to_tell,
+            from_slaves=from_slaves,
+            from_members=from_members,
         )
-        self._receiver = Receiver(
-            identity, self._instance, sealer, opener, self._own_group, conversation.answer,
-            lambda: [asdict(s) for s in self.rotation.statements], self.rotation.seen,
-        )  # fmt: skip
-        self.welcoming = Welcoming(self.parts, self._instance)
-        self.joining = Joining(self.parts, self.service.applying, self._instance)
-        self._tasks: list[asyncio.Task[None]] = []
 
     def peer_app(self, routes: Callable[[Receiver, Welcoming], list[Route]]) -> Starlette:
         """What is served under /<context>/peer/."""

@@ -24,7 +24,7 @@ from hostward.packages.folder import Folder
 from hostward.registry.group import GroupRegistry
 from hostward.registry.server import ServerRegistry
 from hostward.replication.group.members import Member
-from hostward.replication.group_server import GroupServer
+from hostward.replication.group_server import Foundation, GroupServer
 from hostward.replication.parts import Parts
 from hostward.trust.browser_certificate import BrowserCertificate
 from hostward.trust.certificates import CertificateStore
@@ -91,13 +91,14 @@ async def served(directory: Path, name: str, server_id: str = "") -> AsyncIterat
         auditor = open_auditor(data_dir, registry, identity, name, now, lambda: "log of a test")
         administrators = Administrators(registry)
         for_browsers = BrowserCertificate(data_dir, ServerTls(identity), time.time, warned_of(registry))
-        server = GroupServer(
+        foundation = Foundation(
             data_dir=data_dir, configuration=load_configuration(None, environment, lambda: HOST), identity=identity,
             group=group, server=registry, auditor=auditor,
             store=certificate_stores(data_dir, registry, identity)["mss"], for_browsers=for_browsers, now=_now,
             version="0.1.0", new_id=lambda: "0" * 32, reload_tls=lambda: None, logins=lambda: (),
             administrators=administrators, packages=Folder(data_dir / "deploy" / "packages", registry),
         )  # fmt: skip
+        server = GroupServer(foundation)
         server.parts.state.update(protocol="http")
         found = Served(data_dir, identity, server, port, administrators)
         listening = _Embedded(uvicorn.Config(_app(found), lifespan="off", log_config=None, access_log=False))

@@ -25,7 +25,6 @@ from hostward.replication.group.membership import Asking
 from hostward.replication.keys.passphrase_change import PassphraseChanges
 from hostward.replication.keys.rotation import RENEWED, Rotation
 from hostward.replication.masters.claims import Claims, Told
-from hostward.replication.package_copies import PackageCopies
 from hostward.replication.parts import Parts
 from hostward.replication.peers.messages import Message, error_message
 from hostward.replication.peers.try_back import reach
@@ -40,10 +39,9 @@ log = structlog.get_logger()
 
 
 class Conversation:
-    """Answers messages. `changed` wakes the coordinator; `database_status` is this server's own; `submit` takes in
-    change requests, `lock` answers about Concurrency Locks, `people` what those on a Slave ask of the
-    Master, by type of message; `unlock` forgets a user's wrong passwords; `packages` are asked about their files;
-    `guesses` are the wrong passwords given here."""
+    """Answers messages. `changed` wakes the coordinator; `database_status` is this server's own; `guesses` are the
+    wrong passwords given here. By type of message, who answers what the other parts ask each other: `from_slaves`, who
+    look themselves at who asks, and `from_members`, whom any member may ask."""
 
     def __init__(
         self,
@@ -51,14 +49,12 @@ class Conversation:
         claims: Claims,
         passphrases: PassphraseChanges,
         rotation: Rotation,
+        *,
         changed: Callable[[], None],
         database_status: Callable[[], str],
-        submit: Callable[[str, Message], Awaitable[Message]],
-        lock: Callable[[str, Message], Awaitable[Message]],
-        people: Mapping[str, Callable[[str, Message], Awaitable[Message]]],
-        unlock: Callable[[Message], Awaitable[Message]],
-        packages: PackageCopies,
         guesses: Callable[[], list[list[Any]]],
+        from_slaves: Mapping[str, Callable[[str, Message], Awaitable[Message]]],
+        from_members: Mapping[str, Callable[[Message], Awaitable[Message]]],
     ) -> None:
         self._p, self._claims, self._passphrases, self._rotation = parts, claims, passphrases, rotation
         self._changed, self._database_status, self._guesses = changed, database_status, guesses
@@ -77,15 +73,10 @@ class Conversation:
             "leave": self._leave,
             "removed": self._removed,
             "passphrase": self._passphrase,
-            "submit": submit,
-            "lock": lock,
-            **people,
-            "unlock": self._for_members(unlock),
             "audit": self._audit,
-            "packages": self._for_members(packages.answer_packages),
-            "package-pieces": self._for_members(packages.answer_pieces),
-            "package-range": self._for_members(packages.answer_range),
             RENEWED: self._renewed,
+            **from_slaves,
+            **{act: self._for_members(answer) for act, answer in from_members.items()},
         }
 
     def _for_members(self, answer: Callable[[Message], Awaitable[Message]]) -> Callable[..., Awaitable[Message]]:
