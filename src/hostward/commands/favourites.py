@@ -79,7 +79,10 @@ async def change_users_favourites(services: Services, user_id: str, marking: Mar
     user = services.users.get(user_id)
     if user is None or user.disabled:
         raise NotFound("There is no such user.", remedy="Ask an administrator.")
-    return await _commit(services, Actor(user.name, "", "", account=user_id), marking)
+    actor = Actor(user.name, "", "", account=user_id)
+    # In turns here too: a Slave that has been taken over can't fill the change log with one user's.
+    await services.favourite_turns.change(user_id, marking, partial(_commit, services, actor))
+    return services.group.position.revision
 
 
 async def _make(services: Services, actor: Actor, marking: Marking) -> None:
@@ -94,11 +97,10 @@ async def _make(services: Services, actor: Actor, marking: Marking) -> None:
         await services.own_favourites.ask(actor.account, marking)
 
 
-async def _commit(services: Services, actor: Actor, marking: Marking) -> int:
+async def _commit(services: Services, actor: Actor, marking: Marking) -> None:
     # Not recorded in the audit log: whom a star concerns is the user alone, and the change log has who and when.
     decide = partial(_decided, services, actor.account, marking)
-    done = await commit_act(services, actor, Act("favourites-changed"), decide)
-    return done.committed.revision
+    await commit_act(services, actor, Act("favourites-changed"), decide)
 
 
 def _decided(services: Services, user_id: str, marking: Marking, reader: Reader) -> Sequence[Operation]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
@@ -10,7 +11,8 @@ from tests.unit.http.test_access_api import assign, sessions
 from tests.unit.http.test_people_api import as_user, code, created, stack
 
 from hostward.access import favourites as turns
-from hostward.domain.favourites import KIND, MAX_FAVOURITES
+from hostward.commands.favourites import change_users_favourites
+from hostward.domain.favourites import KIND, MAX_FAVOURITES, Marking
 from hostward.domain.sessions import validate_fields
 
 __all__ = ["stack"]
@@ -161,3 +163,16 @@ async def test_a_request_to_delete_a_user_is_not_held_up_by_a_star_set_since(
     assert asked.status_code == 202, asked.text
     shown = (await server.api.get(f"/change-requests/{asked.json()['request']['id']}")).json()
     assert not any("favourites" in change["label"] for change in shown["changes"]), shown["changes"]
+
+
+async def test_a_slave_that_asks_without_end_makes_two_changes_of_it(server: Server) -> None:
+    """One that was taken over would fill the change log."""
+    user = await created(server, "anna")
+    await sessions(server, "one", "two")
+    await assign(server, "one", "two", to=[{"kind": "everyone"}])
+    ids = [s["id"] for s in (await server.api.get("/sessions")).json()["items"]]
+    before = server.services.group.position.revision
+    asked = [Marking(frozenset({ids[n % 2]}), frozenset({ids[1 - n % 2]})) for n in range(300)]
+    answered = await asyncio.gather(*(change_users_favourites(server.services, user["id"], m) for m in asked))
+    assert set(answered) <= {before + 1, before + 2}
+    assert server.services.group.position.revision <= before + 2
