@@ -84,7 +84,7 @@ class Reader:
     def session_bodies_by_name_key(self) -> dict[str, tuple[str, bytes]]:
         """Id and body of every session, by its name's key (domain.sessions.name_key)."""
         rows = self._db.execute(
-            "SELECT s.name_key, s.id, e.body FROM session_row s JOIN element e ON e.kind = 'session' AND e.id = s.id"
+            "SELECT s.name_key, s.id, e.body FROM session_entry s JOIN element e ON e.kind = 'session' AND e.id = s.id"
         )
         return {key: (id_, body) for key, id_, body in rows}
 
@@ -112,7 +112,7 @@ class Reader:
     def all_sessions(self) -> Sequence[Element]:
         """Every session, by name."""
         rows = self._db.execute(
-            "SELECT e.kind, e.id, e.body, e.hash, e.revision FROM session_row s"
+            "SELECT e.kind, e.id, e.body, e.hash, e.revision FROM session_entry s"
             " JOIN element e ON e.kind = 'session' AND e.id = s.id ORDER BY s.name_key"
         )
         return [Element(*row) for row in rows]

@@ -24,18 +24,21 @@ CREATE TABLE change (
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE answered (key TEXT PRIMARY KEY, revision INTEGER NOT NULL, changed INTEGER NOT NULL, at REAL NOT NULL)
   WITHOUT ROWID;
-CREATE TABLE session_row (
-  id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL, type TEXT NOT NULL, host TEXT NOT NULL,
-  revision INTEGER NOT NULL, text TEXT NOT NULL
-);
-CREATE UNIQUE INDEX session_name_key ON session_row (name_key);
 """
 
 LATER_GROUP_TABLES = """
-CREATE TABLE IF NOT EXISTS session_group (id TEXT NOT NULL, group_key TEXT NOT NULL,
-  PRIMARY KEY (id, group_key)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS session_group_group ON session_group (group_key, id);
+DROP TABLE IF EXISTS session_row;
+DROP TABLE IF EXISTS session_group;
 DROP TABLE IF EXISTS user_row;
+CREATE TABLE IF NOT EXISTS session_entry (id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL UNIQUE,
+  type TEXT NOT NULL, host TEXT NOT NULL, revision INTEGER NOT NULL, groups_key TEXT NOT NULL, text TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS session_groups ON session_entry (groups_key, name_key)
+  WHERE groups_key <> '';
+CREATE TABLE IF NOT EXISTS session_in (id TEXT NOT NULL, group_key TEXT NOT NULL, groups_key TEXT NOT NULL,
+  PRIMARY KEY (id, group_key)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS session_in_group ON session_in (group_key);
+CREATE TABLE IF NOT EXISTS session_way (group_key TEXT NOT NULL, groups_key TEXT NOT NULL, elements INTEGER NOT NULL,
+  PRIMARY KEY (group_key, groups_key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS user_entry (id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL UNIQUE,
   full_name_key TEXT NOT NULL, role TEXT NOT NULL, disabled INTEGER NOT NULL, directory_key TEXT NOT NULL,
   text TEXT NOT NULL);

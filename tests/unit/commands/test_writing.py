@@ -228,7 +228,7 @@ async def test_restoring_brings_back_what_was_altered_outside_hostward(services:
     for alter in (
         "UPDATE element SET body = replace(body, 'example.com', 'example.net')",
         "UPDATE element SET body = CAST('nothing that can be read' AS BLOB) WHERE kind = 'note'",
-        "UPDATE session_row SET host = 'example.net'",
+        "UPDATE session_entry SET host = 'example.net'",
     ):
         db = sqlite3.connect(services.data_dir / "group.db")
         db.execute(alter)

@@ -18,7 +18,7 @@ from hostward.domain.assignments import Assignment, Effect, Of, To
 from hostward.domain.changes import Delete, Operation, Put, canonical
 from hostward.domain.favourites import Order
 from hostward.domain.people import check_group, check_user
-from hostward.registry.derived import access
+from hostward.registry.derived import usable as usable_things
 from hostward.registry.derived.access import Marked
 from hostward.registry.group import GroupRegistry, Reader
 
@@ -102,10 +102,11 @@ def check(registry: GroupRegistry, world: World) -> None:
             usable = [s for s in SESSIONS if world.may(user, s)]
             ids, total = reader.access.sessions_of(user, NOW, "", page=1, per_page=50)
             assert (list(ids), total) == (usable, len(usable))
-            for most in (access.MANY, -1):  # read by what is given, and by name
+            for few, near in ((9, 9), (0, 9), (0, 0)):  # looked up; all there is, asked for what is given; both
                 with pytest.MonkeyPatch.context() as patch:
-                    patch.setattr(access, "MANY", most)
-                    patch.setattr(access, "PAGES_BY_NAME", 1)
+                    patch.setattr(usable_things, "FEW", few)
+                    patch.setattr(usable_things, "NEAR", near)
+                    patch.setattr(usable_things, "row_by_row", lambda *_, few=few: not few)
                     check_ways(reader, user, usable)
             for one in SESSIONS:
                 assert reader.access.may_use(user, Of.SESSION, one, NOW) == world.may(user, one)
@@ -188,7 +189,15 @@ def test_tables_that_the_build_before_did_not_have_are_filled_when_the_file_is_o
         await registry.commit("admin", lambda _: world.operations())
         registry.close()
         db = sqlite3.connect(tmp_path / "a.db")
-        for table in ("session_group", "user_entry", "member_of", "group_row", "nested_in", "assignment_row"):
+        for table in (
+            "session_entry",
+            "session_in",
+            "user_entry",
+            "member_of",
+            "group_row",
+            "nested_in",
+            "assignment_row",
+        ):
             db.execute(f"DROP TABLE {table}")
         db.execute("DELETE FROM meta WHERE name = 'derived'")
         db.commit()
@@ -201,6 +210,42 @@ def test_tables_that_the_build_before_did_not_have_are_filled_when_the_file_is_o
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("page", [1, -1])
+def test_a_page_takes_no_more_work_where_there_are_more_sessions(tmp_path: Path, page: int) -> None:
+    """SQLite's own steps, which don't vary. The last page too."""
+    groups = [f"g{n}" for n in range(8)]
+    people: list[Operation] = [
+        Put("user", "u0", canonical(check_user({"name": "u0", "groups": groups}))),
+        *(Put("user-group", g, canonical(check_group({"name": f"Group {g}"}))) for g in groups),
+    ]
+
+    async def steps(count: int) -> int:
+        registry = opened(tmp_path / f"{count}.db")
+        sessions = [session(f"s{n:05}", f"session {n:05}", groups=[f"Group g{n % 8}"]) for n in range(count)]
+        others = [session(f"o{n:05}", f"session {count // 2:05} {n}") for n in range(count // 20)]
+        await registry.commit("admin", lambda _: [*people, *sessions, *others])
+        taken = 0
+
+        def step() -> int:
+            nonlocal taken
+            taken += 1
+            return 0
+
+        with registry.read() as reader:
+            number = page if page > 0 else count // 50
+            reader._db.set_progress_handler(step, 1)
+            ids, total = reader.access.sessions_of("u0", NOW, "", page=number, per_page=50)
+            reader._db.set_progress_handler(None, 0)
+        assert (len(ids), total) == (50, count)
+        registry.close()
+        return taken
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(usable_things, "FEW", 100)
+        few, many = asyncio.run(steps(200)), asyncio.run(steps(2_000))
+    assert many < 1.1 * few, (few, many)
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -208,7 +253,11 @@ def test_tables_that_the_build_before_did_not_have_are_filled_when_the_file_is_o
         "INSERT INTO member_of VALUES ('u1', 'g0')",
         "UPDATE assignment_row SET effect = 'deny'",
         "UPDATE user_entry SET role = 'administrator' WHERE id = 'u1'",
-        "INSERT INTO session_group VALUES ('s1', 'group g0')",
+        "INSERT INTO session_in VALUES ('s1', 'group g0', '')",
+        "UPDATE session_entry SET groups_key = (SELECT groups_key FROM session_entry WHERE id = 's0') WHERE id = 's1'",
+        "UPDATE session_way SET elements = 2",
+        "DELETE FROM session_way",
+        "INSERT INTO session_way VALUES ('group g2', 'no such key', 1)",
         "INSERT INTO user_entry VALUES ('u9', 'ghost', 'ghost', '', '', 0, '', 'ghost')",
     ],
 )

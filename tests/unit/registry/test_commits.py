@@ -292,9 +292,9 @@ def test_an_idempotency_key_is_good_for_a_day(tmp_path: Path) -> None:
     "statement",
     [
         "UPDATE element SET body = replace(body, 'n2', 'xx') WHERE id = '2'",
-        "UPDATE session_row SET host = 'other.example.com' WHERE id = '2'",
-        "UPDATE session_row SET text = 'other' WHERE id = '2'",
-        "DELETE FROM session_row WHERE id = '2'",
+        "UPDATE session_entry SET host = 'other.example.com' WHERE id = '2'",
+        "UPDATE session_entry SET text = 'other' WHERE id = '2'",
+        "DELETE FROM session_entry WHERE id = '2'",
     ],
 )
 def test_text_and_derived_rows_altered_by_hand_are_found_too(tmp_path: Path, statement: str) -> None:

@@ -70,7 +70,7 @@ def differing_elements(db: sqlite3.Connection) -> list[tuple[str, str]]:
 def derive_unknown(db: sqlite3.Connection) -> None:
     """Fill the tables that the build which wrote the file didn't have: it kept their elements all the same."""
     row = db.execute("SELECT value FROM meta WHERE name = ?", (_KNOWN,)).fetchone()
-    known = bytes(row[0]).decode().split() if row else ["session_row"]
+    known = bytes(row[0]).decode().split() if row else []
     wanted = [t.table for t in TABLES]
     if known == wanted:
         return

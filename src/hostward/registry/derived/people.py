@@ -106,7 +106,7 @@ class People:
 
     def sessions_for(self, group_name: str) -> Sequence[str]:
         """The ids of the sessions that name this group."""
-        rows = self._db.execute("SELECT id FROM session_group WHERE group_key = ?", (name_key(group_name),))
+        rows = self._db.execute("SELECT id FROM session_in WHERE group_key = ?", (name_key(group_name),))
         return [row[0] for row in rows]
 
     def sizes(self) -> dict[str, int]:

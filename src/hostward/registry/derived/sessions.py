@@ -5,8 +5,14 @@ A search looks for each of its words as a part of name, host, type, groups or co
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
+from base64 import b64encode
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
+
+import orjson
 
 from hostward.domain.changes import Body
 from hostward.domain.errors import InvalidInput
@@ -23,17 +29,27 @@ def rows_of(id_: str, body: Body, revision: int) -> Rows:
     """The derived row of a session with this body."""
     name, host = body["name"], body.get("host", "")
     text = "\n".join((name, host, body["type"], body.get("lu", ""), *body.get("groups", ()), body.get("comment", "")))
-    return [(id_, name, name_key(name), body["type"], host, revision, name_key(text))]
+    _, key = _keys(tuple(body.get("groups", ())))
+    return [(id_, name, name_key(name), body["type"], host, revision, key, name_key(text))]
 
 
 def groups_of(id_: str, body: Body, revision: int) -> Rows:
-    """The groups whose people have this session, by their names' keys."""
-    return sorted((id_, name_key(name)) for name in body.get("groups", ()))
+    """The groups whose people have this session, by their names' keys; and the key of all of them."""
+    names, key = _keys(tuple(body.get("groups", ())))
+    return [(id_, name, key) for name in names]
+
+
+@lru_cache(1_000)
+def _keys(groups: Sequence[str]) -> tuple[Sequence[str], str]:
+    """The keys of these groups' names, sorted, and one for all of them, the same for all sessions with these groups.
+    It is a hash, of which nobody finds two the same: it says who may use what."""
+    names = sorted(map(name_key, groups))
+    return names, b64encode(hashlib.blake2b(orjson.dumps(names), digest_size=15).digest()).decode() if names else ""
 
 
 TABLES: Final = (
-    Derived(KIND, "session_row", rows_of, unique_noun="session"),
-    Derived(KIND, "session_group", groups_of),
+    Derived(KIND, "session_entry", rows_of, unique_noun="session"),
+    Derived(KIND, "session_in", groups_of, counted_in="session_way"),
 )
 
 
@@ -50,24 +66,24 @@ def find_page(
     then = "" if column == "name_key" else ", name_key"
     window = [per_page, (page - 1) * per_page]
     if not values:
-        total = db.execute("SELECT count(*) FROM session_row").fetchone()[0]
-        found = db.execute(f"SELECT id FROM session_row ORDER BY {column} {order}{then} LIMIT ? OFFSET ?", window)  # noqa: S608
+        total = db.execute("SELECT count(*) FROM session_entry").fetchone()[0]
+        found = db.execute(f"SELECT id FROM session_entry ORDER BY {column} {order}{then} LIMIT ? OFFSET ?", window)  # noqa: S608
         return [row[0] for row in found], total
     # Looked for once, for the count and the page alike: reading every row is nearly all of what a search costs.
     rows = db.execute(
-        f"WITH matching AS MATERIALIZED (SELECT id, {column} AS first, name_key FROM session_row WHERE {where})"  # noqa: S608
+        f"WITH matching AS MATERIALIZED (SELECT id, {column} AS first, name_key FROM session_entry WHERE {where})"  # noqa: S608
         f" SELECT id, (SELECT count(*) FROM matching) FROM matching ORDER BY first {order}, name_key LIMIT ? OFFSET ?",
         [*values, *window],
     ).fetchall()
     if rows or page == 1:
         return [row[0] for row in rows], rows[0][1] if rows else 0
-    return [], db.execute(f"SELECT count(*) FROM session_row WHERE {where}", values).fetchone()[0]  # noqa: S608
+    return [], db.execute(f"SELECT count(*) FROM session_entry WHERE {where}", values).fetchone()[0]  # noqa: S608
 
 
 def find_ids(db: sqlite3.Connection, q: str | None, type_: str | None) -> list[str]:
     """All that match, by name."""
     where, values = _matching(q, type_)
-    found = db.execute(f"SELECT id FROM session_row WHERE {where} ORDER BY name_key", values)  # noqa: S608
+    found = db.execute(f"SELECT id FROM session_entry WHERE {where} ORDER BY name_key", values)  # noqa: S608
     return [row[0] for row in found]
 
 

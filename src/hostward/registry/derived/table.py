@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -42,6 +43,8 @@ class Derived:
     table: str
     rows_of: Callable[[str, Body, int], Rows]
     unique_noun: str = ""
+    counted_in: str = ""
+    """A table of how many elements have each row: the same columns but the id, then `elements`."""
 
     def put(self, db: sqlite3.Connection, bodies: Bodies) -> None:
         """Bring the rows to the new bodies. Raises Conflict "name-taken" where two elements would share a name."""
@@ -50,6 +53,7 @@ class Derived:
         for id_, body, revision in bodies:
             ids.append((id_,))
             rows += self.rows_of(id_, body, revision)
+        self._count(db, [id_ for (id_,) in ids], rows)
         try:
             # Deleted first, so that elements may swap their names within one change.
             db.executemany(f"DELETE FROM {self.table} WHERE id = ?", ids)  # noqa: S608
@@ -63,10 +67,13 @@ class Derived:
             ) from error
 
     def delete(self, db: sqlite3.Connection, ids: Iterable[str]) -> None:
-        db.executemany(f"DELETE FROM {self.table} WHERE id = ?", [(i,) for i in ids])  # noqa: S608
+        gone = list(ids)
+        self._count(db, gone, ())
+        db.executemany(f"DELETE FROM {self.table} WHERE id = ?", [(i,) for i in gone])  # noqa: S608
 
     def clear(self, db: sqlite3.Connection) -> None:
-        db.execute(f"DELETE FROM {self.table}")  # noqa: S608
+        for table in filter(None, (self.table, self.counted_in)):
+            db.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def named(self, db: sqlite3.Connection, name: str) -> str | None:
         """The id of the element with that name, whatever the case. For tables with unique names."""
@@ -117,7 +124,39 @@ class Derived:
         while there is not None:
             wrong.append(str(there[0]))
             there = next(found, None)
-        return wrong
+        return [*wrong, *self._miscounted(db)]
+
+    def _count(self, db: sqlite3.Connection, ids: Sequence[str], rows: Rows) -> None:
+        """Bring the counts to what they are once these elements have these rows."""
+        if not self.counted_in or not ids:
+            return
+        # One statement for each row that differs, not for each element: an import has many elements, and few of those.
+        more = Counter(row[1:] for row in rows)
+        before = f"SELECT * FROM {self.table} WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608
+        more.subtract(row[1:] for row in db.execute(before, (orjson.dumps(ids).decode(),)))
+        changed = [(*row, count) for row, count in more.items() if count]
+        if changed:
+            db.executemany(
+                f"INSERT INTO {self.counted_in} VALUES ({', '.join('?' * len(changed[0]))})"  # noqa: S608
+                " ON CONFLICT DO UPDATE SET elements = elements + excluded.elements",
+                changed,
+            )
+            db.execute(f"DELETE FROM {self.counted_in} WHERE elements = 0")  # noqa: S608
+
+    def _miscounted(self, db: sqlite3.Connection) -> list[str]:
+        """An element of each row whose count somebody edited, or what the row begins with where it has none."""
+        if not self.counted_in:
+            return []
+        names = [str(row[1]) for row in db.execute(f"PRAGMA table_info({self.table})")][1:]
+        columns = ", ".join(names)
+        counted = f"SELECT {columns}, count(*) FROM {self.table} GROUP BY {columns}"  # noqa: S608
+        kept = f"SELECT * FROM {self.counted_in}"  # noqa: S608
+        same = " AND ".join(f"t.{name} = w.{name}" for name in names)
+        rows = db.execute(
+            f"SELECT coalesce((SELECT min(t.id) FROM {self.table} t WHERE {same}), w.{names[0]}) FROM"  # noqa: S608
+            f" (SELECT * FROM ({kept} EXCEPT {counted}) UNION SELECT * FROM ({counted} EXCEPT {kept})) w"
+        )
+        return [str(row[0]) for row in rows]
 
     def _taken(self, db: sqlite3.Connection, rows: Rows) -> str:
         seen: set[str] = set()
