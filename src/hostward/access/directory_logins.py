@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
@@ -14,6 +14,9 @@ from hostward.domain.directories import KIND, Directory, directory_of
 from hostward.domain.errors import HostwardError, NotFound, Unavailable
 from hostward.domain.texts import name_key
 from hostward.registry.group import GroupRegistry
+
+if TYPE_CHECKING:  # slow to load, and most servers have no directory
+    from hostward.access.directories import Entry
 
 AT_ONCE: Final = 8
 MAX_WAITING: Final = 64
@@ -58,8 +61,9 @@ class DirectoryLogins:
             every = [directory_of(e.id, e.json()) for e in reader.list(KIND)]
         return sorted((d for d in every if d.first_login), key=lambda d: d.id)
 
-    async def check(self, user: User, password: str) -> None:
-        """Return where the user's directory has that password for them. Raises Unauthenticated, Unavailable."""
+    async def check(self, user: User, password: str) -> Entry:
+        """What the user's directory says of them, where it has that password for them. Raises Unauthenticated,
+        Unavailable."""
         try:
             directory = self.named(user.directory)
         except NotFound as error:
@@ -68,9 +72,10 @@ class DirectoryLogins:
                 remedy="Ask an administrator.",
                 code="directory",
             ) from error
-        await self.ask(lambda d: d.check(directory, user.name, password))
+        found: Entry = await self.ask(lambda d: d.check(directory, user.name, password))
         self._gone.discard(user.id)
         self._remember(user)
+        return found
 
     async def ask(self, question: Callable[[Any], T]) -> T:
         """Ask in a thread: `question` gets the access.directories.Directories. Raises Unavailable where too many wait,

@@ -15,7 +15,8 @@ from hostward.registry.group import GroupRegistry, Reader
 @dataclass(frozen=True, slots=True)
 class User:
     """A user of the group. `hash` is the password's, empty where there is none; a login of another `generation` than
-    this is no longer good. `directory` is the one that checks the password instead, empty for none."""
+    this is no longer good. `directory` is the one that checks the password instead, empty for none; `dn` is where
+    the user is in it, as far as it is known."""
 
     id: str
     name: str
@@ -24,6 +25,7 @@ class User:
     hash: str
     generation: int
     directory: str = ""
+    dn: str = ""
 
     def __repr__(self) -> str:
         return f"User({self.name!r}, {self.role.value!r})"
@@ -63,4 +65,5 @@ def _user(reader: Reader, id_: str) -> User | None:
     role = Role(body["role"]) if known else Role.NONE
     disabled = bool(body.get("disabled", False))
     hashed, generation = password.get("hash", ""), password.get("generation", 0)
-    return User(id_, body["name"], role, disabled, hashed, generation, body.get("directory", ""))
+    directory, dn = body.get("directory", ""), body.get("dn", "")
+    return User(id_, body["name"], role, disabled, hashed, generation, directory, dn)

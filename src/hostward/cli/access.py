@@ -25,6 +25,10 @@ SessionsArgument = Annotated[list[str] | None, typer.Argument(metavar="[SESSIONâ
 PackagesOption = Annotated[list[str] | None, typer.Option("--package", help="A package; repeatable.")]
 UsersOption = Annotated[list[str] | None, typer.Option("--user", help="A user; repeatable.")]
 GroupsOption = Annotated[list[str] | None, typer.Option("--group", help="A user group; repeatable.")]
+FoldersOption = Annotated[
+    list[str] | None,
+    typer.Option("--folder", metavar="FOLDER", help="A directory folder, DIRECTORY: ou=NAME,dc=â€¦; repeatable."),
+]
 EveryoneOption = Annotated[bool, typer.Option("--everyone", help="All users.")]
 UntilOption = Annotated[str, typer.Option("--until", help="A date, such as 2027-01-31; empty for always.")]
 FavouritesOption = Annotated[bool, typer.Option("--favourites", help="Your favourites alone.")]
@@ -39,11 +43,12 @@ def allow(
     package: PackagesOption = None,
     user: UsersOption = None,
     group: GroupsOption = None,
+    folder: FoldersOption = None,
     everyone: EveryoneOption = False,
     until: UntilOption = "",
 ) -> None:
-    """Give sessions and packages to users, groups or everyone, as one change."""
-    _assign(call, sessions, package, _to(user, group, everyone), "allow", until)
+    """Give sessions and packages to users, groups, directory folders or everyone, as one change."""
+    _assign(call, sessions, package, _to(user, group, folder, everyone), "allow", until)
 
 
 @client_command(app, "deny")
@@ -53,11 +58,12 @@ def deny(
     package: PackagesOption = None,
     user: UsersOption = None,
     group: GroupsOption = None,
+    folder: FoldersOption = None,
     everyone: EveryoneOption = False,
     until: UntilOption = "",
 ) -> None:
-    """Deny sessions and packages to users, groups or everyone, whatever else gives them."""
-    _assign(call, sessions, package, _to(user, group, everyone), "deny", until)
+    """Deny sessions and packages to users, groups, directory folders or everyone, whatever else gives them."""
+    _assign(call, sessions, package, _to(user, group, folder, everyone), "deny", until)
 
 
 @client_command(app, "remove")
@@ -76,6 +82,7 @@ def list_assignments(
     package: Annotated[str | None, typer.Option("--package", help="Only those of this package.")] = None,
     user: Annotated[str | None, typer.Option("--user", help="Only those to this user.")] = None,
     group: Annotated[str | None, typer.Option("--group", help="Only those to this group.")] = None,
+    folder: Annotated[str | None, typer.Option("--folder", help="Only those to this directory folder.")] = None,
     everyone: EveryoneOption = False,
     page: PageOption = 1,
     per_page: PerPageOption = 50,
@@ -88,6 +95,7 @@ def list_assignments(
         "package": find_package(call, package)["id"] if package else None,
         "user": find(call, "users", user)["id"] if user else None,
         "group": find(call, "user-groups", group)["id"] if group else None,
+        "folder": folder,
         "everyone": everyone,
         "page": page,
         "per_page": per_page,
@@ -100,6 +108,16 @@ def list_assignments(
     ]
     columns = ("What", "To", "Effect", "Until", "Id")
     call.show(answer, table(columns, rows), f"\n{len(items):,} of {answer.get('total', 0):,}")
+
+
+@client_command(app, "folders")
+def list_folders(call: Call) -> None:
+    """List the directory folders that hold users."""
+    from hostward.cli.output import table
+
+    answer = call.api.get("assignments/folders")
+    rows = [(folder["name"], folder["users"]) for folder in answer["items"]]
+    call.show(answer, table(("Folder", "Users"), rows))
 
 
 @client_command(app, "of")
@@ -187,12 +205,15 @@ def own_launch_file(
         give_pieces(file, pieces)
 
 
-def _to(users: list[str] | None, groups: list[str] | None, everyone: bool) -> list[dict[str, str]]:
+def _to(
+    users: list[str] | None, groups: list[str] | None, folders: list[str] | None, everyone: bool
+) -> list[dict[str, str]]:
     found = [{"kind": "user", "name": name} for name in users or []]
     found += [{"kind": "user-group", "name": name} for name in groups or []]
+    found += [{"kind": "directory-folder", "name": name} for name in folders or []]
     found += [{"kind": "everyone"}] if everyone else []
     if not found:
-        raise typer.BadParameter("say to whom: --user, --group or --everyone")
+        raise typer.BadParameter("say to whom: --user, --group, --folder or --everyone")
     return found
 
 
@@ -253,5 +274,5 @@ def _until(assignment: Mapping[str, Any]) -> str:
 def _who(subject: Mapping[str, Any]) -> str:
     if subject["kind"] == "everyone":
         return "everyone"
-    noun = "group" if subject["kind"] == "user-group" else "user"
+    noun = {"user-group": "group", "directory-folder": "folder"}.get(subject["kind"], "user")
     return f"{noun} {subject['name'] or '(gone)'}"

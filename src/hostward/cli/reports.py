@@ -73,13 +73,14 @@ def who_may(
     call: Call,
     user: Annotated[str, typer.Option("--user", metavar="USER", help="That user, by name or id.")] = "",
     group: Annotated[str, typer.Option("--group", metavar="GROUP", help="Those of that user group.")] = "",
+    folder: Annotated[str, typer.Option("--folder", metavar="FOLDER", help="Those in a directory folder.")] = "",
     session: Annotated[str, typer.Option("--session", metavar="SESSION", help="That session.")] = "",
     after: AfterOption = "",
     limit: LimitOption = 50,
     csv: CsvOption = None,
 ) -> None:
     """Who may use which sessions."""
-    given = _given({"user": user, "group": group, "session": session})
+    given = _given({"user": user, "group": group, "folder": folder, "session": session})
     columns = ("User", "Full name", "Session", "Type", "Host")
     _list(call, "reports/who-may", given, after, limit, csv, columns, _may_row)
 

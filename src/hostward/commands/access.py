@@ -13,17 +13,21 @@ from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Once, Submitted, write
 from hostward.domain.assignments import KIND, Assignment, Effect, Of, To, assignment_of, moment
 from hostward.domain.changes import Delete, Operation
+from hostward.domain.directories import KIND as DIRECTORY_KIND
 from hostward.domain.errors import InvalidInput, Mistake, NotFound
 from hostward.domain.favourites import Order
+from hostward.domain.folders import folder_id, folder_parts
 from hostward.domain.packages import KIND as PACKAGE_KIND
 from hostward.domain.people import GROUP_KIND, USER_KIND
 from hostward.domain.replicated import Replicated
 from hostward.domain.sessions import KIND as SESSION_KIND
 from hostward.domain.suggestions import shown
+from hostward.domain.texts import name_key
 from hostward.registry.derived.access import Ground, Marked
 from hostward.registry.group import Element, Reader
 
 EVERYONE: Final = "All Users"
+NOUNS: Final = {To.USER: "user", To.GROUP: "user group", To.FOLDER: "directory folder"}
 MAX_AT_ONCE: Final = 10_000
 
 
@@ -96,19 +100,18 @@ async def list_assignments(
 
 
 def chosen(
-    services: Services, *, user: str = "", group: str = "", session: str = "", package: str = ""
+    services: Services, *, user: str = "", group: str = "", folder: str = "", session: str = "", package: str = ""
 ) -> tuple[tuple[To, str] | None, tuple[Of, str] | None]:
-    """Whom and what names mean, by kind and id: the user or group, and the session or package; None where no name is
-    given. Raises InvalidInput with a Mistake for each that isn't there."""
-    who = (To.USER, user) if user else (To.GROUP, group) if group else None
+    """Whom and what names mean, by kind and id: the user, group or folder, and the session or package; None where no
+    name is given. Raises InvalidInput with a Mistake for each that isn't there."""
+    who = next(((kind, name) for kind, name in ((To.USER, user), (To.GROUP, group), (To.FOLDER, folder)) if name), None)
     what = (Of.SESSION, session) if session else (Of.PACKAGE, package) if package else None
     with services.group.read() as reader:
         id_ = _subject_id(reader, *who) if who else ""
         found = named(reader, *what) if what else None
     mistakes = []
     if who and id_ is None:
-        noun = "user" if who[0] is To.USER else "user group"
-        mistakes.append(Mistake(noun.split()[-1], f"There is no {noun} {shown(who[1])}.", "Check the name."))
+        mistakes.append(no_subject(NOUNS[who[0]].split()[-1], *who))
     if what and found is None:
         noun = what[0].value
         mistakes.append(Mistake(noun, f"There is no {noun} {shown(what[1])}.", "Check the name."))
@@ -116,6 +119,18 @@ def chosen(
         raise InvalidInput(mistakes[0].problem, remedy=mistakes[0].remedy, code="assignment-unknown", mistakes=mistakes)
     subject = (who[0], id_) if who and id_ is not None else None
     return subject, (what[0], found.id) if what and found else None
+
+
+async def list_folders(services: Services) -> Sequence[tuple[str, int]]:
+    """The folders of directories that hold users of the group, as they are named here, and how many are at or below
+    each; as far as users' places are known."""
+
+    def read() -> Sequence[tuple[str, int]]:
+        with services.group.read() as reader:
+            folders = ((_subject_name(reader, To.FOLDER, id_), users) for id_, users in reader.people.folders().items())
+            return sorted((name, users) for name, users in folders if name)
+
+    return await asyncio.to_thread(read)
 
 
 async def assign(
@@ -249,8 +264,7 @@ def _found(
     for kind, given in to:
         id_ = _subject_id(reader, kind, given)
         if id_ is None:
-            noun = "user" if kind is To.USER else "user group"
-            mistakes.append(Mistake("to", f"There is no {noun} {shown(given)}.", "Check the name."))
+            mistakes.append(no_subject("to", kind, given))
         else:
             subjects.append((kind, id_))
     for of, given in wanted:
@@ -271,9 +285,17 @@ def _found(
     return subjects, things
 
 
+def no_subject(field: str, kind: To, given: str) -> Mistake:
+    """Nobody is meant by that."""
+    remedy = "Write DIRECTORY: ou=NAME,dc=example,dc=com." if kind is To.FOLDER else "Check the name."
+    return Mistake(field, f"There is no {NOUNS[kind]} {shown(given)}.", remedy)
+
+
 def _subject_id(reader: Reader, kind: To, given: str) -> str | None:
     if kind is To.EVERYONE:
         return ""
+    if kind is To.FOLDER:
+        return _folder_id(reader, given)
     if reader.get(kind.value, given) is not None:
         return given
     return reader.people.user_named(given) if kind is To.USER else reader.people.group_named(given)
@@ -286,9 +308,25 @@ def _named(reader: Reader, element: Element, now: str) -> Named:
     return Named(found, _subject_name(reader, found.to_kind, found.to_id), of_name, found.over(now), element.etag)
 
 
+def _folder_id(reader: Reader, given: str) -> str | None:
+    """Of what is written as DIRECTORY: DN; the directory may be left out where there is only one."""
+    known = [e.id for e in reader.list(DIRECTORY_KIND)]
+    named_so = [id_ for id_ in known if name_key(given).startswith(f"{id_}:")]
+    directory = max(named_so, key=len, default=known[0] if len(known) == 1 else "")
+    dn = given[len(directory) + 1 :] if directory in named_so else given
+    try:
+        return folder_id(directory, dn) if directory else None
+    except ValueError:
+        return None
+
+
 def _subject_name(reader: Reader, kind: To, id_: str) -> str:
     if kind is To.EVERYONE:
         return EVERYONE
+    if kind is To.FOLDER:
+        directory, dn = folder_parts(id_)
+        at = reader.get(DIRECTORY_KIND, directory)
+        return f"{at.json()['name']}: {dn}" if at else ""
     found = reader.get(GROUP_KIND if kind is To.GROUP else USER_KIND, id_)
     body: Mapping[str, Any] = found.json() if found else {}
     return str(body.get("name", ""))

@@ -45,7 +45,9 @@ async def log_in(services: Services, user: str, password: str, address: str, kin
             by = await first_logins.become_user(services, directories, name, password, address)
             act.author = by.name
         elif by is not None and by.directory:
-            await services.administrators.check_by(name, address, partial(services.directories.check, by, password))
+            right = partial(services.directories.check, by, password)
+            entry = await services.administrators.check_by(name, address, right)
+            await first_logins.follow_move(services, by, entry, password, address)
         else:
             found = await services.administrators.log_in(user, password, address)
         of_group = None if services.administrators.exists(found) else services.users.named(found)

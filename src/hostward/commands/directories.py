@@ -13,6 +13,7 @@ from hostward.commands.auditing import recorded
 from hostward.commands.people_files import UsersImported, import_users
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Submitted, check_etag, write
+from hostward.domain.assignments import KIND as ASSIGNMENT_KIND
 from hostward.domain.changes import Delete, Operation, Put, canonical, element_hash
 from hostward.domain.directories import KIND, Directory, check_directory, directory_of
 from hostward.domain.errors import Conflict, HostwardError, InvalidInput, Mistake, NotFound, TrustError
@@ -85,7 +86,8 @@ async def put_directory(
 async def delete_directory(
     services: Services, actor: Actor, name: str, *, if_match: Sequence[str] | None = None
 ) -> Written | Submitted:
-    """Raises NotFound, PreconditionFailed, and Conflict while users log in by it."""
+    """With what is assigned to its folders. Raises NotFound, PreconditionFailed, and Conflict while users log in by
+    it."""
     gone: list[Element] = []
 
     def decide(reader: Reader) -> Sequence[Operation]:
@@ -99,7 +101,8 @@ async def delete_directory(
                 remedy="Delete them, or give them passwords of their own, first.",
                 code="directory-used",
             )
-        return [Delete(KIND, found.id)]
+        assigned = [Delete(ASSIGNMENT_KIND, id_) for id_ in reader.access.of_directory(found.id)]
+        return [Delete(KIND, found.id), *assigned]
 
     done = await write(services, actor, "directory-deleted", decide, name=name)
     if isinstance(done, Submitted):
@@ -167,15 +170,16 @@ async def _users_file(services: Services, directory: Directory) -> bytes:
 def user_row(directory: Directory, entry: Any) -> dict[str, Any] | None:
     """One user whom a directory has (an access.directories.Entry), as an import takes them; None where the name can't
     be a user's. Groups stay as they are where the directory isn't asked for them."""
-    row = {"login": entry.name, "name": entry.full_name, "directory": directory.name}
+    row = {"login": entry.name, "name": entry.full_name, "directory": directory.name, "dn": entry.dn}
     row |= {"groups": list(entry.groups)} if directory.group_base else {}
     try:
         check_user({"name": entry.name})
-        check_user({"name": entry.name, "full_name": entry.full_name})
+        check_user({"name": entry.name, "full_name": entry.full_name, "dn": entry.dn})
     except InvalidInput as error:
-        if any(m.field == "name" for m in error.mistakes):
+        wrong = {m.field for m in error.mistakes}
+        if "name" in wrong:
             return None
-        row["name"] = ""
+        row |= {key: "" for key, field in (("name", "full_name"), ("dn", "dn")) if field in wrong}
     return row
 
 

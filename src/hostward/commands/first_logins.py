@@ -6,11 +6,13 @@ asks the directory again: it takes no Slave's word for who somebody is.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+import structlog
 
 from hostward.access.users import User
 from hostward.commands.auditing import UNKNOWN, Act, recorded
@@ -18,9 +20,10 @@ from hostward.commands.directories import user_row
 from hostward.commands.people_files import plan_users
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import commit_act
-from hostward.domain.changes import Operation
+from hostward.domain.changes import Operation, Put, canonical
 from hostward.domain.directories import KIND, Directory, directory_of
-from hostward.domain.errors import InvalidInput, NotFound, PeerError, Unauthenticated, Unavailable
+from hostward.domain.errors import HostwardError, InvalidInput, NotFound, PeerError, Unauthenticated, Unavailable
+from hostward.domain.folders import same_place
 from hostward.domain.people import MAX_GROUPS, USER_KIND, check_group, check_user
 from hostward.domain.people_file import parse_users
 from hostward.domain.suggestions import shown
@@ -29,6 +32,10 @@ from hostward.registry.group import Reader
 
 if TYPE_CHECKING:  # slow to load, and most servers have no directory
     from hostward.access.directories import Directories, Entry
+
+FOLLOW_WITHIN_S: Final = 5.0
+
+log = structlog.get_logger()
 
 
 def open_to(services: Services, name: str) -> Sequence[Directory]:
@@ -62,12 +69,31 @@ async def become_user(
     return user
 
 
+async def follow_move(services: Services, user: User, entry: Entry, password: str, address: str) -> None:
+    """Somebody who has just logged in by a directory is elsewhere in it now: what is assigned to its folders follows.
+    Where the Master doesn't answer, the next login or taking users over does it."""
+    if same_place(user.dn, entry.dn):
+        return
+    directory = services.directories.named(user.directory)
+    try:
+        async with asyncio.timeout(FOLLOW_WITHIN_S):
+            if services.replication.submits_to() is None:
+                async with recorded(services, Actor(user.name, "", address), "user-moved") as act:
+                    await _take_over(services, act, directory, entry)
+            else:
+                await services.directory_users.ask(directory.name, user.name, password)
+    except (HostwardError, TimeoutError) as error:
+        log.warning("user-move-not-followed", user=user.name, directory=directory.name, reason=str(error))
+
+
 async def take_over_for(services: Services, directory: str, name: str, password: str, server: str) -> int:
-    """On the Master: become_user for somebody who logs in on the Slave `server`; the revision. Raises NotFound, and as
-    become_user."""
-    async with recorded(services, Actor(UNKNOWN, "", ""), "user-taken-over", on=server) as act:
+    """On the Master: become_user, or follow_move, for somebody who logs in on the Slave `server`; the revision. Raises
+    NotFound, and as become_user."""
+    there = services.users.named(name_key(name))
+    act_name = "user-taken-over" if there is None else "user-moved"
+    async with recorded(services, Actor(UNKNOWN, "", ""), act_name, on=server) as act:
         wanted = services.directories.named(directory)
-        known = partial(_known, services, [wanted] if wanted.first_login else [], name, password)
+        known = partial(_known, services, [wanted] if wanted.first_login or there else [], name, password)
         _, entry = await services.administrators.check_by(name_key(name), f"server {server}", known)
         return await _take_over(services, act, wanted, entry)
 
@@ -121,8 +147,8 @@ def _asked(directory: Directory, name: str, password: str, directories: Director
 
 
 async def _take_over(services: Services, act: Act, directory: Directory, entry: Entry) -> int:
-    """Make the user, once however often it comes; the revision. Raises Unauthenticated where the name is somebody
-    else's, and what a change raises."""
+    """Make the user, once however often it comes, or note where the user is now; the revision. Raises Unauthenticated
+    where the name is somebody else's, and what a change raises."""
     act.author = entry.name
     act.about |= {"name": entry.name, "directory": directory.name}
     if services.administrators.exists(entry.name.casefold()):
@@ -131,12 +157,14 @@ async def _take_over(services: Services, act: Act, directory: Directory, entry: 
     def decide(reader: Reader) -> Sequence[Operation]:
         there = reader.people.user_named(entry.name)
         user = reader.get(USER_KIND, there) if there else None
-        if user is not None:
-            if name_key(user.json().get("directory", "")) != directory.id:
-                raise _taken(entry.name)
-            return []
-        now = reader.get(KIND, directory.id)
         row = user_row(directory, entry)
+        if user is not None:
+            body = check_user(user.json())
+            if name_key(body["directory"]) != directory.id:
+                raise _taken(entry.name)
+            moved = row is not None and not same_place(body["dn"], row["dn"])
+            return [Put(USER_KIND, user.id, canonical({**body, "dn": row["dn"]}))] if row and moved else []
+        now = reader.get(KIND, directory.id)
         if now is None or row is None or not directory_of(now.id, now.json()).first_login:
             raise Unauthenticated(
                 "Nobody is let in for the first time by that directory any more.",

@@ -27,6 +27,7 @@ from hostward.domain.people import (
     Role,
     check_group,
     check_user,
+    left_directory,
 )
 from hostward.domain.replicated import Replicated
 from hostward.domain.sessions import KIND as SESSION_KIND
@@ -138,6 +139,8 @@ async def edit_user(
         before = existing_person(reader, USER_KIND, user_id)
         check_etag(before, if_match)
         body = check_user({**before.json(), **_with_ids(reader, fields)})
+        if left_directory(check_user(before.json()), body):
+            body["dn"] = ""
         _check_user_name(services, reader, body["name"], user_id)
         check_directory_there(reader, body)
         return [Put(USER_KIND, user_id, canonical(body))]

@@ -20,7 +20,7 @@ from hostward.domain.directories import is_mass
 from hostward.domain.errors import Conflict
 from hostward.domain.inventory import Row
 from hostward.domain.inventory import new_session_id as new_id
-from hostward.domain.people import GROUP_KIND, USER_KIND, check_group, check_user
+from hostward.domain.people import GROUP_KIND, USER_KIND, check_group, check_user, left_directory
 from hostward.domain.people_file import KEYS, Listed, parse_users
 from hostward.domain.replicated import Replicated
 from hostward.domain.suggestions import shown
@@ -118,7 +118,8 @@ async def export_users(services: Services) -> bytes:
         for body in bodies:
             body["groups"] = sorted(names[i] for i in body["groups"] if i in names)
             row = {key: body.get(name, "") for key, name in KEYS.items()}
-            rows.append(row if row["directory"] else {k: v for k, v in row.items() if k != "directory"})
+            left_out = () if row["directory"] else ("directory", "dn")
+            rows.append({k: v for k, v in row.items() if k not in left_out})
         return orjson.dumps(rows, option=orjson.OPT_INDENT_2)
 
     return await asyncio.to_thread(read)
@@ -144,6 +145,8 @@ def plan_users(reader: Reader, listed: Sequence[Listed], once: Once | None = Non
             fields["groups"] = [groups[name_key(name)] for name in fields["groups"]]
         id_, before = there.get(name_key(fields["name"]), (None, None))
         after = check_user({**(before or {}), **fields})
+        if before is not None and left_directory(before, after):
+            after["dn"] = ""
         check_directory_there(reader, after)
         if after == before:
             plan.unchanged += 1

@@ -162,12 +162,12 @@ def all_logins(services: Services, *, unused_days: int = 0, after: str = "") -> 
 
 
 def all_may_use(
-    services: Services, *, user: str = "", group: str = "", session: str = "", after: str = ""
+    services: Services, *, user: str = "", group: str = "", folder: str = "", session: str = "", after: str = ""
 ) -> Iterator[MayUse]:
     """Every user with every session that they may use, by both their names; of one user, of a user group (also by way
-    of other groups) or of one session, each by name or id. Raises InvalidInput where one isn't there; use it in a
-    thread."""
-    to, of = chosen(services, user=user, group=group, session=session)
+    of other groups), of a directory folder or of one session, each by name or id. Raises InvalidInput where one isn't
+    there; use it in a thread."""
+    to, of = chosen(services, user=user, group=group, folder=folder, session=session)
     return _may_use(services, to, of, after)
 
 
@@ -195,6 +195,8 @@ def _is_wanted(services: Services, to: tuple[To, str] | None, user_id: str) -> b
     if to[0] is To.USER:
         return to[1] == user_id
     with services.group.read() as reader:
+        if to[0] is To.FOLDER:
+            return to[1] in reader.people.folders_of(user_id)
         return to[1] in reader.people.groups_of(user_id)
 
 

@@ -1,9 +1,10 @@
 """Assign Access: who may use which session or package, or may not, and until when.
 
 An assignment gives one thing to one subject, or denies it; there is at most one for the two, whose id follows from
-them. What somebody may use is what is allowed to them, to a group they belong to (also by way of others) or to
-everyone, and isn't denied to any of these: a denial always wins. An assignment that is over counts for nothing. A
-session's own Groups are assignments of it, too, to the groups of those names.
+them. What somebody may use is what is allowed to them, to a group they belong to (also by way of others), to a folder
+of their directory that holds them (domain.folders) or to everyone, and isn't denied to any of these: a denial always
+wins. An assignment that is over counts for nothing. A session's own Groups are assignments of it, too, to the groups of
+those names.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 from hostward.domain.changes import Body, Put, canonical
+from hostward.domain.directories import KIND as DIRECTORY_KIND
 from hostward.domain.errors import InvalidInput, Mistake
+from hostward.domain.folders import folder_parts
 from hostward.domain.packages import KIND as PACKAGE_KIND
 from hostward.domain.people import GROUP_KIND, USER_KIND
 from hostward.domain.sessions import KIND as SESSION_KIND
@@ -33,6 +36,7 @@ class To(StrEnum):
     EVERYONE = "everyone"
     USER = USER_KIND
     GROUP = GROUP_KIND
+    FOLDER = "directory-folder"
 
 
 class Of(StrEnum):
@@ -51,7 +55,8 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """`to_id` is empty for everyone; `until` is a moment in UTC as ISO 8601 has it, empty for always."""
+    """`to_id` is empty for everyone, and a folder's its folder_id; `until` is a moment in UTC as ISO 8601 has it, empty
+    for always."""
 
     to_kind: To
     to_id: str
@@ -90,6 +95,8 @@ def assignment_of(body: Mapping[str, Any]) -> Assignment:
     mistakes += [Mistake(k, f"There is no field {shown(k)}.", "Remove it.") for k in unknown]
     if not mistakes and (body["to_kind"] == To.EVERYONE) != (not body["to_id"]):
         mistakes.append(Mistake("to_id", "Everyone has no id; everybody else does.", "Name the user or group."))
+    if not mistakes and body["to_kind"] == To.FOLDER and not _is_folder(body["to_id"]):
+        mistakes.append(Mistake("to_id", f"{shown(body['to_id'])} is no folder of a directory.", "Name one."))
     if not mistakes and body["until"] and not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", body["until"]):
         mistakes.append(Mistake("until", f"{shown(body['until'])} is no moment.", "Write 2027-01-31T17:00:00Z."))
     if mistakes:
@@ -104,6 +111,13 @@ def assignment_of(body: Mapping[str, Any]) -> Assignment:
     )
 
 
+def _is_folder(id_: str) -> bool:
+    try:
+        return bool(folder_parts(id_))
+    except ValueError:
+        return False
+
+
 def check_assignment(body: Body) -> Body:
     """The body as it is stored. Raises InvalidInput."""
     return assignment_of(body).body()
@@ -113,6 +127,8 @@ def refers_to(body: Body) -> list[tuple[str, str]]:
     """The elements that must be there."""
     found = assignment_of(body)
     to = [(found.to_kind.value, found.to_id)] if found.to_kind is not To.EVERYONE else []
+    if found.to_kind is To.FOLDER:
+        to = [(DIRECTORY_KIND, folder_parts(found.to_id)[0])]
     return [*to, (found.of_kind.value, found.of_id)]
 
 

@@ -62,6 +62,7 @@ ACTS: Final[Mapping[str, str]] = {
     "users-edited": "Edited users",
     "users-deleted": "Deleted users",
     "user-taken-over": "Took a user over from a directory",
+    "user-moved": "Followed a user's move in a directory",
     "directory-changed": "Set up a directory",
     "directory-deleted": "Deleted a directory",
     "directory-tested": "Tried a login by a directory",

@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from hostward.domain.changes import Body
 from hostward.domain.fields import Checks, check_count, check_text, check_yes_no, checked
+from hostward.domain.folders import dn_key
 from hostward.domain.suggestions import did_you_mean, listed, shown
-from hostward.domain.texts import Wrong, check_comment, not_text
+from hostward.domain.texts import Wrong, check_comment, name_key, not_text
 
 USER_KIND: Final = "user"
 GROUP_KIND: Final = "user-group"
@@ -86,6 +87,7 @@ _USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}").fullmatch
 def check_user(given: Mapping[str, Any]) -> Body:
     """The body of a user with these fields. `name` must be there; `full_name`, `role`, `comment` and `directory` (the
     name of the one that checks the password) are empty where they aren't given, `groups` (ids) none, `disabled` false.
+    `dn` is the user's distinguished name in the directory, as far as it is known.
     Raises InvalidInput, with one Mistake a field."""
     return checked("user", _USER_CHECKS, given)
 
@@ -125,6 +127,21 @@ def _group_name(value: object) -> str | Wrong:
 
 def _directory(value: object) -> str | Wrong:
     return check_text(value, "directory") if value != "" else ""
+
+
+def _dn(value: object) -> str | Wrong:
+    if not isinstance(value, str):
+        return not_text(value)
+    try:
+        return value if value == "" or dn_key(value) else ""
+    except ValueError:
+        return Wrong(f"{shown(value)} is no distinguished name.", "Write it as the directory has it.")
+
+
+def left_directory(before: Body, after: Body) -> bool:
+    """Whether the user's place, which is kept, is another directory's than the one that the user is of now."""
+    same = name_key(before["directory"]) == name_key(after["directory"])
+    return not same and after["dn"] != "" and after["dn"] == before["dn"]
 
 
 def _role(value: object) -> str | Wrong:
@@ -170,6 +187,7 @@ _USER_CHECKS: Final[Checks] = {
     "disabled": (False, check_yes_no),
     "comment": ("", check_comment),
     "directory": ("", _directory),
+    "dn": ("", _dn),
 }
 _GROUP_CHECKS: Final[Checks] = {
     "name": ("", _group_name),

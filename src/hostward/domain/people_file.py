@@ -1,6 +1,6 @@
 """A file of users, as directories and scripts give it: a JSON list of objects with `login`, and `name` (the full name),
-`groups` (their names), `role`, `disabled`, `comment`, `directory` (the name of the one that checks the password) where
-there are any."""
+`groups` (their names), `role`, `disabled`, `comment`, `directory` (the name of the one that checks the password), `dn`
+(the distinguished name there) where there are any."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ KEYS: Final[Mapping[str, str]] = {
     "disabled": "disabled",
     "comment": "comment",
     "directory": "directory",
+    "dn": "dn",
 }
 """What is in the file, and the user's field that it becomes."""
 

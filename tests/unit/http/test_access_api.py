@@ -152,3 +152,73 @@ async def test_a_session_that_is_deleted_and_brought_back_is_still_assigned(
     done = await server.api.post(f"/changes/{deleted}/undo", json={"confirm": True, "plan": asked.json()["plan"]})
     assert done.status_code == 200, done.text
     assert [s["name"] for s in (await anna.get("/me/sessions")).json()["items"]] == ["one"]
+
+
+DIRECTORY = {"servers": ["ldap.example.com"], "user_base": "dc=x", "first_login": False}
+IT = "Ldap: OU=IT, ou=Sales,dc=X"
+
+
+async def placed(server: Server, *users: tuple[str, str]) -> None:
+    """Users of the directory Ldap, at these places."""
+    assert (await server.api.put("/directories/Ldap", json=DIRECTORY)).status_code == 200
+    rows = [{"login": name, "directory": "Ldap", "dn": dn} for name, dn in users]
+    answer = await server.api.post("/users/import", json=rows)
+    assert answer.status_code == 200, answer.text
+
+
+async def test_whoever_is_in_a_directory_folder_has_what_is_assigned_to_it_and_keeps_no_place_of_another_directory(
+    server: Server,
+) -> None:
+    await placed(server, ("anna", "uid=anna,ou=it,ou=sales,dc=x"), ("bert", "uid=bert,ou=sales,dc=x"))
+    ids = await sessions(server, "one", "two", "three")
+    await assign(server, "one", to=[{"kind": "directory-folder", "name": IT}])
+    await assign(server, "two", to=[{"kind": "directory-folder", "name": "ou=sales,dc=x"}])
+    await assign(server, "three", to=[{"kind": "directory-folder", "name": "LDAP:dc=x"}])
+    await assign(server, "three", to=[{"kind": "directory-folder", "name": IT}], effect="deny")
+    users = {u["name"]: u["id"] for u in (await server.api.get("/users")).json()["items"]}
+
+    async def usable(user: str) -> list[str]:
+        return [s["name"] for s in (await server.api.get(f"/users/{users[user]}/sessions")).json()["items"]]
+
+    assert await usable("anna") == ["one", "two"]
+    assert await usable("bert") == ["three", "two"]
+    why = (await server.api.get(f"/users/{users['anna']}/sessions/{ids['three']}")).json()
+    assert [(g["effect"], g["to"]["kind"], g["to"]["name"]) for g in why["because"]] == [
+        ("deny", "directory-folder", "Ldap: ou=it,ou=sales,dc=x"), ("allow", "directory-folder", "Ldap: dc=x")
+    ]  # fmt: skip
+    found = (await server.api.get("/assignments", params={"folder": IT})).json()
+    assert sorted((a["of"]["name"], a["effect"]) for a in found["items"]) == [("one", "allow"), ("three", "deny")]
+    folders = (await server.api.get("/assignments/folders")).json()["items"]
+    assert {f["name"]: f["users"] for f in folders} == {
+        "Ldap: dc=x": 2, "Ldap: ou=sales,dc=x": 2, "Ldap: ou=it,ou=sales,dc=x": 1
+    }  # fmt: skip
+    report = (await server.api.get("/reports/who-may", params={"folder": IT})).json()["items"]
+    assert [(r["user"], r["session"]) for r in report] == [("anna", "one"), ("anna", "two")]
+    exported = (await server.api.get("/users/export")).json()
+    assert [row["dn"] for row in exported] == ["uid=anna,ou=it,ou=sales,dc=x", "uid=bert,ou=sales,dc=x"]
+    assert (await server.api.patch(f"/users/{users['anna']}", json={"directory": ""})).status_code == 200
+    assert await usable("anna") == []
+    assert (await server.api.patch(f"/users/{users['anna']}", json={"directory": "Ldap"})).status_code == 200
+    assert await usable("anna") == [], "where she is now isn't known"
+
+
+async def test_a_deleted_directory_takes_what_is_assigned_to_its_folders_along(server: Server) -> None:
+    await placed(server)
+    assert (await server.api.put("/directories/Ldap2", json=DIRECTORY)).status_code == 200
+    await sessions(server, "one")
+    await assign(server, "one", to=[{"kind": "directory-folder", "name": f"{d}: dc=x"} for d in ("Ldap", "Ldap2")])
+    assert (await server.api.delete("/directories/Ldap")).status_code == 200
+    left = (await server.api.get("/assignments")).json()["items"]
+    assert [a["to"]["name"] for a in left] == ["Ldap2: dc=x"]
+
+
+@pytest.mark.parametrize("name", ["ou=sales", "nonsense", "Nowhere: ou=sales", "Ldap: ou=", "Ldap:", "Ldap2"])
+async def test_what_is_no_folder_is_refused(server: Server, name: str) -> None:
+    await placed(server)
+    assert (await server.api.put("/directories/Ldap2", json=DIRECTORY)).status_code == 200
+    await sessions(server, "one")
+    body = {"sessions": ["one"], "to": [{"kind": "directory-folder", "name": name}]}
+    refused = await server.api.post("/assignments", json=body)
+    assert code(refused, 422) == "assignment-unknown"
+    assert "There is no directory folder" in refused.json()["mistakes"][0]["problem"]
+    assert code(await server.api.get("/assignments", params={"folder": name}), 422) == "assignment-unknown"

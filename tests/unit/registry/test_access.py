@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,6 +25,9 @@ from hostward.registry.group import GroupRegistry, Reader
 pytestmark = pytest.mark.feature("R23")
 
 NOW = "2026-06-01T00:00:00Z"
+PLACES = ("", "uid=u,OU=Sales,dc=x", "uid=u,ou=it,ou=sales,dc=x", "uid=u,ou=presales,dc=x", "ou=sales,dc=x", "dc=x")
+FOLDERS = {f"ldap\t{place}": place for place in ("dc=x", "ou=sales,dc=x", "ou=it,ou=sales,dc=x")}
+OTHER_DIRECTORYS = "other\tdc=x"
 USERS, GROUPS, SESSIONS = ("u0", "u1", "u2"), ("g0", "g1", "g2", "g3"), ("s0", "s1", "s2")
 
 
@@ -37,9 +40,15 @@ class World:
     named: Mapping[str, Sequence[str]]
     """The groups that each session itself names."""
     assignments: Sequence[Assignment]
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Where users are in the directory."""
 
     def operations(self) -> list[Operation]:
-        users = [Put("user", u, canonical(check_user({"name": u, "groups": list(g)}))) for u, g in self.members.items()]
+        fields = {u: {"directory": "Ldap", "dn": dn} for u, dn in self.places.items() if dn}
+        users = [
+            Put("user", u, canonical(check_user({"name": u, "groups": list(g)} | fields.get(u, {}))))
+            for u, g in self.members.items()
+        ]
         groups = [
             Put("user-group", g, canonical(check_group({"name": f"Group {g}", "groups": list(p)})))
             for g, p in self.parents.items()
@@ -59,14 +68,15 @@ class World:
         return found
 
     def may(self, user: str, session_id: str) -> bool:
-        groups = self.belongs(user)
+        groups, dn = self.belongs(user), self.places.get(user, "").lower()
+        folders = {f for f, place in FOLDERS.items() if dn == place or dn.endswith(f",{place}")}
         last = {(a.to_kind, a.to_id, a.of_id): a for a in self.assignments}.values()
         counts = [
             a.effect
             for a in last
             if a.of_id == session_id
             and not (a.until and a.until <= NOW)
-            and (a.to_kind is To.EVERYONE or a.to_id == user or a.to_id in groups)
+            and (a.to_kind is To.EVERYONE or a.to_id == user or a.to_id in groups | folders)
         ]
         allowed = Effect.ALLOW in counts or bool(groups & set(self.named[session_id]))
         return allowed and Effect.DENY not in counts
@@ -82,6 +92,7 @@ ASSIGNMENTS = st.builds(
         st.just((To.EVERYONE, "")),
         st.tuples(st.just(To.USER), st.sampled_from(USERS)),
         st.tuples(st.just(To.GROUP), st.sampled_from(GROUPS)),
+        st.tuples(st.just(To.FOLDER), st.sampled_from([*FOLDERS, OTHER_DIRECTORYS])),
     ),
     st.sampled_from(SESSIONS),
     st.sampled_from(Effect),
@@ -93,6 +104,7 @@ WORLDS = st.builds(
     st.fixed_dictionaries({g: some(GROUPS) for g in GROUPS}),  # circles too: a request may have made one
     st.fixed_dictionaries({s: some(GROUPS) for s in SESSIONS}),
     st.lists(ASSIGNMENTS, max_size=8),
+    st.fixed_dictionaries({u: st.sampled_from(PLACES) for u in USERS}),
 )
 
 
@@ -181,7 +193,8 @@ def test_tables_that_the_build_before_did_not_have_are_filled_when_the_file_is_o
         {"u0": ["g0"], "u1": [], "u2": []},
         {"g0": ["g1"], "g1": [], "g2": [], "g3": []},
         {"s0": ["g1"], "s1": [], "s2": []},
-        [Assignment(To.USER, "u1", Of.SESSION, "s1")],
+        [Assignment(To.USER, "u1", Of.SESSION, "s1"), Assignment(To.FOLDER, "ldap\tdc=x", Of.SESSION, "s2")],
+        {"u2": "uid=u,dc=x"},
     )
 
     async def run() -> None:
@@ -192,6 +205,7 @@ def test_tables_that_the_build_before_did_not_have_are_filled_when_the_file_is_o
         for table in (
             "session_entry",
             "session_in",
+            "user_place",
             "user_entry",
             "member_of",
             "group_row",
@@ -250,6 +264,7 @@ def test_a_page_takes_no_more_work_where_there_are_more_sessions(tmp_path: Path,
     "statement",
     [
         "DELETE FROM member_of",
+        "INSERT INTO user_place VALUES ('u1', 'ldap', 'dc=x')",
         "INSERT INTO member_of VALUES ('u1', 'g0')",
         "UPDATE assignment_row SET effect = 'deny'",
         "UPDATE user_entry SET role = 'administrator' WHERE id = 'u1'",

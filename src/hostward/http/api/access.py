@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from hostward.commands import access, favourites
 from hostward.commands.launching import launch_file_for
+from hostward.commands.services import Services
 from hostward.commands.writing import Once, Submitted
 from hostward.domain.assignments import Effect, Of, To
 from hostward.domain.favourites import MAX_FAVOURITES, Order
@@ -29,16 +30,17 @@ favourites_router = administrators_router("My sessions", "/me/favourites", reads
 
 
 class SubjectIn(Strict):
-    """Whom it is for: a user or a user group, by name or id; or everyone."""
+    """Whom it is for: a user or a user group, by name or id; a directory folder; or everyone."""
 
     kind: To
-    name: str = Field(default="", max_length=200)
-    """Empty for everyone."""
+    name: str = Field(default="", max_length=1200)
+    """Empty for everyone. Of a folder `DIRECTORY: ou=NAME,dc=example,dc=com`; the directory's name may be left out
+    where there is only one."""
 
     @model_validator(mode="after")
     def named(self) -> SubjectIn:
         if (self.kind is To.EVERYONE) == bool(self.name):
-            raise ValueError("everyone has no name, and every user or group has one")
+            raise ValueError("everyone has no name, and every user, group or folder has one")
         return self
 
 
@@ -62,6 +64,8 @@ class ListQuery(Strict):
     """Only those to the user with this id."""
     group: str | None = Field(default=None, max_length=100)
     """Only those to the group with this id."""
+    folder: str | None = Field(default=None, max_length=1200)
+    """Only those to this directory folder, named as for an assignment."""
     everyone: bool = False
     """Only those to everyone."""
     session: str | None = Field(default=None, max_length=100)
@@ -71,7 +75,10 @@ class ListQuery(Strict):
     page: int = Field(default=1, ge=1, le=1_000_000)
     per_page: int = Field(default=50, ge=1, le=1000)
 
-    def to(self) -> tuple[To, str] | None:
+    def to(self, services: Services) -> tuple[To, str] | None:
+        """Raises InvalidInput where there is no such folder."""
+        if self.folder is not None:
+            return access.chosen(services, folder=self.folder)[0]
         if self.user is not None:
             return To.USER, self.user
         if self.group is not None:
@@ -111,7 +118,7 @@ class LaunchQuery(Strict):
 async def list_assignments(query: Annotated[ListQuery, Query()], who: Who, services: With) -> Response:
     """Sessions' own Groups are assignments too; they are in the sessions."""
     found = await access.list_assignments(
-        services, to=query.to(), of=query.of(), page=query.page, per_page=query.per_page
+        services, to=query.to(services), of=query.of(), page=query.page, per_page=query.per_page
     )
     items = [assignment_shown(one) for one in found.items]
     return Json({"items": items, "total": found.total, "page": query.page, "per_page": query.per_page})
@@ -136,6 +143,12 @@ async def assign(given: AssignIn, key: IdempotencyKey, who: Who, services: With)
             once=once,
         )
     )
+
+
+@router.get("/folders", summary="Directory folders with users", responses=answers(shapes.Folders, "By name"))
+async def list_folders(who: Who, services: With) -> Response:
+    """Those that hold users of the group, as far as users' places are known."""
+    return Json({"items": [{"name": name, "users": users} for name, users in await access.list_folders(services)]})
 
 
 @router.post("/remove", summary="Remove assignments", responses=or_submitted(shapes.Assigned, "They are removed"))

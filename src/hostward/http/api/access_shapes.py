@@ -41,6 +41,16 @@ class AssignmentPage(Shown):
     per_page: int
 
 
+class Folder(Shown):
+    name: str
+    users: int
+    """How many users of the group are at or below it."""
+
+
+class Folders(Shown):
+    items: list[Folder]
+
+
 class Assigned(Shown):
     assignments: int
     revision: int

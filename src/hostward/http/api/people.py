@@ -183,8 +183,8 @@ async def import_users(
     query: Annotated[ImportQuery, Query()], request: Request, key: IdempotencyKey, who: Who, services: With
 ) -> Response:
     """A JSON list of objects with `login`, and `name` (the full name), `groups`, `role`, `disabled`, `comment`,
-    `directory`, as the body or as `file` of a form. Users are matched by name; of one that is there, only what the file
-    names changes. Groups that aren't there are made."""
+    `directory`, `dn`, as the body or as `file` of a form. Users are matched by name; of one that is there, only what
+    the file names changes. Groups that aren't there are made."""
     data = await uploaded(request)
     once = Once.of(who, key, "import-users", data)
     return imported(await people_files.import_users(services, who, data, dry_run=query.dry_run, once=once))
@@ -351,7 +351,7 @@ async def change_members(group_id: str, given: MembersIn, who: Who, services: Wi
 
 def element_shown(element: Any, groups: Any) -> dict[str, Any]:
     """A user or group as the API gives it."""
-    later = {"directory": ""} if element.kind == USER_KIND else {}
+    later = {"directory": "", "dn": ""} if element.kind == USER_KIND else {}
     body = later | element.json() | {"groups": list(groups)}
     return {"id": element.id, **body, "etag": element.etag, "revision": element.revision}
 

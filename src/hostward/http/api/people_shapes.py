@@ -22,6 +22,8 @@ class User(Shown):
     comment: str
     directory: str
     """The name of the directory that checks the password; empty for none."""
+    dn: str
+    """The distinguished name there; empty where it isn't known."""
     etag: str
     revision: int
 

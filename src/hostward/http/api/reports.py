@@ -54,7 +54,13 @@ class WhoMayQuery(Strict):
     """By name or id, as the others."""
     group: str = Field(default="", max_length=200)
     """Of those who belong to it, also by way of other groups."""
+    folder: str = Field(default="", max_length=1200)
+    """Of those in that directory folder: DIRECTORY: ou=NAME,dc=example,dc=com."""
     session: str = Field(default="", max_length=200)
+
+    def of(self) -> dict[str, str]:
+        """Whom and what it names."""
+        return {"user": self.user, "group": self.group, "folder": self.folder, "session": self.session}
 
 
 class DaysPageQuery(DaysQuery):
@@ -114,14 +120,14 @@ async def export_logins(query: Annotated[DaysQuery, Query()], who: Who, services
 @access_router.get("", summary="Who may use what", responses=answers(shapes.WhoMay, "One page"))
 async def report_who_may(query: Annotated[WhoMayPageQuery, Query()], who: Who, services: With) -> Response:
     """Each user with each session, by their names."""
-    rows = reports.all_may_use(services, user=query.user, group=query.group, session=query.session, after=query.after)
+    rows = reports.all_may_use(services, **query.of(), after=query.after)
     return Json(shown_page(await reports.one_page(rows, query.limit)))
 
 
 @access_router.get("/csv", summary="Who may use what, as CSV", response_class=StreamingResponse, responses={**_CSV})
 async def export_who_may(query: Annotated[WhoMayQuery, Query()], who: Who, services: With) -> Response:
     """All of it."""
-    rows = reports.all_may_use(services, user=query.user, group=query.group, session=query.session)
+    rows = reports.all_may_use(services, **query.of())
     return csv_of("who-may.csv", MAY_COLUMNS, map(asdict, rows))
 
 

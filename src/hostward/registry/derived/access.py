@@ -10,8 +10,9 @@ from typing import Final
 from hostward.domain.assignments import FIELDS, KIND, Effect, Of, To
 from hostward.domain.changes import Body
 from hostward.domain.favourites import Order
+from hostward.domain.folders import BETWEEN
 from hostward.registry.derived.table import Derived, Rows, check_page
-from hostward.registry.derived.usable import BELONGS, Usable
+from hostward.registry.derived.usable import BELONGS, PLACED, Usable
 
 
 def assignments(id_: str, body: Body, revision: int) -> Rows:
@@ -24,7 +25,8 @@ TABLES: Final = (Derived(KIND, "assignment_row", assignments),)
 @dataclass(frozen=True, slots=True)
 class Ground:
     """Why a user may use something, or may not: by an assignment (its id), or as the session's own Groups say (then it
-    is empty). `to_kind` and `to_id` are whom it was given to: the user, a group they belong to, or everyone."""
+    is empty). `to_kind` and `to_id` are whom it was given to: the user, a group they belong to, a folder that they are
+    in, or everyone."""
 
     effect: Effect
     to_kind: To
@@ -33,8 +35,9 @@ class Ground:
     assignment: str
 
 
-_SUBJECTS: Final = f"""{BELONGS}, subject(kind, id) AS (
+_SUBJECTS: Final = f"""{BELONGS}, {PLACED}, subject(kind, id) AS (
   SELECT 'everyone', '' UNION ALL SELECT 'user', :user UNION ALL SELECT 'user-group', id FROM belongs
+  UNION ALL SELECT 'directory-folder', directory || char(9) || dn FROM placed
 )"""  # noqa: S608
 
 
@@ -122,6 +125,14 @@ class Access:
     def of_subject(self, kind: str, id_: str) -> Sequence[str]:
         """The ids of all assignments to a user or group."""
         rows = self._db.execute("SELECT id FROM assignment_row WHERE to_kind = ? AND to_id = ?", (kind, id_))
+        return [row[0] for row in rows]
+
+    def of_directory(self, directory: str) -> Sequence[str]:
+        """The ids of all assignments to folders of the directory with that id."""
+        rows = self._db.execute(
+            "SELECT id FROM assignment_row WHERE to_kind = 'directory-folder' AND to_id >= ? AND to_id < ?",
+            (directory + BETWEEN, directory + chr(ord(BETWEEN) + 1)),
+        )
         return [row[0] for row in rows]
 
     def groups_of(self, session: str) -> Sequence[str]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from hostward.domain.changes import Body
 from hostward.domain.errors import InvalidInput
+from hostward.domain.folders import BETWEEN, above, dn_key
 from hostward.domain.people import GROUP_KIND, PASSWORD_KIND, USER_KIND, State, UserSearch
 from hostward.domain.suggestions import listed, shown
 from hostward.domain.texts import name_key
@@ -19,6 +20,14 @@ def users(id_: str, body: Body, revision: int) -> Rows:
     text = name_key(f"{name}\n{full_name}\n{body.get('comment', '')}")
     role, disabled = body.get("role", ""), int(body.get("disabled", False))
     return [(id_, name, name_key(name), name_key(full_name), role, disabled, name_key(directory), text)]
+
+
+def places(id_: str, body: Body, revision: int) -> Rows:
+    """Where the user is in their directory."""
+    try:
+        return [(id_, name_key(body["directory"]), dn_key(body["dn"]))]
+    except (KeyError, ValueError):  # none is known
+        return []
 
 
 def passwords(id_: str, body: Body, revision: int) -> Rows:
@@ -38,6 +47,7 @@ def belongs_to(id_: str, body: Body, revision: int) -> Rows:
 
 TABLES: Final = (
     Derived(USER_KIND, "user_entry", users, unique_noun="user"),
+    Derived(USER_KIND, "user_place", places),
     Derived(PASSWORD_KIND, "has_password", passwords),
     Derived(USER_KIND, "member_of", belongs_to),
     Derived(GROUP_KIND, "group_row", groups, unique_noun="user group"),
@@ -91,6 +101,24 @@ class People:
     def groups_of(self, user: str) -> Sequence[str]:
         """All groups that the user belongs to, also by way of other groups."""
         return self._all_above("member_of", user)
+
+    def folders_of(self, user: str) -> Sequence[str]:
+        """The ids of all folders that the user is in, and of the user's own place, in the user's directory."""
+        rows = self._db.execute("SELECT directory_key, dn_key FROM user_place WHERE id = ?", (user,)).fetchall()
+        return [f"{directory}{BETWEEN}{key}" for directory, dn in rows for key in (dn, *above(dn))]
+
+    def folders(self) -> dict[str, int]:
+        """How many users are at or below each folder that holds any, by its id."""
+        found: dict[str, int] = {}
+        rows = self._db.execute(
+            "SELECT directory_key, substr(dn_key, instr(dn_key, ',') + 1), count(*) FROM user_place"
+            " WHERE instr(dn_key, ',') > 0 GROUP BY 1, 2"
+        )
+        for directory, nearest, users in rows:
+            for key in (nearest, *above(nearest)):
+                id_ = f"{directory}{BETWEEN}{key}"
+                found[id_] = found.get(id_, 0) + users
+        return found
 
     def groups_above(self, group: str) -> Sequence[str]:
         """All groups that the group belongs to, also by way of others."""

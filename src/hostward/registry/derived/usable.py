@@ -25,12 +25,18 @@ WITH RECURSIVE belongs(id) AS (
 )"""
 """The groups of a user, also by way of other groups."""
 _GROUPS: Final = f"{BELONGS} SELECT b.id, r.name_key FROM belongs b LEFT JOIN group_row r ON r.id = b.id"  # noqa: S608
-_ASSIGNED: Final = """
-WITH subject(kind, id) AS (
+PLACED: Final = """placed(directory, dn) AS (
+  SELECT directory_key, dn_key FROM user_place WHERE id = :user
+  UNION ALL SELECT directory, substr(dn, instr(dn, ',') + 1) FROM placed WHERE instr(dn, ',') > 0
+)"""
+"""Where the user is in a directory, and each folder above that (domain.folders)."""
+_ASSIGNED: Final = f"""
+WITH RECURSIVE {PLACED}, subject(kind, id) AS (
   SELECT 'everyone', '' UNION ALL SELECT 'user', :user UNION ALL SELECT 'user-group', value FROM json_each(:groups)
+  UNION ALL SELECT 'directory-folder', directory || char(9) || dn FROM placed
 )
 SELECT a.of_id, a.effect FROM subject s CROSS JOIN assignment_row a ON a.to_kind = s.kind AND a.to_id = s.id
-  WHERE a.of_kind = :kind AND (a.until = '' OR a.until > :now)"""
+  WHERE a.of_kind = :kind AND (a.until = '' OR a.until > :now)"""  # noqa: S608
 _WAYS: Final = """
 SELECT groups_key, max(elements) FROM session_way WHERE group_key IN (SELECT value FROM json_each(:names))
   GROUP BY groups_key"""

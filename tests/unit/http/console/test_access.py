@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.unit.http.console.conftest import Browser
+from tests.unit.http.test_access_api import placed
 from tests.unit.http.test_people_api import created, group
 
 pytestmark = [pytest.mark.anyio, pytest.mark.feature("R23"), pytest.mark.feature("R24")]
@@ -43,6 +44,7 @@ async def test_sessions_are_assigned_denied_explained_and_removed(browser: Brows
         ({"sessions": "none", "users": "anna"}, "sessions"),
         ({"sessions": "one", "users": "nobody"}, "users"),
         ({"sessions": "one", "groups": "nowhere"}, "groups"),
+        ({"sessions": "one", "folders": "ou=nowhere,dc=x"}, "folders"),
         ({"sessions": "one", "users": "anna", "until": "soon"}, "until"),
     ],
 )
@@ -58,7 +60,7 @@ async def test_a_mistake_is_at_its_field_and_nothing_is_assigned(
 
 
 async def test_what_is_not_there_is_said_and_hostile_names_are_text(browser: Browser) -> None:
-    for query in ("user=nobody", "group=nowhere", "session=nothing", "page=9999999999", "page=x"):
+    for query in ("user=nobody", "group=nowhere", "folder=ou%3Dx", "session=nothing", "page=9999999999", "page=x"):
         page = await browser.page(f"{PANEL}?{query}")
         assert ("There is no" in page) == ("page" not in query)
     hostile = "%3Cscript%3Ealert(1)%3C/script%3E"
@@ -70,3 +72,16 @@ async def test_what_is_not_there_is_said_and_hostile_names_are_text(browser: Bro
         assert "<script>alert" not in await browser.page(path)
     nothing = await browser.post(f"{PANEL}/remove")
     assert nothing.status_code == 422
+
+
+async def test_a_directory_folder_is_chosen_shown_and_explained(browser: Browser) -> None:
+    await placed(browser.server, ("anna", "uid=anna,ou=Sales,dc=x"))
+    await browser.server.create("one")
+    assert '<option value="Ldap: ou=sales,dc=x">' in await browser.page(f"{PANEL}/new")
+    await browser.post(f"{PANEL}/new", sessions="one", folders="LDAP: OU=sales,DC=x")
+    for path in (PANEL, f"{PANEL}?folder=Ldap%3A+ou%3Dsales%2Cdc%3Dx", f"{PANEL}/why?user=anna&session=one"):
+        page = await browser.page(path)
+        assert "Ldap: ou=sales,dc=x" in page
+        assert "directory folder</span>" in page
+        assert "Allowed" in page
+    assert "anna" in await browser.page("/reports/who-may?folder=ou%3Dsales%2Cdc%3Dx")

@@ -20,9 +20,11 @@ from hostward.http.console.pages.outcomes import submitted, went
 from hostward.http.console.visits import Console, Visit, page_of, panel_routes, wrong_field
 
 PER_PAGE: Final = 50
-MAX_NAME: Final = 200
-NAMES: Final = (("users", To.USER), ("groups", To.GROUP))
-FILTERS: Final = ("user", "group", "session", "package")
+MAX_FOLDERS: Final = 500
+"""To choose from; others can be written."""
+MAX_NAME: Final = 1200
+NAMES: Final = (("users", To.USER), ("groups", To.GROUP), ("folders", To.FOLDER))
+FILTERS: Final = ("user", "group", "folder", "session", "package")
 
 
 def access_routes(console: Console) -> list[Route]:
@@ -58,12 +60,16 @@ async def show(visit: Visit) -> Response:
         first=(page - 1) * PER_PAGE + 1,
         page=page,
         last=last,
+        nouns=access.NOUNS,
         to=lambda number: f"{ACCESS}?{urlencode({**kept, 'page': number})}",
     )
 
 
 async def show_new(visit: Visit) -> Response:
-    return await visit.page("access_new.html", panel=ACCESS, filters=_filters(visit), key=secrets.token_hex(8))
+    folders = [name for name, _ in await access.list_folders(visit.services)][:MAX_FOLDERS]
+    return await visit.page(
+        "access_new.html", panel=ACCESS, filters=_filters(visit), folders=folders, key=secrets.token_hex(8)
+    )
 
 
 async def assign(visit: Visit) -> Response:
@@ -73,7 +79,7 @@ async def assign(visit: Visit) -> Response:
     to += [(To.EVERYONE, "")] if visit.text("everyone") else []
     things = {name: _lines(visit, name) for name in ("sessions", "packages")}
     if not to:
-        raise wrong_field("users", "Nobody is named.", "Name users or groups, or tick All Users.")
+        raise wrong_field("users", "Nobody is named.", "Name users, groups or folders, or tick All Users.")
     if not any(things.values()):
         raise wrong_field("sessions", "Nothing is named.", "Write the names of sessions or packages, one a line.")
     effect = Effect.DENY if visit.text("effect") == Effect.DENY else Effect.ALLOW
@@ -107,7 +113,9 @@ async def why(visit: Visit) -> Response:
             found = access.explain(visit.services, to[1], *of)
         except InvalidInput as error:
             problem = error
-    return await visit.page("access_why.html", panel=ACCESS, given=given, found=found, problem=problem)
+    return await visit.page(
+        "access_why.html", panel=ACCESS, given=given, found=found, problem=problem, nouns=access.NOUNS
+    )
 
 
 def _filters(visit: Visit) -> dict[str, str]:
@@ -121,10 +129,12 @@ def _lines(visit: Visit, name: str) -> list[str]:
 
 def _in_form(error: InvalidInput) -> InvalidInput:
     """Who isn't there is a mistake of the field in which they were named."""
-    mistakes = [
-        replace(m, field="groups" if "user group" in m.problem else "users") if m.field == "to" else m
-        for m in error.mistakes
-    ]
+    fields = {f"no {access.NOUNS[kind]} “": field for field, kind in NAMES}
+
+    def field_of(problem: str) -> str:
+        return next((field for said, field in fields.items() if said in problem), "users")
+
+    mistakes = [replace(m, field=field_of(m.problem)) if m.field == "to" else m for m in error.mistakes]
     return InvalidInput(error.message, remedy=error.remedy, code=error.code, mistakes=mistakes)
 
 

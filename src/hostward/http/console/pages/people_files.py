@@ -27,6 +27,8 @@ FIELDS: Final = {
     "role": "One of " + ", ".join(r.role.value for r in ROLES if r.role.value) + '; "" for none.',
     "disabled": "true or false.",
     "comment": "",
+    "directory": "The name of the directory that checks the password.",
+    "dn": "The distinguished name there.",
 }
 
 

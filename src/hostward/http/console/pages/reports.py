@@ -20,8 +20,9 @@ from hostward.http.console.visits import Console, Visit, panel_routes
 
 PER_PAGE: Final = 50
 DAYS: Final = (0, 30, 90, 180, 365)
-NAMES: Final = ("user", "group", "session")
+NAMES: Final = ("user", "group", "folder", "session")
 MAX_TEXT: Final = 200
+MAX_FOLDER: Final = 1200
 CHART_WIDTH, CHART_HEIGHT = 720, 160
 
 
@@ -167,7 +168,7 @@ def _address(panel: str, path: str, given: Mapping[str, str]) -> str:
 
 def _asked(visit: Visit, names: Sequence[str]) -> dict[str, str]:
     given = visit.request.query_params
-    return {name: given.get(name, "")[:MAX_TEXT].strip() for name in names}
+    return {name: given.get(name, "")[: MAX_FOLDER if name == "folder" else MAX_TEXT].strip() for name in names}
 
 
 def _days(visit: Visit) -> int:
