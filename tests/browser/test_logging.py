@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.test_pages import look
 from tests.support.addresses import give_back, take_address
 from tests.support.api import PASSWORD, Api, Refused
-from tests.support.browser import address_of
+from tests.support.browser import address_of, picture
 from tests.support.light import LightServer
 from tests.support.server import Server
 from tests.support.slapd import BASE, READER, READER_SECRET, SECRET, Slapd, group, person, slapd, tree
@@ -73,10 +74,25 @@ def test_the_log_is_filtered_followed_and_set_in_the_console(north: Server, log_
     expect(page.get_by_role("radio", name="Debug")).to_be_checked()
     page.goto(f"{address_of(north)}{PANEL}?text=GET")
     expect(entries.get_by_role("cell", name="request", exact=True).first).to_be_visible()  # at once
+    picture(page, "logging")
     with page.expect_download() as saved:
         page.get_by_role("link", name="Download").click()
     assert saved.value.suggested_filename == "hostward.log"
     north.api.patch("settings", {"log-level": None})
+
+
+def test_a_trace_that_is_read_stays_open_while_newer_entries_come(north: Server, log_in: Callable[..., Page]) -> None:
+    failed = {"timestamp": datetime.now(UTC).isoformat(), "level": "error", "event": "broken-for-a-test"}
+    with (north.data_dir / "logs" / "hostward.log").open("a", encoding="utf-8") as log:
+        log.write(json.dumps(failed | {"exception": "Traceback: line one"}) + "\n")
+    page = log_in(north, f"{PANEL}?live=yes")
+    row = page.get_by_role("table", name="Entries of the log").get_by_role("row").filter(has_text="broken-for-a-test")
+    row.get_by_text("Trace", exact=True).click()
+    expect(row.get_by_text("Traceback: line one")).to_be_visible()
+    north.api.post("tokens", {"name": "newer than the trace"})
+    expect(page.get_by_text("newer than the trace").first).to_be_visible()
+    expect(row.get_by_text("Traceback: line one")).to_be_visible()
+    expect(row.locator("summary")).to_be_focused()
 
 
 @pytest.mark.feature("R10")

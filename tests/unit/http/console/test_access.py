@@ -32,7 +32,7 @@ async def test_sessions_are_assigned_denied_explained_and_removed(browser: Brows
     assert "anna may not use “two”" in why
     assert "anna may use “one”" in await browser.page(f"{PANEL}/why?user=anna&session=one")
     ids = [a["id"] for a in (await server.api.get("/assignments")).json()["items"]]
-    await browser.post(f"{PANEL}/remove", ids=ids[0])
+    await browser.post(f"{PANEL}/remove", ids=ids[0], list="session=two")
     assert (await server.api.get("/assignments")).json()["total"] == 2
 
 

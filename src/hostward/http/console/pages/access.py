@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from functools import partial
 from typing import Final
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 from starlette.routing import Route
 
 from hostward.commands import access
+from hostward.commands.choosing import MAX_IDS
 from hostward.commands.writing import Once, Submitted
 from hostward.domain.assignments import Effect, To
 from hostward.domain.errors import InvalidInput
 from hostward.domain.panels import ACCESS
 from hostward.domain.permissions import Permission
+from hostward.http.console.pages.lists import PER_PAGE, Listing, View, answer_list, find_page
 from hostward.http.console.pages.outcomes import submitted, went
-from hostward.http.console.visits import Console, Visit, page_of, panel_routes, wrong_field
+from hostward.http.console.visits import Console, Visit, panel_routes, wrong_field
 
-PER_PAGE: Final = 50
 MAX_FOLDERS: Final = 500
 """To choose from; others can be written."""
 MAX_NAME: Final = 1200
 NAMES: Final = (("users", To.USER), ("groups", To.GROUP), ("folders", To.FOLDER))
-FILTERS: Final = ("user", "group", "folder", "session", "package")
+ASSIGNMENTS: Final = Listing(
+    ACCESS,
+    {"user": None, "group": None, "folder": None, "session": None, "package": None},
+    (("", "What"), ("", "To"), ("", "Effect"), ("", "Until")),
+)
 
 
 def access_routes(console: Console) -> list[Route]:
@@ -40,36 +45,19 @@ def access_routes(console: Console) -> list[Route]:
 
 
 async def show(visit: Visit) -> Response:
-    filters, page = _filters(visit), page_of(visit.request.query_params.get("page", ""))
-    found, problem = access.Page([], 0), None
+    """A filter that names what isn't there finds nothing, and says so."""
+    view = View.of(ASSIGNMENTS, visit.request.query_params)
     try:
-        to, of = access.chosen(visit.services, **filters)
-        found = await access.list_assignments(visit.services, to=to, of=of, page=page, per_page=PER_PAGE)
+        view, found = await find_page(view, partial(_page, visit))
     except InvalidInput as error:
-        problem = error
-    last = max(1, -(-found.total // PER_PAGE))
-    kept = {name: value for name, value in filters.items() if value}
-    return await visit.page(
-        "access.html",
-        panel=ACCESS,
-        filters=filters,
-        used=bool(kept),
-        problem=problem,
-        rows=found.items,
-        total=found.total,
-        first=(page - 1) * PER_PAGE + 1,
-        page=page,
-        last=last,
-        nouns=access.NOUNS,
-        to=lambda number: f"{ACCESS}?{urlencode({**kept, 'page': number})}",
-    )
+        return await _answer(visit, view, access.Page([], 0), error)
+    return await _answer(visit, view, found)
 
 
 async def show_new(visit: Visit) -> Response:
+    filters = View.of(ASSIGNMENTS, visit.request.query_params).filters
     folders = [name for name, _ in await access.list_folders(visit.services)][:MAX_FOLDERS]
-    return await visit.page(
-        "access_new.html", panel=ACCESS, filters=_filters(visit), folders=folders, key=secrets.token_hex(8)
-    )
+    return await visit.page("access_new.html", panel=ACCESS, filters=filters, folders=folders, key=secrets.token_hex(8))
 
 
 async def assign(visit: Visit) -> Response:
@@ -95,10 +83,11 @@ async def assign(visit: Visit) -> Response:
 
 
 async def remove(visit: Visit) -> Response:
-    ids = visit.texts("ids")
+    ids = visit.text("ids").split()[:MAX_IDS]
     if not ids:
         raise InvalidInput("Nothing is chosen.", remedy="Tick the assignments to remove.")
-    return _went(visit, await access.remove(visit.services, visit.actor, ids), "Removed.")
+    back = View.kept(ASSIGNMENTS, visit.text("list")).here
+    return _went(visit, await access.remove(visit.services, visit.actor, ids), "Removed.", back)
 
 
 async def why(visit: Visit) -> Response:
@@ -118,9 +107,23 @@ async def why(visit: Visit) -> Response:
     )
 
 
-def _filters(visit: Visit) -> dict[str, str]:
-    given = visit.request.query_params
-    return {name: given.get(name, "")[:MAX_NAME].strip() for name in FILTERS}
+async def _page(visit: Visit, view: View) -> access.Page:
+    to, of = access.chosen(visit.services, **{name: view.filters[name] for name in ASSIGNMENTS.filters})
+    return await access.list_assignments(visit.services, to=to, of=of, page=view.page, per_page=PER_PAGE)
+
+
+async def _answer(visit: Visit, view: View, found: access.Page, problem: InvalidInput | None = None) -> Response:
+    return await answer_list(
+        visit,
+        view,
+        found.total,
+        "access.html",
+        "parts/access_list.html",
+        {},
+        rows=found.items,
+        problem=problem,
+        nouns=access.NOUNS,
+    )
 
 
 def _lines(visit: Visit, name: str) -> list[str]:
@@ -138,5 +141,5 @@ def _in_form(error: InvalidInput) -> InvalidInput:
     return InvalidInput(error.message, remedy=error.remedy, code=error.code, mistakes=mistakes)
 
 
-def _went(visit: Visit, done: access.Assigned | Submitted, said: str) -> Response:
-    return submitted(visit, done) if isinstance(done, Submitted) else went(visit, ACCESS, said, done.replicated)
+def _went(visit: Visit, done: access.Assigned | Submitted, said: str, path: str = ACCESS) -> Response:
+    return submitted(visit, done) if isinstance(done, Submitted) else went(visit, path, said, done.replicated)

@@ -15,6 +15,8 @@ from hostward.http.console.visits import Visit, page_of
 
 PER_PAGE: Final = 50
 MAX_WORDS: Final = 500
+MAX_NAME: Final = 1200
+"""Of a name to filter by: a directory's are long."""
 PART: Final = "list"
 """The id of what is replaced when something else of a list is shown."""
 
@@ -43,7 +45,7 @@ class View:
         """What can't be used is as if it weren't there."""
         filters = {"q": given.get("q", "")[:MAX_WORDS].strip()}
         for name, values in listing.filters.items():
-            value = given.get(name, "")[:MAX_WORDS].strip()
+            value = given.get(name, "")[:MAX_NAME].strip()
             filters[name] = value if values is None or value in values else ""
         sorts = {sort for sort, _ in listing.columns if sort}
         sort = given.get("sort", "name")
@@ -53,7 +55,7 @@ class View:
     @classmethod
     def kept(cls, listing: Listing, query: str) -> View:
         """From what `query` gave."""
-        return cls.of(listing, dict(parse_qsl(query[: 4 * MAX_WORDS])))
+        return cls.of(listing, dict(parse_qsl(query[: 4 * MAX_NAME])))
 
     @property
     def narrowed(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Final
 from urllib.parse import urlencode
 
@@ -10,7 +11,7 @@ from starlette.routing import Route
 
 from hostward.commands import logs
 from hostward.domain.errors import HostwardError
-from hostward.domain.log_lines import LEVELS
+from hostward.domain.log_lines import LEVELS, LogEntry
 from hostward.domain.panels import LOGGING
 from hostward.domain.permissions import Permission
 from hostward.http.api.logs import download_of
@@ -51,7 +52,7 @@ async def show(visit: Visit) -> Response:
     return await visit.page(
         "logging.html",
         panel=PANEL,
-        items=found.items,
+        items=[(entry, _mark(entry)) for entry in found.items],
         next=urlencode({**filters, "before": found.next}) if found.next else "",
         newest=urlencode(filters) if asked["before"] else "",
         here=urlencode({**filters, "live": "yes"}) if live else urlencode(filters),
@@ -64,6 +65,11 @@ async def show(visit: Visit) -> Response:
         logs=logs.known_logs(visit.services),
         settings=await settings_of(visit, PANEL),
     )
+
+
+def _mark(entry: LogEntry) -> str:
+    """An id by which the page knows an entry again: what is opened stays so while newer ones come."""
+    return f"e-{zlib.crc32(f'{entry.at} {entry.event} {entry.trace}'.encode(errors='replace')):x}"
 
 
 async def download(visit: Visit) -> Response:

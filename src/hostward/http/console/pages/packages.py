@@ -6,7 +6,6 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Final
-from urllib.parse import urlencode
 
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
@@ -15,15 +14,15 @@ from starlette.routing import Route
 from hostward.commands import packages
 from hostward.commands.writing import Submitted
 from hostward.domain.panels import PACKAGES
+from hostward.http.console.pages.lists import PER_PAGE, Listing, View, answer_list, find_page
 from hostward.http.console.pages.outcomes import NameTaken, submitted, went
 from hostward.http.console.pages.settings import apply_those, settings_of
-from hostward.http.console.visits import HEADERS, Console, Visit, page_of, panel_routes, wrong_field
+from hostward.http.console.visits import HEADERS, Console, Visit, panel_routes, wrong_field
 from hostward.http.downloads import first_byte, package_answer
 from hostward.registry.group import Element
 from hostward.replication.package_copies import Here, ServerPackages
 
-PER_PAGE: Final = 50
-MAX_WORDS: Final = 500
+LISTED: Final = Listing(PACKAGES, {}, (("", "Name"), ("", "Version"), ("", "Size"), ("", "On servers")))
 READ_BYTES: Final = 1 << 20
 
 
@@ -43,22 +42,17 @@ def package_routes(console: Console) -> list[Route]:
 
 
 async def show(visit: Visit) -> Response:
-    given = visit.request.query_params
-    q, page = given.get("q", "")[:MAX_WORDS].strip(), page_of(given.get("page", ""))
-    found = await packages.list_packages(visit.services, q, page=page, per_page=PER_PAGE)
+    view, found = await find_page(View.of(LISTED, visit.request.query_params), partial(_page, visit))
     servers = await packages.server_states(visit.services)
-    return await visit.page(
+    return await answer_list(
+        visit,
+        view,
+        found.total,
         "packages.html",
-        panel=PACKAGES,
-        q=q,
+        "parts/package_list.html",
+        {"settings": await settings_of(visit, PACKAGES)},
         rows=[(e, e.json(), Spread(e, servers)) for e in found.items],
         servers=servers,
-        total=found.total,
-        first=(page - 1) * PER_PAGE + 1,
-        page=page,
-        last=max(1, -(-found.total // PER_PAGE)),
-        to=lambda number: f"{PACKAGES}?{urlencode({'q': q, 'page': number})}",
-        settings=await settings_of(visit, PACKAGES),
     )
 
 
@@ -145,6 +139,10 @@ class Spread:
             else:
                 self.copying = True
                 self.others.append(f"{server.name}: waiting. {here.reason}".strip())
+
+
+async def _page(visit: Visit, view: View) -> packages.Page:
+    return await packages.list_packages(visit.services, view.filters["q"], page=view.page, per_page=PER_PAGE)
 
 
 async def _parts(file: UploadFile) -> AsyncIterator[bytes]:

@@ -35,7 +35,7 @@ class Chooser {
     this.field.addEventListener("paste", (event) => this.paste(event));
     this.box.addEventListener("click", (event) => { if (event.target === this.box || event.target === this.list) this.field.focus(); });
     this.whole.addEventListener("focusout", ({ relatedTarget }) => { if (!this.whole.contains(relatedTarget)) this.close(); });
-    this.found.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
+    this.found.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps the focus
     this.options.addEventListener("click", ({ target }) => this.pick(target.closest("[role=option]"), true));
     this.list.addEventListener("click", ({ target }) => this.remove(target.closest("[data-name]")?.dataset.name));
     this.list.addEventListener("keydown", (event) => this.labelKey(event));

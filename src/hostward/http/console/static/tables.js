@@ -5,8 +5,9 @@ const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const list = document.getElementById("list");
 
 if (list) {
-  const { listTitle, noun, nouns } = list.dataset;
+  const { listTitle, noun, nouns, deletes: verb = "Delete" } = list.dataset;
   const search = document.getElementById("list-search");
+  const words = search.querySelector("input"); // or the first filter, where there are no words
   const bar = document.getElementById("chosen"); // none for whom may only read
   const forms = all("[data-of-chosen]");
   let everything = false; // not only the page's, but all that match
@@ -27,8 +28,11 @@ if (list) {
     const count = everything ? Number(state().total) : ids.length;
     bar.hidden = count === 0;
     for (const said of all("[data-chosen]")) said.textContent = `${count.toLocaleString("en")} ${count === 1 ? noun : nouns} chosen`;
-    bar.querySelector("[data-choose-all]").hidden = everything || Number(state().total) <= boxes().length;
-    bar.querySelector("[data-choose-all]").textContent = `Choose all ${Number(state().total).toLocaleString("en")}`;
+    const chooseAll = bar.querySelector("[data-choose-all]"); // none where an act is for what is seen alone
+    if (chooseAll) {
+      chooseAll.hidden = everything || Number(state().total) <= boxes().length;
+      chooseAll.textContent = `Choose all ${Number(state().total).toLocaleString("en")}`;
+    }
     for (const form of forms) {
       form.elements.ids.value = everything ? "" : ids.join(" ");
       form.elements.all.value = everything ? "yes" : "";
@@ -81,9 +85,9 @@ if (list) {
     { press: ["x"], shown: ["X"], does: "Choose it, or no longer", act: () => document.activeElement.closest("tr")?.querySelector("[data-choose]")?.click() },
     { press: ["a"], shown: ["A"], does: "Choose the whole page", act: () => press("[data-choose-page]") },
   ];
-  const deletes = [{ press: ["Delete"], shown: ["Del"], does: "Delete what is chosen", act: () => { if (!bar.hidden) press("[data-delete-chosen]", bar); } }];
+  const deletes = [{ press: ["Delete"], shown: ["Del"], does: `${verb} what is chosen`, act: () => { if (!bar.hidden) press("[data-delete-chosen]", bar); } }];
   keys(listTitle, [
-    { press: ["/"], shown: ["/"], does: `Search ${nouns}`, act: () => { search.elements.q.focus(); search.elements.q.select(); } },
+    { press: ["/"], shown: ["/"], does: `Search ${nouns}`, act: () => { words.focus(); words.select(); } },
     ...(document.querySelector("[data-key=n]") ? adds : []),
     { press: ["j", "ArrowDown"], shown: ["J", "↓"], does: `The next ${noun}`, act: () => step(1) },
     { press: ["k", "ArrowUp"], shown: ["K", "↑"], does: "The one before", act: () => step(-1) },
@@ -93,7 +97,7 @@ if (list) {
     { press: ["ArrowRight"], shown: ["→"], does: "The next page", act: () => press("[data-key=ArrowRight]") },
     ...(bar ? deletes : []),
   ]);
-  search.elements.q.addEventListener("keydown", (event) => {
+  words.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown") { event.preventDefault(); step(1); }
   });
   look();
