@@ -256,7 +256,7 @@ async def _serve(
     await asyncio.to_thread(_open_store, credentials, store_passphrase)
     peers = Mount(f"/{s.context}/peer", app=replication.peer_app(peer_routes))
     # The servers' own conversation comes first: it is the busiest, and needs nothing of the API's machinery.
-    app = Router([peers, Mount("/", app=create_app(services))], redirect_slashes=False)
+    app = Router([peers], redirect_slashes=False, default=create_app(services))
     listeners = _listeners(app, tls.context, sockets)
     await auditor.record(Event("server-started", about={"version": __version__}))
     await replication.start()

@@ -15,6 +15,7 @@ from hostward.commands.writing import Once, Submitted
 from hostward.domain.assignments import Effect, Of, To
 from hostward.domain.favourites import MAX_FAVOURITES, Order
 from hostward.domain.launching import Program
+from hostward.domain.launching.files import EMULATORS
 from hostward.domain.permissions import Permission
 from hostward.http.api import access_shapes as shapes
 from hostward.http.api.change_requests import submitted
@@ -193,7 +194,9 @@ async def change_favourites(given: FavouritesIn, who: Who, services: With) -> Re
     "/{session_id}/launch",
     summary="The file that opens a session",
     response_class=Response,
-    responses={200: {"content": {"application/octet-stream": {}}, "description": "For the program that is named"}},
+    responses={
+        200: {"content": {e.media_type: {} for e in EMULATORS}, "description": "For the program that is named"},
+    },
 )
 async def launch(session_id: str, query: Annotated[LaunchQuery, Query()], who: Who, services: With) -> Response:
     """A session that isn't assigned to you doesn't exist for you. It is recorded that you opened it."""
