@@ -194,8 +194,8 @@ async def sessions_of(services: Services, user_id: str, q: str, *, page: int, pe
     def read() -> Usable:
         with services.group.read() as reader:
             existing_person(reader, USER_KIND, user_id)
-            ids, total = reader.access.sessions_of(user_id, now, q, page=page, per_page=per_page)
-            return Usable([e for e in (reader.get(SESSION_KIND, i) for i in ids) if e], total)
+            found = reader.access.sessions_of(user_id, now, q, page=page, per_page=per_page)
+            return _usable(reader, SESSION_KIND, found)
 
     return await asyncio.to_thread(read)
 
@@ -210,8 +210,34 @@ async def own_sessions(
         with services.group.read() as reader:
             marked = Marked(frozenset(favourite_ids(services, reader, actor)), order)
             search = reader.access.sessions_of
-            ids, total = search(actor.account, now, q, page=page, per_page=per_page, marked=marked)
-            return Usable([e for e in (reader.get(SESSION_KIND, i) for i in ids) if e], total, marked.ids)
+            found = search(actor.account, now, q, page=page, per_page=per_page, marked=marked)
+            return _usable(reader, SESSION_KIND, found, marked.ids)
+
+    return await asyncio.to_thread(read)
+
+
+async def own_page(
+    services: Services, actor: Actor, q: str, *, page: int, per_page: int, max_packages: int
+) -> tuple[Usable, int, Usable]:
+    """One view of what the actor may use: sessions of that page, favourites first, or of the last one where there are
+    fewer; which page it is; and the first packages. Raises InvalidInput."""
+    now = now_of(services)
+
+    def read() -> tuple[Usable, int, Usable]:
+        with services.group.read() as reader:
+            access, user, at = reader.access, actor.account, page
+            marked = Marked(frozenset(favourite_ids(services, reader, actor)), Order.FIRST)
+            found = access.sessions_of(user, now, q, page=at, per_page=per_page, marked=marked)
+            last = max(1, -(-found[1] // per_page))
+            if at > last:
+                at = last
+                found = access.sessions_of(user, now, q, page=at, per_page=per_page, marked=marked)
+            packages = access.packages_of(user, now, q, page=1, per_page=max_packages)
+            return (
+                _usable(reader, SESSION_KIND, found, marked.ids),
+                at,
+                _usable(reader, PACKAGE_KIND, packages),
+            )
 
     return await asyncio.to_thread(read)
 
@@ -223,10 +249,15 @@ async def packages_of(services: Services, user_id: str, q: str, *, page: int, pe
     def read() -> Usable:
         with services.group.read() as reader:
             existing_person(reader, USER_KIND, user_id)
-            ids, total = reader.access.packages_of(user_id, now, q, page=page, per_page=per_page)
-            return Usable([e for e in (reader.get(PACKAGE_KIND, i) for i in ids) if e], total)
+            found = reader.access.packages_of(user_id, now, q, page=page, per_page=per_page)
+            return _usable(reader, PACKAGE_KIND, found)
 
     return await asyncio.to_thread(read)
+
+
+def _usable(reader: Reader, kind: str, found: tuple[Sequence[str], int], favourites: Collection[str] = ()) -> Usable:
+    ids, total = found
+    return Usable([e for e in (reader.get(kind, i) for i in ids) if e], total, favourites)
 
 
 def usable(services: Services, actor: Actor, kind: Of, id_: str) -> Element:

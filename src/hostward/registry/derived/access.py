@@ -12,7 +12,7 @@ from hostward.domain.changes import Body
 from hostward.domain.favourites import Order
 from hostward.domain.folders import BETWEEN
 from hostward.registry.derived.table import Derived, Rows, check_page
-from hostward.registry.derived.usable import BELONGS, PLACED, Usable
+from hostward.registry.derived.usable import BELONGS, PLACED, Groups, Usable, groups_of
 
 
 def assignments(id_: str, body: Body, revision: int) -> Rows:
@@ -57,6 +57,7 @@ class Access:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self._groups: dict[str, Groups] = {}
 
     def sessions_of(
         self, user: str, now: str, q: str, *, page: int, per_page: int, marked: Marked = UNMARKED
@@ -64,7 +65,7 @@ class Access:
         """The ids of one page, by name, of the sessions that the user may use and that have all the words of `q` in
         name, host or type, and how many there are. An empty user may use all. Raises InvalidInput."""
         check_page(page, per_page)
-        usable = Usable(self._db, Of.SESSION, user, now, q)
+        usable = self._usable(Of.SESSION, user, now, q)
         skipped = (page - 1) * per_page
         if marked.order is Order.NAME or not (marked.ids or marked.order is Order.ONLY):
             return usable.page(skipped, per_page)
@@ -77,17 +78,22 @@ class Access:
 
     def usable_among(self, user: str, now: str, ids: Collection[str]) -> Sequence[str]:
         """Those of some sessions, by name, that are there and that the user may use. An empty user may use all."""
-        return Usable(self._db, Of.SESSION, user, now).among(ids)
+        return self._usable(Of.SESSION, user, now).among(ids)
 
     def sessions_after(self, user: str, now: str, key: str, count: int) -> Sequence[tuple[str, str, str, str]]:
         """Name, type, host and the name's key of the sessions that the user may use and that come next, by name, after
         the one with that key; from the first on for an empty one."""
-        return Usable(self._db, Of.SESSION, user, now).after(key, count)
+        return self._usable(Of.SESSION, user, now).after(key, count)
 
     def packages_of(self, user: str, now: str, q: str, *, page: int, per_page: int) -> tuple[Sequence[str], int]:
         """As `sessions_of`; searched are name, version and description."""
         check_page(page, per_page)
-        return Usable(self._db, Of.PACKAGE, user, now, q).page((page - 1) * per_page, per_page)
+        return self._usable(Of.PACKAGE, user, now, q).page((page - 1) * per_page, per_page)
+
+    def _usable(self, kind: Of, user: str, now: str, q: str = "") -> Usable:
+        if user not in self._groups:
+            self._groups[user] = groups_of(self._db, user) if user else ()
+        return Usable(self._db, kind, user, self._groups[user], now, q)
 
     def may_use(self, user: str, kind: Of, id_: str, now: str) -> bool:
         grounds = self.grounds(user, kind, id_, now)

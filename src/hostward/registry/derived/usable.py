@@ -101,12 +101,22 @@ def row_by_row(total: int, size: int) -> bool:
     return 4 * total > size
 
 
-class Usable:
-    """Of one kind, what one user may use now; an empty user may use all there is. `q` are words of a search."""
+Groups = Sequence[tuple[str, str | None]]
+"""Ids, and keys of their names where they are there."""
 
-    def __init__(self, db: sqlite3.Connection, kind: Of, user: str, now: str, q: str = "") -> None:
+
+def groups_of(db: sqlite3.Connection, user: str) -> Groups:
+    """All that the user belongs to, also by way of others."""
+    return db.execute(_GROUPS, {"user": user}).fetchall()
+
+
+class Usable:
+    """Of one kind, what one user, with these groups, may use now; an empty user may use all there is. `q` are words of
+    a search."""
+
+    def __init__(self, db: sqlite3.Connection, kind: Of, user: str, groups: Groups, now: str, q: str = "") -> None:
         self._db, self._kind, self._every = db, _KINDS[kind], not user
-        self._by_groups, self._values = (0, {}) if self._every else _given(db, kind, user, now)
+        self._by_groups, self._values = (0, {}) if self._every else _given(db, kind, user, groups, now)
         self._words = name_key(q).split()[:MAX_WORDS]
         self._values |= {f"word{n}": word for n, word in enumerate(self._words)}
         self._values |= {f"glob{n}": anywhere(word) for n, word in enumerate(self._words)}
@@ -195,9 +205,8 @@ class Usable:
         return globs + "".join(f" AND instr({self._kind.searched}, :word{n}) > 0" for n in count)
 
 
-def _given(db: sqlite3.Connection, kind: Of, user: str, now: str) -> tuple[int, dict[str, object]]:
+def _given(db: sqlite3.Connection, kind: Of, user: str, groups: Groups, now: str) -> tuple[int, dict[str, object]]:
     """How many things groups give, and what the statements need to know."""
-    groups = db.execute(_GROUPS, {"user": user}).fetchall()
     values: dict[str, object] = {"user": user, "kind": kind.value, "now": now, "groups": _json([g[0] for g in groups])}
     assigned = db.execute(_ASSIGNED, values).fetchall()
     denied = {id_ for id_, effect in assigned if effect == Effect.DENY.value}

@@ -8,12 +8,12 @@ from typing import Final
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hostward.commands.access import own_sessions
+from hostward.commands.access import own_page
 from hostward.commands.favourites import change_favourites
 from hostward.commands.launching import launch_file_for, openings_for
-from hostward.commands.packages import own_download, own_packages
+from hostward.commands.packages import own_download
 from hostward.domain.errors import NotFound
-from hostward.domain.favourites import MAX_FAVOURITES, Order
+from hostward.domain.favourites import MAX_FAVOURITES
 from hostward.domain.launching import Program
 from hostward.domain.people import Role
 from hostward.domain.permissions import Permission
@@ -41,16 +41,13 @@ async def show(visit: Visit) -> Response:
     given = visit.request.query_params
     q = given.get("q", "")[:500].strip()
     page = page_of(given.get("page", ""))
-    found = await own_sessions(visit.services, visit.actor, q, page=page, per_page=PER_PAGE, order=Order.FIRST)
-    last = max(1, -(-found.total // PER_PAGE))
-    if page > last:
-        page = last
-        found = await own_sessions(visit.services, visit.actor, q, page=page, per_page=PER_PAGE, order=Order.FIRST)
-    packages = await own_packages(visit.services, visit.actor, q, page=1, per_page=MAX_PACKAGES)
+    found, page, packages = await own_page(
+        visit.services, visit.actor, q, page=page, per_page=PER_PAGE, max_packages=MAX_PACKAGES
+    )
     shown = {
         "q": q,
         "page": page,
-        "last": last,
+        "last": max(1, -(-found.total // PER_PAGE)),
         "total": found.total,
         "first": (page - 1) * PER_PAGE + 1,
         "packages": [(e.id, e.json()) for e in packages.items] if page == 1 else [],
