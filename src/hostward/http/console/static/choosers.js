@@ -29,7 +29,11 @@ class Chooser {
   }
 
   listen() {
-    this.field.addEventListener("input", () => { this.write(); this.look(); });
+    this.field.addEventListener("input", () => {
+      this.write();
+      if (this.field.value.trim()) this.look();
+      else this.close();
+    });
     this.field.addEventListener("click", () => { if (this.found.hidden) this.look(); });
     this.field.addEventListener("keydown", (event) => this.key(event));
     this.field.addEventListener("paste", (event) => this.paste(event));
