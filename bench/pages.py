@@ -16,7 +16,7 @@ from typing import Any, Final
 import httpx
 
 from bench.attempts import Attempts
-from bench.inventory import as_csv
+from bench.inventory import as_csv, session
 from bench.samples import Samples, Sizes, percentile
 from bench.servers import CONTEXT, HTTPS_PORT, PASSWORD, USER, Server
 
@@ -36,6 +36,13 @@ PAGES: Final = {
     "p12_history": "history",
 }
 """Of the Administrative Console."""
+USERS_PAGES: Final = {
+    "page": "sessions",
+    "last": "sessions?page=999999",
+    "search": "sessions?q=dublin+0042",
+}
+GROUPS_REPEAT_AFTER: Final = 1_000
+"""Sessions of the inventory."""
 
 
 async def measure(directory: Path, sizes: Sizes, samples: Samples, attempts: Attempts) -> None:
@@ -49,6 +56,7 @@ async def measure(directory: Path, sizes: Sizes, samples: Samples, attempts: Att
             await server.send("POST", "users/import", _users(sizes), "application/json", within_s=IMPORT_WITHIN_S)
             await _measure_console(server, samples)
             await _measure_users_page(server, samples)
+            await _measure_many(server, sizes, samples)
             await _measure_reads(server, samples)
     finally:
         await server.stop()
@@ -56,7 +64,7 @@ async def measure(directory: Path, sizes: Sizes, samples: Samples, attempts: Att
 
 def _users(sizes: Sizes) -> bytes:
     """A tenth as many users as sessions, in a hundredth as many groups: those that the sessions name, and others."""
-    groups = [f"Group {n:04}" for n in range(max(sizes.memory_sessions // 100, 10))]
+    groups = _groups(sizes)
     rows = [
         {"login": f"u{n}", "name": f"User {n}", "groups": random.Random(n).sample(groups, 3)}
         for n in range(sizes.memory_sessions // 10)
@@ -64,11 +72,15 @@ def _users(sizes: Sizes) -> bytes:
     return json.dumps(rows).encode()
 
 
+def _groups(sizes: Sizes) -> list[str]:
+    return [f"Group {n:04}" for n in range(max(sizes.memory_sessions // 100, 10))]
+
+
 async def _measure_console(server: Server, samples: Samples) -> None:
-    session = (await server.call("GET", "sessions?per_page=1&page=7"))["items"][0]["id"]
+    one = (await server.call("GET", "sessions?per_page=1&page=7"))["items"][0]["id"]
     async with _logged_in(server, USER, PASSWORD) as browser:
         for name, path in PAGES.items():
-            await _time(browser, path.format(session=session), name, samples)
+            await _time(browser, path.format(session=one), name, samples)
 
 
 async def _measure_users_page(server: Server, samples: Samples) -> None:
@@ -79,8 +91,28 @@ async def _measure_users_page(server: Server, samples: Samples) -> None:
     to = [{"kind": "user-group", "name": user["groups"][0]}]
     await server.call("POST", "assignments", {"to": to, "sessions": [s["id"] for s in found]})
     async with _logged_in(server, user["name"], USERS_PASSWORD) as browser:
-        await _time(browser, "sessions", "p6_users_page", samples)
-        await _time(browser, f"sessions/{found[0]['id']}/launch/{_program(found[0])}", "p6_launch", samples)
+        await _time_users(server, browser, "sessions", "p6_users_page", samples)
+        await _time_users(
+            server, browser, f"sessions/{found[0]['id']}/launch/{_program(found[0])}", "p6_launch", samples
+        )
+
+
+async def _measure_many(server: Server, sizes: Sizes, samples: Samples) -> None:
+    """The pages of who has what one group has, and of who has all there is by all groups, of which one belongs to a
+    hundred that belong to the others."""
+    names = sorted({name for n in range(GROUPS_REPEAT_AFTER) for name in session(n)["groups"]})
+    for name in names:
+        await server.call("POST", "user-groups", {"name": name})
+    below = [*names, *_groups(sizes)]
+    parts = [below[n :: sizes.nested_groups] for n in range(sizes.nested_groups)]
+    for n, part in enumerate(parts):
+        await server.call("POST", "user-groups", {"name": f"Part {n}", "groups": part})
+    await server.call("POST", "user-groups", {"name": "All", "groups": [f"Part {n}" for n in range(len(parts))]})
+    for user, group in (("p6_team", names[0]), ("p6_all", "All")):
+        await server.call("POST", "users", {"name": user, "groups": [group], "password": USERS_PASSWORD})
+        async with _logged_in(server, user, USERS_PASSWORD) as browser:
+            for name, path in USERS_PAGES.items():
+                await _time_users(server, browser, path, f"{user}_{name}", samples)
 
 
 async def _measure_reads(server: Server, samples: Samples) -> None:
@@ -106,6 +138,13 @@ async def _rate(server: Server, path: str) -> float:
         return count
 
     return sum(await asyncio.gather(*(one() for _ in range(CLIENTS)))) / SECONDS
+
+
+async def _time_users(server: Server, browser: httpx.AsyncClient, path: str, name: str, samples: Samples) -> None:
+    """Also what the server's own processor time is, to which the client's, and other work here, add nothing."""
+    before_s = server.processor_s
+    await _time(browser, path, name, samples)
+    samples.add(**{f"{name}_processor_ms": (server.processor_s - before_s) * 1e3 / ASKED})
 
 
 async def _time(browser: httpx.AsyncClient, path: str, name: str, samples: Samples) -> None:

@@ -17,10 +17,11 @@ class Sizes:
     p4_sessions: int = 100_000
     p9_changes: int = 10_000
     memory_sessions: int = 100_000
+    nested_groups: int = 100
     clients: int = 64
 
 
-QUICK = Sizes(p1_changes=50, p3_seconds=2.0, p4_sessions=2_000, p9_changes=500, memory_sessions=2_000)
+QUICK = Sizes(p1_changes=50, p3_seconds=2.0, p4_sessions=2_000, p9_changes=500, memory_sessions=2_000, nested_groups=5)
 
 
 @dataclass(slots=True)

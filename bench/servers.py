@@ -58,6 +58,13 @@ class Server:
         assert self._process is not None
         return float(psutil.Process(self._process.pid).memory_info().rss) / 1e6
 
+    @property
+    def processor_s(self) -> float:
+        """What it has used of the processors until now."""
+        assert self._process is not None
+        used = psutil.Process(self._process.pid).cpu_times()
+        return float(used.user + used.system)
+
     # Its life
 
     async def start(self, health: str = "live") -> float:
