@@ -20,7 +20,7 @@ NAMES = {
     "R10": "What replicates", "R15": "Packages", "R16": "Upgrade", "R17": "Troubleshooting", "R18": "Changed addresses (DHCP)", "R19": "Trust-manager algorithm", "R22": "Concurrency Lock Timeout", "R23": "Users, roles, assigned access", "R24": "Administrative Console", "R25": "Set-up, backup and restore",
     "R26": "Sessions: import, export, search", "R27": "Promotion", "R30": "History, undo, restore", "R31": "Doctor",
     "R33": "Health for load balancers",
-    "F6": "Clocks apart, or set back", "F15": "Package uploads and copies that are cut or altered", "F16": "A user disabled while a Slave is away",
+    "F6": "Clocks apart, or set back", "F15": "Package uploads and copies that are cut or altered", "F16": "A user disabled, a server removed, while a Slave is away",
     "A1": "Messages between servers that nobody may believe", "A2": "Join codes, false Masters",
     "A4": "The database's ports", "A5": "A compromised Slave", "A6": "Test Connection aimed elsewhere",
     "A7": "Line breaks, options, YAML in what is entered", "A8": "Hostile names and archives", "A9": "Forged requests, frames, scripts in what is stored",

@@ -61,6 +61,10 @@ class Confirmation:
             self._kept = now
             p.server.put(KEY, now)
 
+    def settled(self) -> bool:
+        """Whether this server knows, or may assume, what has become of the group: as users are let in."""
+        return self._judge() is Verdict.IN
+
     async def check(self) -> None:
         """Return once users of the group may be let in. Raises Unavailable, code "not-confirmed"."""
         while (verdict := self._judge()) is Verdict.WAIT:

@@ -190,6 +190,7 @@ class GroupServer:
             changed=self._wake,
             database_status=self.service.database_status,
             guesses=self._throttle.to_tell,
+            settled=self.confirmation.settled,
             from_slaves=from_slaves,
             from_members=from_members,
         )

@@ -40,8 +40,9 @@ log = structlog.get_logger()
 
 class Conversation:
     """Answers messages. `changed` wakes the coordinator; `database_status` is this server's own; `guesses` are the
-    wrong passwords given here. By type of message, who answers what the other parts ask each other: `from_slaves`, who
-    look themselves at who asks, and `from_members`, whom any member may ask."""
+    wrong passwords given here; `settled` says whether this server knows what has become of the group since it started.
+    By type of message, who answers what the other parts ask each other: `from_slaves`, who look themselves at who asks,
+    and `from_members`, whom any member may ask."""
 
     def __init__(
         self,
@@ -53,11 +54,13 @@ class Conversation:
         changed: Callable[[], None],
         database_status: Callable[[], str],
         guesses: Callable[[], list[list[Any]]],
+        settled: Callable[[], bool],
         from_slaves: Mapping[str, Callable[[str, Message], Awaitable[Message]]],
         from_members: Mapping[str, Callable[[Message], Awaitable[Message]]],
     ) -> None:
         self._p, self._claims, self._passphrases, self._rotation = parts, claims, passphrases, rotation
         self._changed, self._database_status, self._guesses = changed, database_status, guesses
+        self._settled = settled
         self._answers: dict[str, Callable[[str, Message], Awaitable[Message]]] = {
             "status": self._status,
             "check": self._check,
@@ -120,7 +123,7 @@ class Conversation:
         }
 
     async def _status(self, sender: str, message: Message) -> Message:
-        self._require_member(sender)
+        self._require_member(sender, early=True)
         return Message("ok", {**self.own_status(), "records": self._records_after(message.data.get("epoch"))})
 
     def _records_after(self, epoch: str | None) -> list[dict[str, Any]]:
@@ -128,7 +131,7 @@ class Conversation:
         return self._claims.known(Epoch.parse(epoch)) if epoch else []
 
     async def _epochs(self, sender: str, message: Message) -> Message:
-        self._require_member(sender)
+        self._require_member(sender, early=True)
         self._claims.hear(message.data["records"], Told(sender))
         return Message("ok")
 
@@ -200,7 +203,7 @@ class Conversation:
             p.life.confirmed_master = True
             return Message("ok", {"position": mine.to_json(), "records": records})
         if records:
-            self._require_member(sender)
+            self._require_member(sender, early=True)
             return Message("ok", {"position": p.group.position.to_json(), "records": records})
         if following is None:
             raise PeerError("This server isn't a Slave.", code="role")
@@ -218,7 +221,7 @@ class Conversation:
 
     async def _known(self, sender: str, message: Message) -> Message:
         """Of which revisions and hashes this server's history consists; null for what it no longer holds."""
-        self._require_member(sender)
+        self._require_member(sender, early=True)
         points = message.data["points"][:MAX_POINTS]
         known = [self._knows(int(revision), bytes.fromhex(hash_)) for revision, hash_ in points]
         return Message("ok", {"known": known, "position": self._p.group.position.to_json()})
@@ -313,7 +316,8 @@ class Conversation:
         await self._rotation.told(sender, message.data["statements"])
         return Message("ok")
 
-    def _require_member(self, sender: str) -> Member:
+    def _require_member(self, sender: str, *, early: bool = False) -> Member:
+        """`early`: also before this server knows who was removed while it was away. Raises PeerError."""
         p = self._p
         if p.state.now.role is Role.STANDALONE:
             raise PeerError("This server is Standalone: it belongs to no group.", code="left")
@@ -323,5 +327,11 @@ class Conversation:
                 known_ring = reader.get(RING, "ring") is not None
             raise PeerError(
                 "The asking server isn't a member of this group.", code="removed" if known_ring else "group"
+            )
+        if not early and sender != p.state.now.master_id and not self._settled():
+            raise PeerError(
+                "This server has just started, and doesn't know yet who has been removed from the group meanwhile.",
+                remedy="Ask again in a few seconds.",
+                code="busy",
             )
         return found or p.describe_self()
