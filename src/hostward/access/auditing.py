@@ -1,7 +1,9 @@
 """The audit log as the rest of the server writes it: what is done is recorded at once, what is refused is counted.
 
 Whoever isn't let in must not fill the disk with that: equal refusals within a minute are one entry, with how many they
-were, and of different ones only the first few of a minute have entries of their own.
+were, and of different ones only the first few of a minute have entries of their own. Nor must who opens a session, or
+downloads a package, again and again: the first time is recorded at once, and how often it was done again in that minute
+when it is over.
 
 An act that can't be recorded, the disk being full, is done all the same: that is told by the doctor, and by an entry as
 soon as one can be written. Locking an administrator out of a server with a full disk would help nobody.
@@ -19,7 +21,7 @@ from typing import Final
 
 import structlog
 
-from hostward.domain.audit import NOT_WRITTEN, REFUSED, Event
+from hostward.domain.audit import COUNTED, NOT_WRITTEN, REFUSED, Event
 from hostward.domain.errors import RegistryError
 from hostward.domain.settings import AUDIT_DAYS, AUDIT_SIZE, own_number
 from hostward.registry.audit import AuditLog, Head
@@ -32,6 +34,8 @@ FILE: Final = "audit.db"
 WINDOW_S: Final = 60.0
 MAX_DIFFERENT: Final = 10
 """Refusals in one window that have entries of their own."""
+MAX_AGAIN: Final = 10_000
+"""Of what was done in one window, by whom; beyond, each has an entry of its own."""
 LOOK_S: Final = 5.0
 PRUNE_S: Final = 3600.0
 SHRINK_AT_ONCE: Final = 8
@@ -44,7 +48,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class _Repeats:
-    """Equal refusals that aren't recorded yet: the newest of them, how many, and since when."""
+    """Equal ones that aren't recorded yet: the newest of them, how many, and since when."""
 
     event: Event
     times: int
@@ -67,6 +71,8 @@ class Auditor:
         self.log, self._server, self._identity = audit_log, server, identity
         self._now, self._clock_s = now, clock_s
         self._repeats: dict[tuple[str, ...], _Repeats] = {}
+        self._again: dict[tuple[str, ...], _Repeats] = {}
+        """The same of what was done."""
         self._waiting: list[tuple[Event, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._lost = 0
@@ -78,13 +84,15 @@ class Auditor:
         return self.log.path
 
     async def record(self, event: Event) -> None:
-        """Durable when it returns, but for refusals that are counted. Never raises: see above."""
-        if event.outcome != REFUSED:
+        """Durable when it returns, but for what is counted. Never raises: see above."""
+        refused = event.outcome == REFUSED
+        if not refused and (event.act not in COUNTED or len(self._again) >= MAX_AGAIN):
             await self._add(event)
             return
         key = _key(event)
-        known = self._repeats.get(key)
-        if known is None and len(self._repeats) >= MAX_DIFFERENT:
+        repeats = self._repeats if refused else self._again
+        known = repeats.get(key)
+        if known is None and refused and len(repeats) >= MAX_DIFFERENT:
             event = Event(event.act, SEVERAL, SEVERAL, REFUSED, "Refused for several reasons.")
             key = _key(event)
             known = self._repeats.setdefault(key, _Repeats(event, 0, self._now(), self._clock_s()))
@@ -93,7 +101,7 @@ class Auditor:
             if known.times == 1:
                 known.since = self._now()
             return
-        self._repeats[key] = _Repeats(event, 0, "", self._clock_s())
+        repeats[key] = _Repeats(event, 0, "", self._clock_s())
         await self._add(event)
 
     async def run(self) -> None:
@@ -116,13 +124,13 @@ class Auditor:
         self.log.close()
 
     async def flush(self, *, everything: bool = False) -> None:
-        """Record the refusals that were counted, once their minute is over."""
+        """Record what was counted, once its minute is over."""
         now_s = self._clock_s()
-        over = [k for k, r in self._repeats.items() if everything or now_s - r.began_s >= WINDOW_S]
-        for key in over:
-            found = self._repeats.pop(key)
-            if found.times:
-                await self._add(replace(found.event, times=found.times, since=found.since))
+        for repeats in (self._repeats, self._again):
+            for key in [k for k, r in repeats.items() if everything or now_s - r.began_s >= WINDOW_S]:
+                found = repeats.pop(key)
+                if found.times:
+                    await self._add(replace(found.event, times=found.times, since=found.since))
 
     async def prune(self) -> None:
         """Keep what the settings of this server say."""

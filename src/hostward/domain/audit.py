@@ -109,6 +109,8 @@ ACTS: Final[Mapping[str, str]] = {
 """Every act that is recorded, with its words for people. One that has none here fails a test, and is recorded all the
 same, under its own name."""
 
+COUNTED: Final = frozenset({"session-launched", "package-downloaded"})
+"""What one may do all day: equal ones within a minute are counted together."""
 BEGUN, PRUNED, NOT_WRITTEN = "audit-begun", "audit-pruned", "audit-not-written"
 
 
@@ -120,7 +122,7 @@ def text_of(act: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Event:
     """What happened, before it has its place in a log. `reason` says why it was refused; `about` names what it was done
-    to; `times` is greater than 1 where equal refusals are counted together, which began at `since`."""
+    to; `times` is greater than 1 where equal ones are counted together, which began at `since`."""
 
     act: str
     user: str = ""

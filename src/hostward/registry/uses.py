@@ -40,6 +40,15 @@ _CUT: Final = (
 )
 
 
+MAX_TIMES: Final = 1_000_000
+"""That one entry counts for: another server's may say any number."""
+# No text in an entry has that in it, for a quotation mark in one is written otherwise.
+_TIMES: Final = (
+    "CASE WHEN instr(text, '\"times\":1,') > 0 THEN 1"
+    f" ELSE min({MAX_TIMES}, max(1, CAST(coalesce(json_extract({{}}, '$.times'), 1) AS INTEGER))) END"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """When it was last used, by whom, how often, and by how many."""
@@ -79,7 +88,7 @@ def note(db: sqlite3.Connection, at: str, event: Event) -> None:
     if event.outcome != DONE or event.act not in (LAUNCHED, LOGGED_IN):
         return
     thing = event.about.get("session", "") if event.act == LAUNCHED else ""
-    db.execute(_NOTE, (event.act, thing, event.user, at, event.times))
+    db.execute(_NOTE, (event.act, thing, event.user, at, min(event.times, MAX_TIMES)))
 
 
 def make_where_missing(db: sqlite3.Connection) -> None:
@@ -141,14 +150,15 @@ def count_launches(path: Path, since: str, until: str, *, user: str, by_month: b
     where = "act = ? AND outcome = ? AND at >= ? AND at < ?" + (" AND user = ?" if user else "")
     values = [LAUNCHED, DONE, since, until, *([user] if user else [])]
     span = 7 if by_month else 10
-    facts = "json_extract(CASE WHEN json_valid(text) THEN text ELSE '{}' END, '$.about."
+    texts = f"(SELECT CAST(body AS TEXT) AS text, at, user FROM entry WHERE {where})"  # noqa: S608
+    sound = "CASE WHEN json_valid(text) THEN text ELSE '{}' END"
+    facts, times = f"json_extract({sound}, '$.about.", f"sum({_TIMES.format(sound)})"
     with explained(path), contextlib.closing(open_reader(path)) as db:
-        query = f"SELECT substr(at, 1, {span}), count(*) FROM entry WHERE {where} GROUP BY 1 ORDER BY 1"  # noqa: S608
+        query = f"SELECT substr(at, 1, {span}), {times} FROM {texts} GROUP BY 1 ORDER BY 1"  # noqa: S608
         spans = db.execute(query, values).fetchall()
-        query = f"SELECT user, count(*) FROM entry WHERE {where} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {most}"  # noqa: S608
+        query = f"SELECT user, {times} FROM {texts} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {most}"  # noqa: S608
         users = db.execute(query, values).fetchall()
-        texts = f"(SELECT CAST(body AS TEXT) AS text, at FROM entry WHERE {where})"  # noqa: S608
-        columns = f"coalesce({facts}session'), ''), {facts}name'), count(*), max(at)"
+        columns = f"coalesce({facts}session'), ''), {facts}name'), {times}, max(at)"
         query = f"SELECT {columns} FROM {texts} GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT {most}"  # noqa: S608
-        sessions = [(id_, name or id_, times) for id_, name, times, _ in db.execute(query, values)]
+        sessions = [(id_, name or id_, count) for id_, name, count, _ in db.execute(query, values)]
     return Counted(sum(n for _, n in spans), spans, sessions, users)

@@ -50,6 +50,7 @@ async def test_a_launch_is_in_the_reports_and_what_nobody_used_is_told(server: S
     anna = await as_user(server, stack, "anna")
     for name in ("one", "one", "three"):  # three isn't hers
         await anna.get(f"/me/sessions/{ids[name]}/launch")
+    await server.services.auditor.flush(everything=True)  # a minute later
     found = await report(server, "launches")
     assert (found["total"], len(found["spans"]), found["spans"][-1]["launches"]) == (2, 30, 2)
     assert found["sessions"] == [{"id": ids["one"], "name": "one", "launches": 2}]

@@ -94,3 +94,19 @@ def test_launches_are_counted_by_day_by_session_and_by_user(log: AuditLog) -> No
     assert found.sessions == [("s1", "Session s1", 2), ("s2", "Session s2", 1)]
     assert found.users == [("anna", 2), ("bob", 1)]
     assert uses.count_launches(log.path, *span, user="bob", by_month=True, most=10).spans == [("2026-01", 1)]
+
+
+@pytest.mark.parametrize(
+    ("said", "counts"), [(999, 999), (0, 1), (uses.MAX_TIMES + 1, uses.MAX_TIMES), (1 << 52, 10**6)]
+)
+def test_an_entry_of_several_launches_counts_as_so_many_and_a_servers_word_has_bounds(
+    log: AuditLog, said: int, counts: int
+) -> None:
+    launch(log, "bob", "s2")
+    log.add(Event("session-launched", "anna", about={"session": "s1", "name": "One"}, times=said))
+    span = ("2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z")
+    found = uses.count_launches(log.path, *span, user="", by_month=False, most=10)
+    assert (found.total, found.spans) == (counts + 1, [("2026-01-01", counts + 1)])
+    assert dict(found.users) == {"anna": counts, "bob": 1}
+    assert {id_: times for id_, _, times in found.sessions} == {"s1": counts, "s2": 1}
+    assert uses.uses_of(log.path, ["s1"])["s1"].times == min(said, uses.MAX_TIMES)
