@@ -9,7 +9,6 @@ What it does not do: other people's accounts, which are replicated, and what a l
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -17,16 +16,14 @@ from typing import Any, Final, TypeVar
 
 from hostward.access import passwords
 from hostward.access.throttle import Throttle
-from hostward.domain.errors import Conflict, InvalidInput, Mistake, Unauthenticated, Unavailable
+from hostward.domain.errors import InvalidInput, Mistake, Unauthenticated, Unavailable
 from hostward.registry.server import ServerRegistry
 
 KEY: Final = "administrators"
 FIRST: Final = "admin"
-MAX_ADMINISTRATORS: Final = 100
 MAX_WAITING: Final = 32
 _AT_ONCE: Final = 2
 T = TypeVar("T")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}").fullmatch
 
 
 class Administrators:
@@ -110,21 +107,6 @@ class Administrators:
         """The hash of a password that is checked. Raises Unavailable."""
         found: str = await self._in_thread(passwords.hash_password, checked)
         return found
-
-    async def add(self, user: str, password: str) -> None:
-        """A further account. Raises InvalidInput or Conflict."""
-        name = user.casefold()
-        if not _NAME(name):
-            raise InvalidInput(
-                "A user name has 1 to 64 letters, digits, and . _ @ or -.", remedy="Choose another.", code="user-name"
-            )
-        if name in self._accounts() or len(self._accounts()) >= MAX_ADMINISTRATORS:
-            raise Conflict(
-                f"There is an administrator {name} already, or {MAX_ADMINISTRATORS} of them.",
-                remedy="Choose another name.",
-                code="name-taken",
-            )
-        await self._set(name, passwords.check_new(password, name, "password"))
 
     def add_first(self, password: str) -> None:
         """The account `admin`, before the server serves: blocks for the hash (50 ms). Raises InvalidInput."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import orjson
@@ -17,11 +17,11 @@ from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Beforehand, Once, Submitted, write
 from hostward.domain.changes import Body, Operation, Put, canonical
 from hostward.domain.directories import is_mass
-from hostward.domain.errors import Conflict
+from hostward.domain.errors import Conflict, InvalidInput, Mistake
 from hostward.domain.inventory import Row
 from hostward.domain.inventory import new_session_id as new_id
 from hostward.domain.people import GROUP_KIND, USER_KIND, check_group, check_user, left_directory
-from hostward.domain.people_file import KEYS, Listed, parse_users
+from hostward.domain.people_file import KEYS, MAX_MISTAKES, Listed, file_invalid, parse_users
 from hostward.domain.replicated import Replicated
 from hostward.domain.suggestions import shown
 from hostward.domain.texts import name_key
@@ -126,12 +126,12 @@ async def export_users(services: Services) -> bytes:
 
 
 def plan_users(reader: Reader, listed: Sequence[Listed], once: Once | None = None) -> Plan:
-    """What importing them comes to. Raises InvalidInput."""
+    """What importing them comes to. Raises InvalidInput, with the row of each mistake."""
     plan = Plan()
     names = dict(reader.people.group_names())
     groups = {name_key(name): id_ for id_, name in names.items()}
     there = {name_key(body["name"]): (e.id, check_user(body)) for e in reader.list(USER_KIND) for body in [e.json()]}
-    made = 0
+    made, mistakes = 0, list[Mistake]()
     for user in listed:
         fields = dict(user.fields)
         if "groups" in fields:
@@ -144,10 +144,16 @@ def plan_users(reader: Reader, listed: Sequence[Listed], once: Once | None = Non
                 plan.operations.append(Put(GROUP_KIND, groups[name_key(name)], body))
             fields["groups"] = [groups[name_key(name)] for name in fields["groups"]]
         id_, before = there.get(name_key(fields["name"]), (None, None))
-        after = check_user({**(before or {}), **fields})
+        try:
+            after = check_user({**(before or {}), **fields})
+            check_directory_there(reader, after)
+        except InvalidInput as error:
+            mistakes += [replace(m, row=user.row) for m in error.mistakes]
+            if len(mistakes) >= MAX_MISTAKES:
+                break
+            continue
         if before is not None and left_directory(before, after):
             after["dn"] = ""
-        check_directory_there(reader, after)
         if after == before:
             plan.unchanged += 1
             continue
@@ -156,6 +162,8 @@ def plan_users(reader: Reader, listed: Sequence[Listed], once: Once | None = Non
         if len(plan.first) < FIRST:
             plan.first.append(_row(before, after, names))
         plan.operations.append(Put(USER_KIND, id_ or (once.id(made) if once else new_id()), canonical(after)))
+    if mistakes:
+        raise file_invalid(mistakes)
     return plan
 
 

@@ -61,13 +61,18 @@ def parse_users(data: bytes) -> list[Listed]:
         if len(mistakes) >= MAX_MISTAKES:
             break
     if mistakes:
-        raise InvalidInput(
-            f"The file has {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}; nothing was changed.",
-            remedy="Correct the rows that are named, and import it again.",
-            code="file-invalid",
-            mistakes=mistakes[:MAX_MISTAKES],
-        )
+        raise file_invalid(mistakes)
     return found
+
+
+def file_invalid(mistakes: Sequence[Mistake]) -> InvalidInput:
+    """These rows can't be used."""
+    return InvalidInput(
+        f"The file has {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}; nothing was changed.",
+        remedy="Correct the rows that are named, and import it again.",
+        code="file-invalid",
+        mistakes=mistakes[:MAX_MISTAKES],
+    )
 
 
 def _rows(data: bytes) -> Sequence[Any]:

@@ -11,7 +11,7 @@ import pytest
 from hostward.access import passwords
 from hostward.access.administrators import Administrators, ensure_first_administrator
 from hostward.access.throttle import LIMITS, TooManyAttempts
-from hostward.domain.errors import Conflict, HostwardError, InvalidInput, Unauthenticated
+from hostward.domain.errors import HostwardError, InvalidInput, Unauthenticated
 from hostward.registry.server import ServerRegistry
 
 PASSWORD = "a good password"
@@ -98,17 +98,6 @@ async def test_a_password_is_changed_by_who_knows_it(administrators: Administrat
     assert await Administrators(registry).log_in("admin", "pa\u0308sswo\u0308rd of mine", HERE) == "admin"
     with pytest.raises(Unauthenticated):
         await administrators.log_in("admin", PASSWORD, HERE)
-
-
-@pytest.mark.anyio
-async def test_further_accounts(administrators: Administrators) -> None:
-    await administrators.add("Second", "another password")
-    assert administrators.names() == ["admin", "second"]
-    assert await administrators.log_in("second", "another password", HERE) == "second"
-    with pytest.raises(Conflict):
-        await administrators.add("SECOND", "another password")
-    with pytest.raises(InvalidInput):
-        await administrators.add("no blanks", "another password")
 
 
 def test_a_user_that_is_not_there_takes_a_hash_as_well() -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.unit.commands.servers import PASSWORD
 from tests.unit.http.conftest import Server, client
 
-from hostward.domain.people import PASSWORD_KIND, Role
+from hostward.domain.people import MAX_GROUPS, PASSWORD_KIND, Role
 from hostward.domain.permissions import ALLOWED, Permission
 
 pytestmark = [pytest.mark.anyio, pytest.mark.feature("R23")]
@@ -447,3 +447,12 @@ async def test_a_password_that_is_set_or_gone_counts_at_once_in_the_list(server:
     await server.api.delete(f"/users/{user['id']}")
     await created(server, "anna", password=None)
     assert await listed(server, "state=no+password") == ["anna"]
+
+
+async def test_a_mistake_that_shows_only_beside_what_is_there_names_its_row_too(server: Server) -> None:
+    many = [f"group {n}" for n in range(MAX_GROUPS + 1)]
+    rows = [{"login": "anna"}, {"login": "bert", "groups": many}, {"login": "carl", "directory": "Nowhere"}]
+    refused = await server.api.post("/users/import", json=rows)
+    assert code(refused, 422) == "file-invalid"
+    assert [(m["row"], m["field"]) for m in refused.json()["mistakes"]] == [(2, "groups"), (3, "directory")]
+    assert (await server.api.get("/users")).json()["total"] == 0
