@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from hostward.domain.errors import HostwardError, InvalidInput
+from hostward.domain.errors import InvalidInput
 from hostward.trust.certificate_files import PEM_CERTIFICATE, public_key_bytes, shown_name
 from hostward.trust.chains import MAX_BYTES, MAX_CHAIN, check_chain, check_leaf, parsed, refused
 from hostward.trust.identity import sync_directory, to_pem, write_private
@@ -32,6 +32,9 @@ from hostward.trust.tls import ServerTls, context_of
 FILE: Final = "browser-certificate.pem"
 NAME: Final = "Browsers"
 log = structlog.get_logger()
+
+CURVES: Final = (ec.SECP256R1, ec.SECP384R1)
+"""Every browser has these; a server with a key of another one can't be reached by them at all."""
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -101,13 +104,13 @@ class BrowserCertificate:
     def _open(self) -> None:
         """At the start. A server that can't show it still serves, and says so."""
         try:
-            leaf = parsed(self._path.read_text("ascii"))[0]
+            leaf = x509.load_pem_x509_certificate(self._path.read_bytes())
             self._tls.show(context_of(self._path))
             self._pem = to_pem(leaf.public_bytes(serialization.Encoding.DER))
-        except (OSError, ValueError, HostwardError) as error:  # ssl.SSLError is an OSError
+        except (OSError, ValueError, x509.InvalidVersion) as error:  # ssl.SSLError is an OSError
             self.problem = (
                 f"The certificate for browsers in {self._path} can't be used, so they see this server's own: "
-                f"{error.message if isinstance(error, HostwardError) else error}."
+                f"{error}."
                 " Install it again, or remove it: Configure Settings > Certificates."
             )
             log.warning("browser-certificate-unusable", path=str(self._path), reason=str(error))
@@ -123,8 +126,13 @@ def read_given(content: bytes, password: str, now: datetime) -> Given:
         key, certificates = _from_pem(content, password)
     else:
         key, certificates = _from_pkcs12(content, password)
-    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        raise refused("Browsers can't use its kind of key.", "Have an RSA or elliptic curve key.", "certificate-key")
+    odd = isinstance(key, ec.EllipticCurvePrivateKey) and not isinstance(key.curve, CURVES)
+    if odd or not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise refused(
+            "Browsers can't use its kind of key.",
+            "Have an RSA key, or an elliptic curve P-256 or P-384 key.",
+            "certificate-key",
+        )
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size < 2048:
         raise refused(f"Its RSA key has {key.key_size} bits.", "Have one of 2048 bits or more.", "certificate-key")
     chain = _in_order(key, certificates)

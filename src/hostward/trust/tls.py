@@ -30,7 +30,7 @@ class ServerTls:
         """Read the own certificate and its key again: connections made from now on see them."""
         pair = self._identity.pair
         try:
-            self.context.load_cert_chain(pair.tls_path, pair.key_path)
+            self.context.load_cert_chain(pair.tls_path, pair.key_path, password=_nobody)
         except (ssl.SSLError, OSError) as error:
             raise TrustError(
                 f"TLS can't use {pair.tls_path} and its key: {error.strerror or error}.",
@@ -50,8 +50,12 @@ class ServerTls:
 def context_of(file: Path) -> ssl.SSLContext:
     """For ServerTls.show: what is in this file (PEM: key, certificate, chain). Raises ssl.SSLError, OSError."""
     context = _server_context()
-    context.load_cert_chain(file)
+    context.load_cert_chain(file, password=_nobody)  # else it would be asked for at the terminal
     return context
+
+
+def _nobody() -> str:
+    return ""
 
 
 def _server_context() -> ssl.SSLContext:

@@ -92,6 +92,29 @@ async def test_an_answer_counts_from_when_it_was_asked_for() -> None:
     assert len(questions) == 2
 
 
+async def test_however_many_want_to_know_one_question_is_put_also_to_a_server_that_is_silent() -> None:
+    clock, asked, go = [100.0], 0, asyncio.Event()
+
+    async def ask(them: Member) -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        await go.wait()
+        clock[0] += 2
+        raise PeerError("It doesn't answer.", code="timeout")
+
+    async def answered(view: View) -> None: ...
+
+    views = Views(cast(GroupRegistry, None), ask, answered, lambda: "now", lambda: clock[0])
+    waiting = [asyncio.create_task(views.refresh(member("master"))) for _ in range(300)]
+    await asyncio.sleep(0)
+    go.set()
+    await asyncio.gather(*waiting)
+    assert asked == 1
+    assert views.of("master").silent == "It doesn't answer."
+    await views.refresh(member("master"))  # which comes two seconds later
+    assert asked == 2
+
+
 async def test_a_question_takes_no_longer_than_it_may_with_the_greeting_before_it(tmp_path: Path) -> None:
     identity = load_or_create(tmp_path, "h.example.com", [], datetime.now(UTC))
     instance, keys = Instance(os.urandom), lambda: [b"0" * 32]

@@ -19,6 +19,7 @@ from tests.support.authority import DAY, Authority
 from hostward.domain.errors import InvalidInput
 from hostward.domain.greeting import IDENTITY_NAME
 from hostward.trust.browser_certificate import FILE, BrowserCertificate, covers, read_given
+from hostward.trust.chains import MAX_BYTES
 from hostward.trust.identity import ServerIdentity, fingerprint, to_pem
 from hostward.trust.listed import certificate_warnings
 from hostward.trust.tls import ServerTls
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.feature("R7")
 MakeIdentity = Callable[..., ServerIdentity]
 NOW = datetime.now(UTC)
 HOST = "127.0.0.1"
+ENCRYPTED = Authority(NOW).hand_out(["localhost"]).pem(password="not asked for at the terminal")
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,23 @@ def test_of_two_that_follow_each_other_the_second_is_seen_whatever_their_keys(
         assert shown(number, "localhost") == fingerprint(pair.certificate)
 
 
-@pytest.mark.parametrize("content", [b"", b"damaged", b"-----BEGIN PRIVATE KEY-----\nAAAA\n"])
+def test_as_much_as_may_be_given_is_still_there_after_a_restart(
+    port: tuple[ServerTls, int], authority: Authority, tmp_path: Path
+) -> None:
+    """PEM is a third larger than PKCS #12."""
+    tls, number = port
+    names = ["localhost", *(f"host{n:04}.a-domain-with-a-rather-long-name.example.com" for n in range(900))]
+    content = authority.hand_out(names).pkcs12(authority.chain)
+    assert 0.75 * MAX_BYTES < len(content) < MAX_BYTES
+    kept = browsers(tmp_path, tls)
+    kept.take(kept.read(content, ""))
+    tls.show(None)
+    again = browsers(tmp_path, tls)
+    assert (again.problem, len(again.entries())) == ("", 1)
+    assert shown(number, "localhost") == again.entries()[0].fingerprint
+
+
+@pytest.mark.parametrize("content", [b"", b"damaged", b"-----BEGIN PRIVATE KEY-----\nAAAA\n", ENCRYPTED])
 def test_a_damaged_file_is_told_and_the_own_one_shown(
     content: bytes, port: tuple[ServerTls, int], authority: Authority, tmp_path: Path
 ) -> None:
@@ -147,6 +165,7 @@ def test_what_browsers_could_not_use_is_refused(authority: Authority) -> None:
     pair, other = authority.hand_out(["www.example.com"]), authority.hand_out(["www.example.com"])
     mixed = pair.pem().split(b"-----BEGIN CERTIFICATE")[0] + other.certificate.encode()
     small = authority.hand_out(["a.example.com"], key=rsa.generate_private_key(public_exponent=65537, key_size=1024))
+    koblitz = authority.hand_out(["a.example.com"], key=ec.generate_private_key(ec.SECP256K1()))
     odd = ed25519.Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -163,6 +182,7 @@ def test_what_browsers_could_not_use_is_refused(authority: Authority) -> None:
         (mixed, "", "certificate-key"),
         (small.pem(), "", "certificate-key"),
         (odd + pair.certificate.encode(), "", "certificate-key"),
+        (koblitz.pem(), "", "certificate-key"),
         (late.pem(), "", "certificate-expired"),
         (b"-----BEGIN" + b"A" * (1 << 20), "", "not-a-certificate"),
     ]:

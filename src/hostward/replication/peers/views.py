@@ -51,12 +51,16 @@ class Views:
         self._group, self._ask, self._answered = group, ask, answered
         self._now, self._monotonic = now, monotonic
         self._views: dict[str, View] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._tried: dict[str, float] = {}
 
     def of(self, server_id: str) -> View:
         return self._views.get(server_id) or View(server_id)
 
     def forget_all_but(self, server_ids: Sequence[str]) -> None:
         self._views = {k: v for k, v in self._views.items() if k in server_ids}
+        self._tried = {k: v for k, v in self._tried.items() if k in server_ids}
+        self._turns = {k: v for k, v in self._turns.items() if k in server_ids or v.locked()}
 
     def at(self, server_id: str, position: Position) -> None:
         """A server's position, as it came with another answer. Whether its content is as it should be is only known
@@ -70,12 +74,17 @@ class Views:
         await asyncio.gather(*(self._poll_one(m) for m in members))
 
     async def refresh(self, them: Member) -> None:
-        """Ask one, unless it has answered a question put less than POLL_S ago."""
-        if self._monotonic() - self.of(them.server_id).asked >= POLL_S:
-            await self._poll_one(them)
+        """Ask one, unless it was asked less than POLL_S before this call; whoever else waits shares the answer."""
+        await self._poll_one(them, not_before=self._monotonic() - POLL_S)
 
-    async def _poll_one(self, them: Member) -> None:
-        asked = self._monotonic()
+    async def _poll_one(self, them: Member, *, not_before: float = math.inf) -> None:
+        """One question at a time, so that no answer comes before that to an older one."""
+        async with self._turns.setdefault(them.server_id, asyncio.Lock()):
+            if self._tried.get(them.server_id, -math.inf) < not_before:
+                await self._ask_one(them)
+
+    async def _ask_one(self, them: Member) -> None:
+        asked = self._tried[them.server_id] = self._monotonic()
         try:
             position, status = read_status(them.name, await self._ask(them))
         except HostwardError as error:
