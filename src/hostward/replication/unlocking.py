@@ -2,7 +2,8 @@
 
 A member that asks proves a server, not a person. So for another server only that is forgotten which counts for the user
 at one address; what counts for an address, and for the user whichever the address, goes on slowing guesses down, even
-where a server asks all the time. Of an account of a server's own nothing is said or forgotten.
+where a server asks all the time. Of an account of a server's own that has the user's name nothing is said or forgotten
+there, whoever asks: these are guesses at somebody else's password.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final
 from hostward.access.administrators import Administrators
 from hostward.access.throttle import LIMITS
 from hostward.domain.errors import HostwardError
-from hostward.domain.guesses import ServerWaits, waits_told
+from hostward.domain.guesses import ServerWaits, Wait, waits_told
 from hostward.domain.texts import name_key
 from hostward.replication.group.members import JOINED, Member
 from hostward.replication.parts import Parts
@@ -42,20 +43,22 @@ class Unlocking:
 
     async def answer(self, message: Message) -> Message:
         """Another server's question."""
-        user = str(message.data["user"])[:MAX_NAME]
-        if self._administrators.exists(name_key(user)):
-            return Message("ok", {"waits": []})
-        throttle = self._administrators.throttle
-        waits = throttle.waits(user)
-        if message.data["forget"]:
-            throttle.forget(user, everywhere=False)
+        waits = self._own(str(message.data["user"])[:MAX_NAME], forget=message.data["forget"], everywhere=False)
         return Message("ok", {"waits": [[w.address, w.wrong, round(w.wait_s, 1)] for w in waits]})
 
-    async def _ask_all(self, user: str, *, forget: bool) -> Sequence[ServerWaits]:
-        p, throttle = self._p, self._administrators.throttle
-        mine = ServerWaits(p.describe_self().name, throttle.waits(user))
+    def _own(self, user: str, *, forget: bool, everywhere: bool) -> Sequence[Wait]:
+        """This server's part."""
+        if self._administrators.exists(name_key(user)):
+            return ()
+        throttle = self._administrators.throttle
+        waits = throttle.waits(user)
         if forget:
-            throttle.forget(user, everywhere=True)
+            throttle.forget(user, everywhere=everywhere)
+        return waits
+
+    async def _ask_all(self, user: str, *, forget: bool) -> Sequence[ServerWaits]:
+        p = self._p
+        mine = ServerWaits(p.describe_self().name, self._own(user, forget=forget, everywhere=True))
         message = Message("unlock", {"user": user, "forget": forget})
 
         async def ask(them: Member) -> ServerWaits:
