@@ -76,8 +76,8 @@ def directory_of(id_: str, body: Mapping[str, Any]) -> Directory:
 
 
 def settings_of(body: Mapping[str, Any]) -> Body:
-    """All settings of a directory; what an older server has left out is as where it isn't given."""
-    return {name: body.get(name, empty) for name, (empty, _) in _CHECKS.items()}
+    """All settings of a directory; what an older server has left out is as where it isn't given, or as it was there."""
+    return {name: body.get(name, _BEFORE.get(name, empty)) for name, (empty, _) in _CHECKS.items()}
 
 
 def is_mass(gone: int, of: int) -> bool:
@@ -176,3 +176,5 @@ _CHECKS: Final[Checks] = {
     "timeout_s": (5, _timeout),
     "first_login": (True, check_yes_no),
 }
+_BEFORE: Final[Mapping[str, object]] = {"first_login": False}
+"""What held before there was such a setting, where that is something else than a new directory gets."""
