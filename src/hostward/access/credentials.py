@@ -94,9 +94,8 @@ class Credentials:
         """Without any entry, and without a passphrase."""
         with self._lock:
             kept = self._server.starting_with(EACH)
-            self._server.update(**dict.fromkeys([*kept, PROTECTION]))
+            self._server.replace(**dict.fromkeys([*kept, PROTECTION]))
             self._open = self._vault
-            self._server.compact()
 
     def _lock_anew(self, vault: Vault, protection: dict[str, str] | None) -> None:
         """All secrets with another key, in one transaction with what opens it."""
@@ -104,9 +103,8 @@ class Credentials:
             opened, changed = self._opened(), dict[str, Any]()
             for name, entry in self._server.starting_with(EACH).items():
                 changed[name] = entry | {"secret": vault.lock(opened.unlock(entry["secret"], name), name)}
-            self._server.update(**changed, **{PROTECTION: protection})
+            self._server.replace(**changed, **{PROTECTION: protection})
             self._open = vault
-            self._server.compact()
 
     def _by(self, passphrase: str, protection: dict[str, str]) -> Vault:
         wrapped, salt = self._vault.unlock(protection["key"], PROTECTION), base64.b64decode(protection["salt"])

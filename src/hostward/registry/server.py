@@ -5,11 +5,17 @@ from __future__ import annotations
 import contextlib
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
+import structlog
 
+from hostward.domain.errors import RegistryError
 from hostward.registry.schema import SERVER_TABLES, explained, open_reader, open_writer
+
+_REWRITE: Final = "rewrite-files"
+"""Kept while the files may still hold what `replace` has replaced."""
+log = structlog.get_logger()
 
 
 def read_value(path: Path, name: str) -> Any | None:
@@ -28,6 +34,8 @@ class ServerRegistry:
         self._lock = threading.Lock()
         self._db = open_writer(path, SERVER_TABLES)
         self._values: dict[str, str] = dict(self._db.execute("SELECT name, value FROM setting"))
+        if self.get(_REWRITE):
+            self._rewrite()
 
     @classmethod
     def open(cls, path: Path) -> ServerRegistry:
@@ -76,10 +84,30 @@ class ServerRegistry:
                 else:
                     self._values[name] = text
 
-    def compact(self) -> None:
-        """Rewrite the files without what is left in them of values that are no more."""
-        with self._lock, explained(self._path):
-            self._db.executescript("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")
+    def replace(self, **values: Any) -> None:
+        """As `update`, and nothing of what the values were stays in the files. Where that part can't be done now, for
+        want of space or because another program reads them, or where the server is killed, it is done at the next
+        start: the values count all the same."""
+        self.update(**values, **{_REWRITE: True})
+        self._rewrite()
+
+    def _rewrite(self) -> None:
+        try:
+            with self._lock, explained(self._path):
+                self._db.execute("VACUUM")
+                busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            if busy:
+                raise RegistryError(
+                    f"{self._path} is being read by another program.", remedy="Close what has it open.", code="locked"
+                )
+            self.delete(_REWRITE)
+        except RegistryError as error:
+            log.warning(
+                "replaced-secrets-not-removed",
+                file=str(self._path),
+                reason=error.message,
+                remedy=f"{error.remedy} Then restart this server: it removes them when it starts.",
+            )
 
     def close(self) -> None:
         with self._lock:

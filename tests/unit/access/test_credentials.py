@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,36 @@ pytestmark = pytest.mark.feature("A11")
 
 PASSPHRASE = "four words nobody guesses"
 Start = Callable[[], Credentials]
+ROOT = Path(__file__).parents[3]
+
+KILLED = f"""
+import os, resource, sqlite3, sys
+from functools import partial
+from pathlib import Path
+from hostward.access.credentials import Credentials
+from hostward.registry.server import ServerRegistry
+from hostward.trust.vault import Vault
+
+directory, hindered = Path(sys.argv[1]), sys.argv[2]
+sqlite3.connect = partial(sqlite3.connect, timeout=0)  # who reads needn't be waited for
+server = ServerRegistry.open(directory / "server.db")
+store = Credentials(server, Vault.open(directory), lambda: "2026-01-01T00:00:00+00:00")
+if hindered == "space":
+    server.put("other", "x" * (4 << 20))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+else:
+    reader = sqlite3.connect(directory / "server.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM setting").fetchall()
+store.set_passphrase("{PASSPHRASE}")
+assert store.secret_of("ldap") == ("cn=reader", "secret words")
+os._exit(0)
+"""
+"""There is space for the change and not for the files once more, or another program reads them; then it is killed."""
+
+
+def store_in(server: ServerRegistry, directory: Path) -> Credentials:
+    return Credentials(server, Vault.open(directory), lambda: "2026-01-01T00:00:00+00:00")
 
 
 @pytest.fixture
@@ -25,7 +59,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         if opened:
             opened.pop().close()
         opened.append(ServerRegistry.open(tmp_path / "server.db"))
-        return Credentials(opened[0], Vault.open(tmp_path), lambda: "2026-01-01T00:00:00+00:00")
+        return store_in(opened[0], tmp_path)
 
     yield started
     opened.pop().close()
@@ -36,6 +70,11 @@ def kept(directory: Path) -> str:
     value = read_value(directory / "server.db", "credential:ldap")
     assert value is not None
     return str(value["secret"])
+
+
+def is_left(directory: Path, locked: str) -> bool:
+    """Whether a file still holds what was kept of a secret."""
+    return any(locked.encode() in file.read_bytes() for file in directory.iterdir())
 
 
 def test_without_a_passphrase_the_servers_key_alone_opens_the_store(start: Start) -> None:
@@ -133,3 +172,22 @@ def test_a_store_whose_passphrase_is_lost_can_be_emptied(start: Start) -> None:
     assert (store.list(), store.has_passphrase, store.closed) == ([], False, False)
     store.put("ldap", "cn=reader", "secret words")
     assert start().secret_of("ldap") == ("cn=reader", "secret words")
+
+
+@pytest.mark.parametrize("hindered", ["space", "reader"])
+def test_a_passphrase_is_set_also_where_what_was_before_can_only_be_removed_by_the_next_start(
+    start: Start, tmp_path: Path, hindered: str
+) -> None:
+    with closing(ServerRegistry.open(tmp_path / "server.db")) as server:
+        store_in(server, tmp_path).put("ldap", "cn=reader", "secret words")
+    before = kept(tmp_path)
+    command = [sys.executable, "-c", KILLED, str(tmp_path), hindered]
+    env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "replaced-secrets-not-removed" in done.stdout
+    assert is_left(tmp_path, before)
+    store = start()
+    assert not is_left(tmp_path, before)
+    store.open(PASSPHRASE)
+    assert store.secret_of("ldap") == ("cn=reader", "secret words")
