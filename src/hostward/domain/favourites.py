@@ -19,7 +19,7 @@ from hostward.domain.suggestions import shown
 from hostward.domain.texts import Wrong
 
 KIND: Final = "favourites"
-NOUN: Final = "list of favourites"
+NOUN: Final = "favourites list"
 MAX_FAVOURITES: Final = 500
 MAX_ID: Final = 100
 

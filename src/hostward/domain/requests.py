@@ -49,10 +49,9 @@ OPEN: Final = (State.ON_ITS_WAY, State.WAITING)
 
 
 class Class(StrEnum):
-    """Who may let a request through: `own` is always implemented, `configuration` where the group's policy says so,
-    `security` only by an administrator of the Master."""
+    """Who may let a request through: `configuration` where the group's policy says so, `security` only by an
+    administrator of the Master."""
 
-    OWN = "own"
     CONFIGURATION = "configuration"
     SECURITY = "security"
 
@@ -96,7 +95,8 @@ KINDS: Final[Mapping[str, KindRules]] = {
     directories.KIND: KindRules("directory", _security, directories.check_directory),
     packages.KIND: KindRules("package", _security, packages.check_package),
     people.PASSWORD_KIND: KindRules("password", _security, people.check_password, hidden=True),
-    favourites.KIND: KindRules(favourites.NOUN, lambda _: Class.OWN, favourites.check_favourites, hidden=True),
+    # Stars ask for no request; of those that a promotion left behind, only their server says whose they are.
+    favourites.KIND: KindRules(favourites.NOUN, _security, favourites.check_favourites, hidden=True),
 }
 """A kind that isn't here counts as security."""
 
@@ -196,7 +196,9 @@ class ChangeRequest:
     def from_json(value: Mapping[str, Any]) -> ChangeRequest:
         """Raises KeyError, TypeError or ValueError for what is no request."""
         fields = dict(value)
-        class_, state = Class(fields.pop("class")), State(fields.pop("state"))
+        given, state = fields.pop("class"), State(fields.pop("state"))
+        # Earlier builds had a class "own", for favourites alone, and kept such requests.
+        class_ = Class.SECURITY if given == "own" else Class(given)
         return ChangeRequest(**fields, class_=class_, state=state)
 
 
@@ -243,7 +245,7 @@ def _touched(row: Any) -> Touched:
 def class_of(touched: Iterable[Touched]) -> Class:
     """The strictest class of what a request would change."""
     found = {rules_of(t.kind).class_of(t.id) for t in touched}
-    return next(c for c in (Class.SECURITY, Class.CONFIGURATION, Class.OWN) if c in found)
+    return next(c for c in (Class.SECURITY, Class.CONFIGURATION) if c in found)
 
 
 def summary_of(touched: Sequence[Touched]) -> str:
@@ -339,7 +341,7 @@ def contradictions(
 def _changed(request: ChangeRequest, t: Touched, now: Now | None) -> Contradiction | None:
     if (now.hash if now else "") in (t.base_hash, t.wanted_hash):
         return None
-    if t.wanted is None and rules_of(t.kind).class_of(t.id) is Class.OWN:
+    if t.wanted is None and t.kind == favourites.KIND:
         return None  # what is a user's own goes with the user, whatever it has become
     if t.base_hash is None and now is not None and now.revision <= request.revision:
         return None
@@ -355,4 +357,4 @@ def _changed(request: ChangeRequest, t: Touched, now: Now | None) -> Contradicti
 def implements_itself(class_: Class, policy: str) -> bool:
     """Whether a request without contradictions is implemented without being looked at. `policy` is the value of the
     setting change-requests."""
-    return class_ is Class.OWN or (class_ is Class.CONFIGURATION and policy == "automatic")
+    return class_ is Class.CONFIGURATION and policy == "automatic"

@@ -18,6 +18,7 @@ from tests.unit.registry.support import any_change, opened
 
 from hostward.domain.changes import Delete, Operation, Put, canonical
 from hostward.domain.errors import Conflict, HostwardError, InvalidInput, NotFound, PeerError, RequestConflicts
+from hostward.domain.favourites import KIND as FAVOURITES
 from hostward.domain.requests import (
     CONTENT_KIND,
     KIND,
@@ -271,13 +272,36 @@ async def test_policies_and_what_nobody_declared_always_wait(pair: Pair) -> None
         assert pair.master.requests.get(made.id).request.class_ is Class.SECURITY
 
 
-def test_what_a_user_may_change_of_their_own_is_always_implemented() -> None:
-    assert [implements_itself(c, "ask") for c in (Class.OWN, Class.CONFIGURATION, Class.SECURITY)] == [
-        True, False, False,
-    ]  # fmt: skip
-    assert [implements_itself(c, "automatic") for c in (Class.OWN, Class.CONFIGURATION, Class.SECURITY)] == [
-        True, True, False,
-    ]  # fmt: skip
+def test_only_configuration_is_implemented_by_itself_and_only_where_the_policy_says_so() -> None:
+    decided = {(c, policy): implements_itself(c, policy) for c in Class for policy in ("ask", "automatic")}
+    assert [key for key, itself in decided.items() if itself] == [(Class.CONFIGURATION, "automatic")]
+
+
+@pytest.mark.feature("R11")
+@pytest.mark.feature("R23")
+@pytest.mark.parametrize("policy", ["ask", "automatic"])
+async def test_no_slave_fills_the_group_with_favourites_by_requests(pair: Pair, policy: str) -> None:
+    """Nobody would have to look: it could send lists of made-up users without end."""
+    await pair.begin(Put("user", "u", canonical({"name": "anna"})))
+    await pair.policy(policy)
+    await pair.follow()
+    lists = [Put(FAVOURITES, f"nobody-{n}", canonical({"sessions": ["s"]})) for n in range(3)]
+    many, mixed = await pair.submit(*lists), await pair.submit(whole("1", "one"), lists[0])
+    left_behind = await pair.submit(Put(FAVOURITES, "u", canonical({"sessions": ["s"]})))
+    await pair.carry_all()
+    assert pair.master.states() == {r.id: "waiting" for r in (many, mixed, left_behind)}
+    with pair.master.group.read() as reader:
+        assert reader.list(FAVOURITES) == []
+    assert pair.master.requests.get(many.id).request.summary == "Create 3 favourites lists"
+    assert pair.master.requests.get(left_behind.id).request.summary == "Create the favourites of “anna”"
+    await pair.master.requests.implement(left_behind.id, "admin", force=False)
+    with pair.master.group.read() as reader:
+        assert [e.id for e in reader.list(FAVOURITES)] == ["u"]
+
+
+def test_a_request_that_an_earlier_build_kept_as_a_users_own_is_still_read() -> None:
+    kept = head("0" * 32, [Touched(FAVOURITES, "u", "", None, {"sessions": ["s"]})], state=State.IMPLEMENTED)
+    assert ChangeRequest.from_json({**kept.to_json(), "class": "own"}) == kept
 
 
 def test_a_change_that_refers_to_what_is_gone_conflicts() -> None:
@@ -307,7 +331,13 @@ async def test_what_a_server_says_of_its_request_is_not_believed(pair: Pair) -> 
     await pair.begin(whole("1", "one"))
     await pair.policy("automatic")
     user = [Touched("user", "u", "", None, {"name": "root"})]
-    lie = head("0" * 32, user, summary="Rename a session", class_=Class.OWN, origin_name="the Master", author="admin")
+    said = {
+        "summary": "Rename a session",
+        "class_": Class.CONFIGURATION,
+        "origin_name": "the Master",
+        "author": "admin",
+    }
+    lie = head("0" * 32, user, **said)
     await pair.master.requests.receive(lie.to_json(), pack(user), sender="b", sender_name="server b")
     found = pair.master.requests.get(lie.id).request
     assert (found.state, found.class_) == (State.WAITING, Class.SECURITY)

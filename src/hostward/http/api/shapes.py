@@ -127,7 +127,7 @@ class ChangeRequest(Shown):
     received_at: str
     """When the Master took it in; empty while it is on its way."""
     class_: str = Field(alias="class")
-    """own: always implemented; configuration: as the setting change-requests says; security: always waits"""
+    """configuration: as the setting change-requests says; security: always waits"""
     elements: int
     """How many elements it would change."""
     size_bytes: int

@@ -118,8 +118,10 @@ def deposit(
     change. One `of_the_master` itself may replace any server's. Raises PeerError "busy" where too many of its server's
     wait."""
     request = new.request
-    if len(new.touched) == 1 and new.touched[0].kind == PASSWORD_KIND:
-        request = replace(request, summary=f"Set the {label_in(reader, new.touched[0])}")
+    if len(new.touched) == 1 and new.touched[0].kind in (PASSWORD_KIND, FAVOURITES):
+        (one,) = new.touched
+        verb = "Set" if one.kind == PASSWORD_KIND else one.act.capitalize()
+        request = replace(request, summary=f"{verb} the {label_in(reader, one)}")
     there = find(reader, request.id)
     if there is not None:
         takes_back = there.state is State.WAITING and request.state is not State.ON_ITS_WAY
