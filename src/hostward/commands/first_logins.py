@@ -188,7 +188,7 @@ def _usable_groups(reader: Reader, names: Sequence[str]) -> list[str]:
         except InvalidInput:
             continue
         usable.setdefault(name_key(name), name)
-    there = {name_key(name) for name in reader.people.group_names().values()}
+    there = {key for key, name in usable.items() if reader.people.group_named(name)}
     return [usable[key] for key in sorted(usable, key=lambda key: (key not in there, key))[:MAX_GROUPS]]
 
 

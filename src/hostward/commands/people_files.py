@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -126,25 +126,26 @@ async def export_users(services: Services) -> bytes:
 
 
 def plan_users(reader: Reader, listed: Sequence[Listed], once: Once | None = None) -> Plan:
-    """What importing them comes to. Raises InvalidInput, with the row of each mistake."""
+    """What importing them comes to. Only users and groups that they name are looked at: it is decided in the registry's
+    writer who logs in for the first time, and all changes wait for that. Raises InvalidInput, with the row of each
+    mistake."""
     plan = Plan()
-    names = dict(reader.people.group_names())
-    groups = {name_key(name): id_ for id_, name in names.items()}
-    there = {name_key(body["name"]): (e.id, check_user(body)) for e in reader.list(USER_KIND) for body in [e.json()]}
+    groups = _Groups(reader)
     made, mistakes = 0, list[Mistake]()
     for user in listed:
         fields = dict(user.fields)
         if "groups" in fields:
-            for name in (n for n in fields["groups"] if name_key(n) not in groups):
+            for name in (n for n in fields["groups"] if groups.named(n) is None):
                 made += 1
-                groups[name_key(name)] = once.id(made) if once else new_id()
-                names[groups[name_key(name)]] = name
+                group = once.id(made) if once else new_id()
+                groups.add(group, name)
                 plan.groups.append(name)
-                body = canonical(check_group({"name": name}))
-                plan.operations.append(Put(GROUP_KIND, groups[name_key(name)], body))
-            fields["groups"] = [groups[name_key(name)] for name in fields["groups"]]
-        id_, before = there.get(name_key(fields["name"]), (None, None))
+                plan.operations.append(Put(GROUP_KIND, group, canonical(check_group({"name": name}))))
+            fields["groups"] = [groups.named(name) for name in fields["groups"]]
+        id_ = reader.people.user_named(fields["name"])
+        there = reader.get(USER_KIND, id_) if id_ else None
         try:
+            before = check_user(there.json()) if there else None
             after = check_user({**(before or {}), **fields})
             check_directory_there(reader, after)
         except InvalidInput as error:
@@ -160,7 +161,7 @@ def plan_users(reader: Reader, listed: Sequence[Listed], once: Once | None = Non
         made += 1
         plan.created, plan.changed = plan.created + (before is None), plan.changed + (before is not None)
         if len(plan.first) < FIRST:
-            plan.first.append(_row(before, after, names))
+            plan.first.append(_row(before, after, groups))
         plan.operations.append(Put(USER_KIND, id_ or (once.id(made) if once else new_id()), canonical(after)))
     if mistakes:
         raise file_invalid(mistakes)
@@ -206,12 +207,37 @@ def _check_confirmed(found: Plan, confirmed: bool, plan: str) -> None:
         )
 
 
-def _row(before: Body | None, after: Body, names: Mapping[str, str]) -> Row:
+class _Groups:
+    """Those of a view, each looked up when it is first named, and those that are added."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._ids: dict[str, str | None] = {}
+        self._names: dict[str, str] = {}
+
+    def named(self, name: str) -> str | None:
+        """The id, whatever the case."""
+        key = name_key(name)
+        if key not in self._ids:
+            self._ids[key] = self._reader.people.group_named(name)
+        return self._ids[key]
+
+    def add(self, id_: str, name: str) -> None:
+        self._ids[name_key(name)], self._names[id_] = id_, name
+
+    def names(self, ids: Sequence[str]) -> list[str]:
+        """Of those that there are."""
+        for id_ in ids:
+            found = None if id_ in self._names else self._reader.get(GROUP_KIND, id_)
+            if found is not None:
+                self._names[id_] = found.json()["name"]
+        return sorted(self._names[i] for i in ids if i in self._names)
+
+
+def _row(before: Body | None, after: Body, groups: _Groups) -> Row:
     """With the groups as people know them."""
-    was, will = (None if body is None else _named(body, names) for body in (before, after))
-    assert will is not None
-    return Row(will, was)
+    return Row(_named(after, groups), None if before is None else _named(before, groups))
 
 
-def _named(body: Body, names: Mapping[str, str]) -> Body:
-    return body | {"groups": sorted(names[i] for i in body["groups"] if i in names)}
+def _named(body: Body, groups: _Groups) -> Body:
+    return body | {"groups": groups.names(body["groups"])}

@@ -13,7 +13,8 @@ import pytest
 from tests.unit.commands.servers import PASSWORD
 from tests.unit.http.conftest import Server, client
 
-from hostward.domain.people import MAX_GROUPS, PASSWORD_KIND, Role
+from hostward.domain.changes import Put, canonical
+from hostward.domain.people import MAX_GROUPS, PASSWORD_KIND, USER_KIND, Role, check_user
 from hostward.domain.permissions import ALLOWED, Permission
 
 pytestmark = [pytest.mark.anyio, pytest.mark.feature("R23")]
@@ -321,6 +322,17 @@ async def test_a_file_with_mistakes_is_refused_as_a_whole(server: Server, rows: 
     assert code(answer, 422) == "file-invalid"
     assert [(m["field"], m["row"]) for m in answer.json()["mistakes"]] == [(field, row)]
     assert server.services.group.position.revision == 0
+
+
+async def test_only_the_users_that_a_file_names_are_looked_at_however_many_others_there_are(server: Server) -> None:
+    # A role that this server doesn't know is a newer one's: whoever looks at that user finds a mistake.
+    other = Put(USER_KIND, "other", canonical(check_user({"name": "other"}) | {"role": "newer"}))
+    await server.services.group.commit("a newer server", lambda _: [other])
+    done = await server.api.post("/users/import", json=[{"login": "anna", "groups": ["Oslo"]}])
+    assert done.json()["created"] == 1, done.text
+    refused = await server.api.post("/users/import", json=[{"login": "anna"}, {"login": "Other", "disabled": True}])
+    assert code(refused, 422) == "file-invalid"
+    assert [(m["field"], m["row"]) for m in refused.json()["mistakes"]] == [("role", 2)]
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1", b"\xff\xfe", b'"text"', b"[" * 100_000])
