@@ -73,7 +73,10 @@ class _File:
 
 @dataclass(slots=True)
 class _Budget:
+    """`reached` is the place that reading backwards has come to: what lies behind it was seen, in whole lines."""
+
     left: int = LOOK_BYTES
+    reached: str = ""
 
 
 def log_of(key: str) -> Log:
@@ -102,7 +105,7 @@ def newest(data_dir: Path, log: Log, wanted: Wanted, *, before: str = "", count:
             at = place
             if wanted.has(entry):
                 items.append(entry)
-        return Page(items, at if budget.left <= 0 else "", since)
+        return Page(items, (at or budget.reached) if budget.left <= 0 else "", since)
 
 
 def later(data_dir: Path, log: Log, wanted: Wanted, *, after: str, count: int) -> Page:
@@ -220,7 +223,7 @@ def _backwards(files: list[_File], log: Log, budget: _Budget) -> Iterator[tuple[
                 continue
             yield f"{one.key}-{start}", _with_below(entry, below)
             below = []
-        if below and budget.left > 0:  # the file begins in the middle of an entry
+        if below and budget.reached == f"{one.key}-0":  # the file begins in the middle of an entry
             yield f"{one.key}-{start}", _with_below(LogEntry("", "info", visible(below[0])), below[1:])
         if budget.left <= 0:
             return
@@ -258,7 +261,7 @@ def _with_below(entry: LogEntry, below: list[str]) -> LogEntry:
 
 def _lines_backwards(one: _File, budget: _Budget) -> Iterator[tuple[int, bytes]]:
     """Lines with where they begin, the last first."""
-    at, rest = one.end, b""
+    at, rest, lines_from = one.end, b"", one.end
     while at > 0 and budget.left > 0:
         size = min(BLOCK_BYTES, at)
         at -= size
@@ -266,6 +269,8 @@ def _lines_backwards(one: _File, budget: _Budget) -> Iterator[tuple[int, bytes]]
         one.file.seek(at)
         first, *others = (one.file.read(size) + rest).split(b"\n")
         starts, begin = [], at + len(first) + 1
+        if others:
+            lines_from = begin
         for line in others:
             starts.append((begin, line))
             begin += len(line) + 1
@@ -273,6 +278,8 @@ def _lines_backwards(one: _File, budget: _Budget) -> Iterator[tuple[int, bytes]]
             if line.strip():
                 yield start, line.rstrip(b"\r")
         rest = first[:MAX_LINE_BYTES]
+    # Where all of it was one line, in the middle of that: its end is then left out.
+    budget.reached = f"{one.key}-{lines_from if at > 0 and lines_from < one.end else at}"
     if rest.strip() and at == 0:
         yield 0, rest.rstrip(b"\r")
 

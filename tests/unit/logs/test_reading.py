@@ -46,12 +46,12 @@ def events(entries: Sequence[LogEntry]) -> list[str]:
     return [e.event for e in entries]
 
 
-def every(data_dir: Path, count: int, wanted: Wanted = ALL) -> list[str]:
+def every(data_dir: Path, count: int, wanted: Wanted = ALL, log: Log = OWN) -> list[str]:
     """Page by page, from the newest on."""
     found: list[str] = []
     before = ""
     while True:
-        page = newest(data_dir, OWN, wanted, before=before, count=count)
+        page = newest(data_dir, log, wanted, before=before, count=count)
         found += events(page.items)
         before = page.next
         if not before:
@@ -158,6 +158,35 @@ def test_what_is_not_found_in_much_leads_on_and_is_found(tmp_path: Path) -> None
     assert first.items == []
     assert first.next
     assert events(newest(tmp_path, OWN, wanted, before=first.next, count=10).items) == ["needle"]
+
+
+BELOW = "\tat a.b.C.d(C.java:1)\n"
+MUCH = reading.LOOK_BYTES
+
+
+@pytest.mark.parametrize(
+    "much",
+    [
+        (BELOW + "x" * 4000 + "\n") * (2 * MUCH // 4000),
+        (" " * 4000 + "\n") * (MUCH // 4000 + 10),
+        BELOW + "x" * (2 * MUCH) + "\n",
+        BELOW + "x" * (MUCH + 10) + "\n" + BELOW,
+        ("x" * (MUCH - 10) + "\n") * 2,
+    ],
+    ids=["a long trace", "blank lines", "a long line", "a long line among others", "two long lines"],
+)
+def test_older_entries_are_reached_however_much_that_is_none_lies_between(tmp_path: Path, much: str) -> None:
+    begins = "2026-03-01 10:00:00,123 INFO  [main] A: "
+    write(tmp_path, f"{begins}oldest\n", number=1, log=DATABASE)
+    write(tmp_path, f"{begins}older\n{much}{begins}newest\n", log=DATABASE)
+    assert every(tmp_path, 10, log=DATABASE) == ["A: newest", "A: older", "A: oldest"]
+
+
+def test_a_file_in_the_middle_of_an_entry_is_shown_also_where_it_is_all_that_is_read_for_a_page(tmp_path: Path) -> None:
+    begins = "2026-03-01 10:00:00,123 INFO  [main] A: "
+    write(tmp_path, f"{begins}oldest\n", number=1, log=DATABASE)
+    write(tmp_path, BELOW + "x" * (MUCH - len(BELOW) - 1) + "\n", log=DATABASE)
+    assert every(tmp_path, 10, log=DATABASE) == ["\\tat a.b.C.d(C.java:1)", "A: oldest"]
 
 
 def test_of_the_database_what_comes_below_belongs_to_its_entry(tmp_path: Path) -> None:
