@@ -87,14 +87,18 @@ async def change_users_favourites(services: Services, user_id: str, marking: Mar
 
 async def _make(services: Services, actor: Actor, marking: Marking) -> None:
     if not actor.account:
-        name = OF_SERVER + actor.user
-        after = marking.of(services.server.get(name) or ())
-        check_room(after)
-        await asyncio.to_thread(services.server.put, name, after or None)
+        await asyncio.to_thread(_keep_here, services, actor, marking)
     elif services.replication.submits_to() is None:
         await _commit(services, actor, marking)
     else:
         await services.own_favourites.ask(actor.account, marking)
+
+
+def _keep_here(services: Services, actor: Actor, marking: Marking) -> None:
+    with services.group.read() as reader:
+        there = _there(services, reader, marking.of(favourite_ids(services, reader, actor)))
+    check_room(there)
+    services.server.put(OF_SERVER + actor.user, there or None)
 
 
 async def _commit(services: Services, actor: Actor, marking: Marking) -> None:
@@ -105,10 +109,15 @@ async def _commit(services: Services, actor: Actor, marking: Marking) -> None:
 
 def _decided(services: Services, user_id: str, marking: Marking, reader: Reader) -> Sequence[Operation]:
     existing_person(reader, USER_KIND, user_id)
-    there = reader.access.usable_among("", now_of(services), marking.of(_kept(reader, user_id)))
+    there = _there(services, reader, marking.of(_kept(reader, user_id)))
     check_room(there)
-    body = check_favourites({"sessions": sorted(there)})
+    body = check_favourites({"sessions": there})
     return [Put(KIND, user_id, canonical(body)) if there else Delete(KIND, user_id)]
+
+
+def _there(services: Services, reader: Reader, ids: Sequence[str]) -> Sequence[str]:
+    """Without those of sessions that are gone: they would count for ever."""
+    return sorted(reader.access.usable_among("", now_of(services), ids))
 
 
 def _kept(reader: Reader, user_id: str) -> Sequence[str]:

@@ -12,6 +12,7 @@ from tests.unit.http.test_people_api import as_user, code, created, stack
 
 from hostward.access import favourites as turns
 from hostward.commands.favourites import change_users_favourites
+from hostward.domain import favourites
 from hostward.domain.favourites import KIND, MAX_FAVOURITES, Marking
 from hostward.domain.sessions import validate_fields
 
@@ -133,6 +134,19 @@ async def test_the_administrator_of_a_server_has_favourites_there(server: Server
     first = (await server.api.get("/me/sessions?favourites=first")).json()["items"]
     assert [(s["name"], s["favourite"]) for s in first] == [("two", True), ("one", False)]
     assert server.services.group.position.revision == revision, "an account of a server replicates nothing"
+
+
+async def test_sessions_that_are_gone_take_no_room_of_an_account_of_a_server(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(favourites, "MAX_FAVOURITES", 2)
+    ids = await sessions(server, "one", "two", "three")
+    assert (await server.api.patch("/me/favourites", json={"add": ["one", "two"]})).status_code == 200
+    for name in ("one", "two"):
+        assert (await server.api.delete(f"/sessions/{ids[name]}")).status_code == 200
+    answer = await server.api.patch("/me/favourites", json={"add": ["three"]})
+    assert answer.status_code == 200, answer.text
+    assert [s["name"] for s in answer.json()["items"]] == ["three"]
 
 
 @pytest.mark.feature("R11")
