@@ -393,13 +393,19 @@ def _check_no_circle(reader: Reader, group_id: str, body: Body) -> None:
             )
 
 
+def helps(actor: Actor, user_id: str, user: Body) -> bool:
+    """The help desk helps users without a role, and everybody themselves."""
+    return actor.role is Role.ADMINISTRATOR or not user["role"] or actor.account == user_id
+
+
 def check_helps(actor: Actor, user_id: str, user: Body) -> None:
-    """The help desk helps users without a role, and everybody themselves. Raises Forbidden."""
-    if actor.role is Role.ADMINISTRATOR or not user["role"] or actor.account == user_id:
-        return
-    raise Forbidden(
-        f"{shown(user['name'])} has a role in the console.", remedy="Only an administrator may do this.", code="role"
-    )
+    """Raises Forbidden where the actor doesn't help that user."""
+    if not helps(actor, user_id, user):
+        raise Forbidden(
+            f"{shown(user['name'])} has a role in the console.",
+            remedy="Only an administrator may do this.",
+            code="role",
+        )
 
 
 def _sessions_with(reader: Reader, old: str, new: str | None) -> list[Operation]:

@@ -157,7 +157,7 @@ async def unlock(visit: Visit) -> Response:
 
 
 def _waits(visit: Visit, found: unlocking.Waits, *, unlocked: bool) -> Response:
-    may_help = visit.may["everything"] or not people.read_user(visit.services, _id(visit)).element.json()["role"]
+    may_help = people.helps(visit.actor, _id(visit), people.read_user(visit.services, _id(visit)).element.json())
     return visit.part(
         "parts/user_waits.html", found=found, unlocked=unlocked, here=f"{USERS}/{_id(visit)}/waits", may_help=may_help
     )
@@ -187,6 +187,7 @@ async def _form(
         directories=[e.json()["name"] for e in list_directories(visit.services)],
         element=element,
         about=found,
+        may_help=kind == USER_KIND and element is not None and people.helps(visit.actor, element.id, values),
         back=_back(visit, kind, visit.request.query_params.get("list", "")),
         key=secrets.token_hex(8),
     )
