@@ -28,6 +28,7 @@ NEW = ("gina", "hugo", "ines", "jonas", "karin", "lars", "mona", "nils")
 THERE = "127.0.78.1"
 PLACES = count(1)
 OWN = "a word of the group"
+PIA = "pia@example.com"
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,7 @@ def ldap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
     names = tree(
         *(person(name) for name in (*NEW, "local", "elsewhere", "admin")),
         person("weird name"),
+        person("pia").replace("sn:", f"mail: {PIA}\nsn:"),
         group("Oslo", "gina", "hugo"),
         group("Nordics", "cn=Oslo"),
         group("bad;name", "gina"),
@@ -135,6 +137,24 @@ def test_a_name_that_is_somebodys_already_is_never_taken_over(light: LightGroup,
     answer = from_a_slave(light, "local", SECRET)
     assert (answer.act, answer.data.get("code")) == ("error", "name-taken")
     assert from_a_slave(light, "admin", SECRET).data.get("code") == "name-taken"
+
+
+def test_whom_a_directory_names_otherwise_than_they_log_in_logs_in_and_becomes_no_second_user(
+    light: LightGroup, ldap: Slapd
+) -> None:
+    api = light.master.api
+    api.put("directories/Mail", settings(ldap, first_login=True, user_filter="(mail={user})"))
+    made = api.post("users", {"name": PIA, "directory": "Mail"})
+    light.wait_equal(TOLD_WITHIN_S)
+    before = api.status()["revision"]
+    for server in (*light.slaves, light.master):
+        assert log_in(server, PIA).status_code == 200
+    # A Master that is asked refuses it, and counts that as a wrong password of that Slave's.
+    refused = api.get("audit", act="user-moved", outcome="refused")["items"]
+    assert not [e for e in refused if e["about"].get("code") == "user-name"]
+    assert api.status()["revision"] == before
+    api.delete(f"users/{made['user']['id']}")
+    api.delete("directories/Mail")
 
 
 @pytest.mark.feature("A5")

@@ -71,8 +71,9 @@ async def become_user(
 
 async def follow_move(services: Services, user: User, entry: Entry, password: str, address: str) -> None:
     """Somebody who has just logged in by a directory is elsewhere in it now: what is assigned to its folders follows.
-    Where the Master doesn't answer, the next login or taking users over does it."""
-    if same_place(user.dn, entry.dn):
+    Where the Master doesn't answer, the next login or taking users over does it. Whom the directory names otherwise
+    than the user is called (a mail address may have found them) would be another user, and isn't followed."""
+    if name_key(entry.name) != name_key(user.name) or same_place(user.dn, entry.dn):
         return
     directory = services.directories.named(user.directory)
     try:
