@@ -6,11 +6,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser.test_pages import look
 from tests.support.browser import address_of, choose, picture
 from tests.support.server import Server
+
+from hostward.access.throttle import LIMITS
 
 pytestmark = pytest.mark.feature("R23")
 
@@ -176,3 +179,36 @@ def test_users_are_imported_from_a_file_that_is_mended_first(
     page.get_by_role("button", name="Yes").click()
     expect(page.locator(".hw-toast")).to_have_text("Imported: 1 created, 0 changed.")
     expect(page.get_by_role("row", name=re.compile("carla"))).to_contain_text("Rome IT")
+
+
+@pytest.mark.feature("R24")
+@pytest.mark.feature("A10")
+def test_who_has_to_wait_is_unlocked_on_the_users_page_also_by_themselves(
+    north: Server, open_browser: Callable[..., BrowserContext]
+) -> None:
+    given = {"name": "unlocks", "role": "help desk", "password": SECRET}
+    user = north.api.post("users", given)["user"]["id"]
+    page = open_browser().new_page()
+    page.goto(f"{address_of(north)}/settings/authentication/users/{user}")
+    page.get_by_label("User name").fill("unlocks")
+    page.get_by_label("Password").fill(SECRET)
+    page.get_by_role("button", name="Log in").click()
+    access = page.get_by_role("region", name="Access")
+    expect(access).to_contain_text("Has to wait nowhere")
+    expect(page.get_by_role("button", name="Unlock")).to_have_count(0)
+    # From where no other test logs in.
+    transport = httpx.HTTPTransport(verify=False, local_address="127.0.84.1")
+    with httpx.Client(transport=transport, base_url=f"{north.api.url}/api/v1/") as guesses:
+        wrong = {"user": "unlocks", "password": "wrong one"}
+        for _ in range(LIMITS["pair"].free):
+            assert guesses.post("login", json=wrong).status_code == 401
+    page.reload()
+    where = access.get_by_role("list", name="Where this user has to wait")
+    expect(where).to_contain_text("from 127.0.84.1")
+    assert not look(page, "has to wait")
+    page.get_by_role("button", name="Unlock").press("Enter")
+    expect(access).to_contain_text("Unlocked")
+    expect(where).to_have_count(0)
+    assert not look(page, "unlocked")
+    page.reload()
+    expect(access).to_contain_text("Has to wait nowhere")
