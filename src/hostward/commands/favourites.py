@@ -54,7 +54,7 @@ async def change_favourites(
 ) -> Favourites:
     """Sessions, by name or id, become favourites of the actor, or no longer are; of one that is named in both, the
     first holds. What isn't there, or not the actor's to use, is ignored. Raises InvalidInput where they would be too
-    many, Unavailable or PeerError where the Master is needed and away; then nothing was changed."""
+    many, TooOften, Unavailable or PeerError where the Master is needed and away; then nothing was changed."""
 
     def look() -> tuple[Marking, Sequence[str]]:
         with services.group.read() as reader:
@@ -73,15 +73,15 @@ async def change_favourites(
     return Favourites(found.items, ignored)
 
 
-async def change_users_favourites(services: Services, user_id: str, marking: Marking) -> int:
-    """On the Master: as a Slave says that a user there has asked for; the revision. Raises NotFound, InvalidInput, and
-    what a change raises."""
+async def change_users_favourites(services: Services, user_id: str, marking: Marking, server: str) -> int:
+    """On the Master: as the Slave `server` says that a user there has asked for; the revision. Raises NotFound,
+    InvalidInput, TooOften, and what a change raises."""
     user = services.users.get(user_id)
     if user is None or user.disabled:
         raise NotFound("There is no such user.", remedy="Ask an administrator.")
     actor = Actor(user.name, "", "", account=user_id)
-    # In turns here too: a Slave that has been taken over can't fill the change log with one user's.
-    await services.favourite_turns.change(user_id, marking, partial(_commit, services, actor))
+    # In turns here too: a Slave that has been taken over can't fill the change log.
+    await services.favourite_turns.change(user_id, marking, partial(_commit, services, actor), server)
     return services.group.position.revision
 
 

@@ -22,6 +22,7 @@ KIND: Final = "favourites"
 NOUN: Final = "favourites list"
 MAX_FAVOURITES: Final = 500
 MAX_ID: Final = 100
+TOO_MANY: Final = "too-many-favourites"
 
 
 class Order(StrEnum):
@@ -59,7 +60,7 @@ def check_room(favourites: Sequence[str]) -> None:
         raise InvalidInput(
             f"That would be {len(favourites):,} favourites; at most {MAX_FAVOURITES} are kept. Nothing was changed.",
             remedy="Take some away first.",
-            code="too-many-favourites",
+            code=TOO_MANY,
         )
 
 

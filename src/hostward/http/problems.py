@@ -14,6 +14,8 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from hostward.access.own_pace import CODE as TOO_OFTEN
+from hostward.access.own_pace import TooOften
 from hostward.access.throttle import TooManyAttempts
 from hostward.domain.errors import (
     Conflict,
@@ -50,7 +52,8 @@ STATUSES: Final[Mapping[type[HostwardError], int]] = {
     DatabaseError: 503,
     RegistryError: 503,
 }
-_STATUS_OF_CODE: Final = {"not-owner": 409, "disk-full": 507}
+# Of whichever class: another server may have said so.
+_STATUS_OF_CODE: Final = {"not-owner": 409, "disk-full": 507, TOO_OFTEN: 429}
 _TITLES: Final = {409: "It contradicts what is there", 412: "Changed by somebody else", 422: "The data can't be used"}
 _MAX_MISTAKES: Final = 100
 
@@ -85,7 +88,7 @@ def problem_of(error: HostwardError) -> Response:
     headers: dict[str, str] = {}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="Hostward"'
-    elif isinstance(error, TooManyAttempts):
+    elif isinstance(error, TooManyAttempts | TooOften):
         headers["Retry-After"] = str(error.retry_after_s)
     elif status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_S)

@@ -1,6 +1,7 @@
 """A user's favourites, changed on a Slave: the Master makes the change.
 
-The Slave's word that the user wants it is enough: who could misuse it gains nothing.
+The Slave's word that the user wants it is enough: who misuses it sets stars that nobody wanted, and no more of them
+than the Master lets one server change (access.own_pace).
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from hostward.replication.to_master import ToMaster
 ASK_TIMEOUT_S: Final = 10.0
 MAX_TEXT: Final = 1024
 
-Change = Callable[[str, Marking], Awaitable[int]]
-"""Makes the change of a user's favourites, by the user's id. The revision. Raises HostwardError."""
+Change = Callable[[str, Marking, str], Awaitable[int]]
+"""Makes the change of a user's favourites, by the user's id, that the server of that id asks for. The revision. Raises
+HostwardError."""
 
 
-async def _nobody(user_id: str, marking: Marking) -> int:
+async def _nobody(user_id: str, marking: Marking, server: str) -> int:
     raise Unavailable("This server is starting.", remedy="Try again in a few seconds.")
 
 
@@ -47,7 +49,7 @@ class OwnFavourites:
         """The Master's side. Raises PeerError, and what `change` raises."""
         self._to_master.asked_by(sender)
         add, remove = (_ids(message.data[key]) for key in ("add", "remove"))
-        revision = await self.change(str(message.data["user"])[:MAX_TEXT], Marking(add, remove))
+        revision = await self.change(str(message.data["user"])[:MAX_TEXT], Marking(add, remove), sender)
         return Message("ok", {"revision": revision})
 
 

@@ -11,6 +11,8 @@ from tests.unit.http.test_access_api import assign, sessions
 from tests.unit.http.test_people_api import as_user, code, created, stack
 
 from hostward.access import favourites as turns
+from hostward.access.own_pace import CODE as TOO_OFTEN
+from hostward.access.own_pace import USER_AT_ONCE, USER_EVERY_S
 from hostward.commands.favourites import change_users_favourites
 from hostward.domain import favourites
 from hostward.domain.favourites import KIND, MAX_FAVOURITES, Marking
@@ -187,6 +189,24 @@ async def test_a_slave_that_asks_without_end_makes_two_changes_of_it(server: Ser
     ids = [s["id"] for s in (await server.api.get("/sessions")).json()["items"]]
     before = server.services.group.position.revision
     asked = [Marking(frozenset({ids[n % 2]}), frozenset({ids[1 - n % 2]})) for n in range(300)]
-    answered = await asyncio.gather(*(change_users_favourites(server.services, user["id"], m) for m in asked))
+    answered = await asyncio.gather(
+        *(change_users_favourites(server.services, user["id"], m, "a-slave") for m in asked)
+    )
     assert set(answered) <= {before + 1, before + 2}
     assert server.services.group.position.revision <= before + 2
+
+
+async def test_who_changes_them_without_end_is_told_when_to_try_again(server: Server, stack: AsyncExitStack) -> None:
+    await created(server, "anna")
+    await sessions(server, "one")
+    await assign(server, "one", to=[{"kind": "everyone"}])
+    anna = await as_user(server, stack, "anna")
+    before = server.services.group.position.revision
+    answers = [
+        await anna.patch("/me/favourites", json={("remove" if n % 2 else "add"): ["one"]})
+        for n in range(2 * USER_AT_ONCE)
+    ]
+    assert [a.status_code for a in answers] == [200] * USER_AT_ONCE + [429] * USER_AT_ONCE
+    assert server.services.group.position.revision == before + USER_AT_ONCE
+    assert code(answers[-1], 429) == TOO_OFTEN
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= USER_EVERY_S

@@ -186,7 +186,8 @@ async def list_favourites(who: Who, services: With) -> Response:
 
 @favourites_router.patch("", summary="Change your favourites", responses=answers(shapes.Favourites, "As they are now"))
 async def change_favourites(given: FavouritesIn, who: Who, services: With) -> Response:
-    """They are the same on every server. On a Slave the Master makes the change; while it is away none is made."""
+    """They are the same on every server. On a Slave the Master makes the change; while it is away none is made. Who
+    changes them without end is answered 429: try again later."""
     return _favourites(await favourites.change_favourites(services, who, add=given.add, remove=given.remove))
 
 

@@ -6,7 +6,7 @@ const said = document.getElementById("favourites");
 const meta = (name) => document.querySelector(`meta[name=${name}]`).content;
 const KEY = `hostward-favourites-unsaved ${said.dataset.user}`;
 const OLD = "hostward-favourites"; // what a browser remembered by itself before servers did: taken over once
-const SOON_MS = 600, AGAIN_MS = 5000, MOST = 200;
+const SOON_MS = 600, AGAIN_MS = 5000, OFTEN_MS = 60000, MOST = 200;
 
 let unsaved = {}; // by session: whether it is to be a favourite; the same for all of this user's pages
 function change(by = () => {}) {
@@ -48,9 +48,11 @@ async function save(more = {}) {
   saving = false;
   // Another login: the page that comes then saves them. (One that was just loaded isn't loaded again, for ever.)
   if (answer?.status === 401 || (answer?.status === 403 && performance.now() > 10000)) return location.reload();
-  if (!answer || answer.status >= 500 || answer.status === 403) {
-    said.textContent = "Your favourites aren't saved yet: the server that keeps them doesn't answer. This browser keeps them until it does.";
-    return saveSoon(AGAIN_MS, { "X-Background": "1" });
+  const often = answer?.status === 429;
+  if (!answer || often || answer.status >= 500 || answer.status === 403) {
+    said.textContent = often ? "Your favourites aren't saved yet: you have changed very many. This browser keeps them, and saves them in some minutes."
+      : "Your favourites aren't saved yet: the server that keeps them doesn't answer. This browser keeps them until it does.";
+    return saveSoon(often ? OFTEN_MS : AGAIN_MS, { "X-Background": "1" });
   }
   change(() => { for (const [id, on] of sent) if (unsaved[id] === on) delete unsaved[id]; });
   said.textContent = "";
