@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
@@ -205,8 +205,7 @@ class Directories:
             try:
                 yield connection
             finally:
-                with suppress(LDAPException, OSError):
-                    connection.unbind()
+                _close(connection)
             return
         assert last is not None
         raise last
@@ -214,25 +213,37 @@ class Directories:
     def _open(self, directory: Directory, server: str, login: tuple[str, str] | None, looking: Looking) -> Any:
         host, port = host_and_port(server, directory.security)
         tls, limit = _tls(directory), directory.timeout_s
-        with _explained(directory, looking, f"connection to {host}:{port}"):
-            at = ldap3.Server(
-                host, port, use_ssl=directory.security is Security.LDAPS, tls=tls, connect_timeout=limit,
-                get_info=ldap3.NONE,
-            )  # fmt: skip
-            connection = ldap3.Connection(
-                at, user=login[0] if login else None, password=login[1] if login else None,
-                authentication=ldap3.SIMPLE if login else ldap3.ANONYMOUS, receive_timeout=limit,
-                auto_referrals=False, raise_exceptions=False, read_only=True,
-            )  # fmt: skip
-            connection.open(read_server_info=False)
-            if directory.security is Security.START_TLS:
-                connection.start_tls(read_server_info=False)
-            looking.did("connection", f"{host}:{port} answers. {_certificate_of(connection)}".strip())
-            connection.bind(read_server_info=False)
-        if connection.result["result"] != _SUCCESS:
-            raise looking.failed("bind", _refused(directory, connection.result))
-        looking.did("bind", f"Searches as {login[0]}." if login else "Searches anonymously.")
+        with ExitStack() as closing:
+            with _explained(directory, looking, f"connection to {host}:{port}"):
+                at = ldap3.Server(
+                    host, port, use_ssl=directory.security is Security.LDAPS, tls=tls, connect_timeout=limit,
+                    get_info=ldap3.NONE,
+                )  # fmt: skip
+                connection = ldap3.Connection(
+                    at, user=login[0] if login else None, password=login[1] if login else None,
+                    authentication=ldap3.SIMPLE if login else ldap3.ANONYMOUS, receive_timeout=limit,
+                    auto_referrals=False, raise_exceptions=False, read_only=True,
+                )  # fmt: skip
+                closing.callback(_close, connection)
+                connection.open(read_server_info=False)
+                if directory.security is Security.START_TLS:
+                    connection.start_tls(read_server_info=False)
+                looking.did("connection", f"{host}:{port} answers. {_certificate_of(connection)}".strip())
+                connection.bind(read_server_info=False)
+            if connection.result["result"] != _SUCCESS:
+                raise looking.failed("bind", _refused(directory, connection.result))
+            looking.did("bind", f"Searches as {login[0]}." if login else "Searches anonymously.")
+            closing.pop_all()
         return connection
+
+
+def _close(connection: Any) -> None:
+    """ldap3 leaves the socket of a connection open that it couldn't open or encrypt."""
+    with suppress(LDAPException, OSError):
+        connection.unbind()
+    if connection.socket is not None:
+        with suppress(OSError):
+            connection.socket.close()
 
 
 def _tls(directory: Directory) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from tests.unit.http.conftest import Server
 
@@ -23,3 +25,10 @@ async def test_a_directory_from_before_there_were_first_logins_goes_on_without_t
     await server.services.group.commit("an older server", lambda _: [put])
     assert (await server.api.get("/directories/Old")).json()["first_login"] is False
     assert [d.name for d in server.services.directories.of_new_users()] == ["New"]
+
+
+async def test_a_directory_that_is_not_reached_leaves_no_socket_open(server: Server) -> None:
+    assert (await server.api.put("/directories/Away", json=DIRECTORY)).status_code == 200
+    tested = await server.api.post("/directories/Away/test", json={"user": "dora"})
+    assert "isn't reached" in tested.json()["steps"][-1]["said"]
+    gc.collect()  # what is left open is told here, and fails the test
