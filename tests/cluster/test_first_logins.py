@@ -212,14 +212,14 @@ def test_one_directory_that_is_down_hides_no_other_and_makes_no_guess_free(light
     try:
         assert log_in(light.slaves[1], "mona").status_code == 200
         answer = log_in(light.slaves[1], "nils", "wrong", THERE)
-        assert (answer.status_code, "Another" in answer.json()["detail"]) == (401, True)
+        assert (answer.status_code, "Another" in answer.text) == (401, False)
         light.master.api.put("directories/Example", settings(ldap, first_login=True, servers=["127.0.0.1:1"]))
         light.wait_equal(TOLD_WITHIN_S)
-        assert log_in(light.slaves[1], "nils", SECRET, THERE).status_code == 503
+        assert log_in(light.slaves[1], "nils", SECRET, THERE).status_code == 401
     finally:
         light.master.api.delete("directories/Another")
         set_up(light, ldap)
-    # Nothing was counted while nobody could look, and all that was wrong before.
-    answers = [log_in(light.slaves[1], "nils", "wrong", THERE).status_code for _ in range(10)]
-    assert answers == [401] * 9 + [429]
+    # Also what nobody could look at was counted: it may have been any name.
+    answers = [log_in(light.slaves[1], "nils", "wrong", THERE).status_code for _ in range(9)]
+    assert answers == [401] * 8 + [429]
     assert not users_named(light.master, "nils")

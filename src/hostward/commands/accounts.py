@@ -10,9 +10,10 @@ from hostward.access.tokens import CONSOLE, DESK, LOGIN, Token
 from hostward.access.users import User
 from hostward.commands import first_logins, user_passwords
 from hostward.commands.auditing import UNKNOWN, Act, recorded
+from hostward.commands.directories import list_directories
 from hostward.commands.services import Actor, Services
 from hostward.commands.writing import Decide, commit_act
-from hostward.domain.errors import Forbidden, NotFound, Unauthenticated
+from hostward.domain.errors import Forbidden, NotFound, Unauthenticated, Unavailable
 from hostward.domain.people import Role
 from hostward.domain.permissions import ALLOWED, Permission, check_allowed
 
@@ -35,21 +36,14 @@ async def log_in(services: Services, user: str, password: str, address: str, kin
     # A name nobody has may be a password typed into the wrong field, so it isn't written down.
     known = name if services.administrators.exists(name) or services.users.named(name) else UNKNOWN
     async with recorded(services, Actor(known, "", address), "logged-in", kind=kind) as act:
-        own = services.administrators.exists(name)
-        if not own:
-            await services.replication.check_users_let_in()
-        by = None if own else services.users.named(name)
-        directories = () if own or by is not None else first_logins.open_to(services, name)
-        found = name
-        if directories:
-            by = await first_logins.become_user(services, directories, name, password, address)
-            act.author = by.name
-        elif by is not None and by.directory:
-            right = partial(services.directories.check, by, password)
-            entry = await services.administrators.check_by(name, address, right)
-            await first_logins.follow_move(services, by, entry, password, address)
-        else:
-            found = await services.administrators.log_in(user, password, address)
+        try:
+            found, by = await _checked(services, act, name, password, address)
+        except Unauthenticated as error:
+            if error.code not in ("wrong-password", first_logins.NOT_FOUND_OUT):
+                raise
+            if error.code == first_logins.NOT_FOUND_OUT:
+                act.about["directory"] = error.message
+            raise _wrong(services) from error
         of_group = None if services.administrators.exists(found) else services.users.named(found)
         if of_group is not None and (by is None or _key(of_group) != _key(by)):
             # Meanwhile all logins were ended, or it is somebody else's name by now.
@@ -57,6 +51,38 @@ async def log_in(services: Services, user: str, password: str, address: str, kin
         issued = let_in(services, of_group, kind) if of_group else Issued(*services.tokens.log_in(found, kind))
         act.about["token"] = issued.token.id
     return issued
+
+
+async def _checked(services: Services, act: Act, name: str, password: str, address: str) -> tuple[str, User | None]:
+    """The name of whose password it is, and the user of the group that it was then. Raises as log_in; Unauthenticated
+    says more than anybody may be told."""
+    own = services.administrators.exists(name)
+    if not own:
+        await services.replication.check_users_let_in()
+    by = None if own else services.users.named(name)
+    directories = () if own or by is not None else first_logins.open_to(services, name)
+    if directories:
+        by = await first_logins.become_user(services, directories, name, password, address)
+        act.author = by.name
+    elif by is not None and by.directory:
+        try:
+            right = partial(services.directories.check, by, password)
+            entry = await services.administrators.check_by(name, address, right)
+        except Unavailable as error:  # not counted: else a directory that is away would make all its users wait
+            raise first_logins.not_found_out(error) from error
+        await first_logins.follow_move(services, by, entry, password, address)
+    else:
+        name = await services.administrators.log_in(name, password, address)
+    return name, by
+
+
+def _wrong(services: Services) -> Unauthenticated:
+    """The same whatever is wrong, for each name, and whether a directory answers or not: so it tells nobody who there
+    is."""
+    remedy = "Check both; upper and lower case matter in the password."
+    if list_directories(services):
+        remedy += " If a directory checks it, that may not answer just now: then try again later."
+    return Unauthenticated("The user name or the password is wrong.", remedy=remedy, code="wrong-password")
 
 
 def _key(user: User) -> tuple[str, int, str]:

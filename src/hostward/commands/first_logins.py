@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # slow to load, and most servers have no directory
     from hostward.access.directories import Directories, Entry
 
 FOLLOW_WITHIN_S: Final = 5.0
+NOT_FOUND_OUT: Final = "not-found-out"
 
 log = structlog.get_logger()
 
@@ -50,9 +51,15 @@ def open_to(services: Services, name: str) -> Sequence[Directory]:
 async def become_user(
     services: Services, directories: Sequence[Directory], name: str, password: str, address: str
 ) -> User:
-    """Make a user of whom the first of these directories knows by that name and password. Raises Unauthenticated,
-    TooManyAttempts, and Unavailable where no directory, or no Master, answers."""
-    known = partial(_known, services, directories, name, password)
+    """Make a user of whom the first of these directories knows by that name and password. Raises Unauthenticated, also
+    where no directory answers; TooManyAttempts; Unavailable where no Master does."""
+
+    async def known() -> tuple[Directory, Entry]:
+        try:
+            return await _known(services, directories, name, password)
+        except Unavailable as error:  # counts as a guess: else names could be tried out without end meanwhile
+            raise not_found_out(error) from error
+
     directory, entry = await services.administrators.check_by(name, address, known)
     if services.replication.submits_to() is None:
         async with recorded(services, Actor(entry.name, "", address), "user-taken-over") as act:
@@ -102,8 +109,8 @@ async def take_over_for(services: Services, directory: str, name: str, password:
 async def _known(
     services: Services, directories: Sequence[Directory], name: str, password: str
 ) -> tuple[Directory, Entry]:
-    """Who that is, with the groups that name them. Raises Unauthenticated; Unavailable where no directory that answers
-    could know it."""
+    """Who that is, with the groups that name them. Raises Unauthenticated; Unavailable where a directory that may know
+    it doesn't answer."""
     silent: Unavailable | None = None
     wrong: Unauthenticated | None = None
     for directory in directories:
@@ -121,19 +128,19 @@ async def _known(
                     code="user-name",
                 )
             return directory, entry
-    if silent is not None and wrong is None:
+    if silent is not None:
         raise silent
-    if silent is not None:  # counts as a guess: a directory has looked at the password
-        raise Unauthenticated(
-            f"The user name or the password is wrong, or only a directory knows it that doesn't answer. {silent}",
-            remedy="Check both, or try again later.",
-            code="wrong-password",
-        )
     raise wrong or Unauthenticated(
         "The user name or the password is wrong.",
         remedy="Check both; upper and lower case matter in the password.",
         code="wrong-password",
     )
+
+
+def not_found_out(error: Unavailable) -> Unauthenticated:
+    """Whether the password is right isn't known: why, for the audit log. Whoever logs in is told what is told of wrong
+    passwords."""
+    return Unauthenticated(error.message, remedy=error.remedy, code=NOT_FOUND_OUT)
 
 
 def _asked(directory: Directory, name: str, password: str, directories: Directories) -> Entry:
