@@ -29,6 +29,7 @@ from hostward.access.auditing import open_auditor
 from hostward.access.credentials import Credentials
 from hostward.access.directory_logins import DirectoryLogins
 from hostward.access.favourites import FavouriteTurns
+from hostward.access.own_pace import OwnPace
 from hostward.access.tokens import Tokens
 from hostward.access.users import Users
 from hostward.commands.accounts import change_own_password
@@ -246,7 +247,8 @@ async def _serve(
         directory_users=replication.directory_users, packages=packages, package_copies=replication.package_copies,
         welcoming=replication.welcoming, joining=replication.joining, rotation=replication.rotation,
         administrators=administrators, users=users, directories=directories,
-        credentials=credentials, favourite_turns=FavouriteTurns(), tokens=tokens, auditor=auditor, identity=identity,
+        credentials=credentials, favourite_turns=FavouriteTurns(), own_pace=OwnPace(), tokens=tokens,
+        auditor=auditor, identity=identity,
         configuration=configuration, data_dir=data_dir, clock=lambda: datetime.now(UTC), log=server_log,
     )  # fmt: skip
     replication.own_passwords.change = partial(change_own_password, services)

@@ -36,7 +36,7 @@ class TooOften(Unavailable):
 
     def __init__(self, wait_s: float) -> None:
         self.retry_after_s = max(1, ceil(wait_s))
-        super().__init__("That was changed very often just now.", remedy=f"Try again in {self.retry_after_s} s.")
+        super().__init__("That was done very often just now.", remedy=f"Wait {self.retry_after_s} s, then try again.")
 
 
 class OwnPace:

@@ -154,11 +154,13 @@ async def log_out(services: Services, actor: Actor) -> None:
 async def log_out_everywhere(services: Services, actor: Actor, *, programs: bool = False) -> int:
     """All logins of the actor's account end, this one too, at once; tokens for programs of an administrator of this
     server stay unless `programs`. A user of the group is logged out of all its servers, tokens too, by a change. How
-    many there were on this one. Raises Unavailable where the Master is needed and away: then only this one's ended."""
+    many there were on this one. Raises TooOften, and Unavailable where the Master is needed and away: then only this
+    one's ended."""
     async with recorded(services, actor, "logged-out-everywhere", programs=programs) as act:
         ended = services.tokens.revoke_logins(actor.user, account=actor.account, programs=programs)
         act.about["logins_ended"] = ended
         if actor.account and services.replication.submits_to() is None:
+            services.own_pace.take(actor.account, "")
             await commit_act(services, actor, act, partial(user_passwords.ended_logins, actor.account))
         elif actor.account:
             act.revision = await services.own_passwords.ask(actor.account, "", "")
@@ -196,7 +198,8 @@ async def delete_token(services: Services, actor: Actor, token_id: str) -> Token
 
 async def change_password(services: Services, actor: Actor, current: str, new: str) -> int:
     """The actor's own. All other logins of that account end, those of a user of the group on every server; how many
-    there were on this one. Raises InvalidInput, TooManyAttempts, Unavailable where the Master is needed and away."""
+    there were on this one. Raises InvalidInput, TooManyAttempts, TooOften, and Unavailable where the Master is
+    needed and away."""
     async with recorded(services, actor, "password-changed") as act:
         if actor.account:
             await _change_users_password(services, actor, act, current, new)
@@ -211,7 +214,7 @@ async def change_password(services: Services, actor: Actor, current: str, new: s
 async def change_own_password(services: Services, user_id: str, current: str, hashed: str, server: str) -> int:
     """On the Master: a user's own new password, given on the Slave `server`; the revision. The present one is what
     proves the user. Without a hash all logins of the user end, for which the Slave's word is enough. Raises NotFound,
-    Unauthenticated, TooManyAttempts, InvalidInput, and what a change raises."""
+    Unauthenticated, TooManyAttempts, TooOften, InvalidInput, and what a change raises."""
     user = services.users.get(user_id)
     name = user.name if user else UNKNOWN
     actor = Actor(name, "", "")
@@ -224,6 +227,8 @@ async def change_own_password(services: Services, user_id: str, current: str, ha
         if hashed:
             await services.administrators.check(name.casefold(), current, user.hash or None, f"server {server}")
             decide = partial(user_passwords.own_password, services, user_id, hashed)
+        # By server: one that was taken over must not use up what the user may do by way of the others.
+        services.own_pace.take(f"{user_id} {server}", server)
         done = await commit_act(services, actor, act, decide)
     return done.committed.revision
 
@@ -236,6 +241,7 @@ async def _change_users_password(services: Services, actor: Actor, act: Act, cur
     checked = await services.administrators.check_change(user.name, current, new, user.hash, actor.address)
     hashed = await services.administrators.hashed(checked)
     if services.replication.submits_to() is None:
+        services.own_pace.take(actor.account, "")
         await commit_act(services, actor, act, partial(user_passwords.own_password, services, actor.account, hashed))
     else:
         act.revision = await services.own_passwords.ask(actor.account, current, hashed)

@@ -13,6 +13,7 @@ from hostward.access.auditing import Auditor
 from hostward.access.credentials import Credentials
 from hostward.access.directory_logins import DirectoryLogins
 from hostward.access.favourites import FavouriteTurns
+from hostward.access.own_pace import OwnPace
 from hostward.access.tokens import Tokens
 from hostward.access.users import Users
 from hostward.configuration import Configuration
@@ -298,6 +299,8 @@ class Services:
     directories: DirectoryLogins
     credentials: Credentials
     favourite_turns: FavouriteTurns
+    own_pace: OwnPace
+    """Of users' own passwords and logging out everywhere; favourites have another, so that they keep from neither."""
     tokens: Tokens
     auditor: Auditor
     identity: ServerIdentity

@@ -17,6 +17,7 @@ from hostward.access.auditing import open_auditor
 from hostward.access.credentials import Credentials
 from hostward.access.directory_logins import DirectoryLogins
 from hostward.access.favourites import FavouriteTurns
+from hostward.access.own_pace import OwnPace
 from hostward.access.tokens import Tokens
 from hostward.access.users import Users
 from hostward.commands.services import Actor, Services
@@ -409,6 +410,7 @@ def open_server(
                 directories=DirectoryLogins(group, lambda: main._directories(credentials)),
                 credentials=credentials,
                 favourite_turns=FavouriteTurns(),
+                own_pace=OwnPace(),
                 tokens=tokens,
                 auditor=auditor,
                 identity=identity,

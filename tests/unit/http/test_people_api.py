@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import httpx
@@ -13,6 +13,10 @@ import pytest
 from tests.unit.commands.servers import PASSWORD
 from tests.unit.http.conftest import Server, client
 
+from hostward.access.own_pace import CODE as TOO_OFTEN
+from hostward.access.own_pace import USER_AT_ONCE, TooOften
+from hostward.commands import accounts
+from hostward.commands.services import Actor
 from hostward.domain.changes import Put, canonical
 from hostward.domain.people import MAX_GROUPS, PASSWORD_KIND, USER_KIND, Role, check_user
 from hostward.domain.permissions import ALLOWED, Permission
@@ -468,3 +472,25 @@ async def test_a_mistake_that_shows_only_beside_what_is_there_names_its_row_too(
     assert code(refused, 422) == "file-invalid"
     assert [(m["row"], m["field"]) for m in refused.json()["mistakes"]] == [(2, "groups"), (3, "directory")]
     assert (await server.api.get("/users")).json()["total"] == 0
+
+
+@pytest.mark.feature("A10")
+async def test_who_logs_out_everywhere_without_end_pushes_nothing_out_of_the_change_log(
+    server: Server, stack: AsyncExitStack
+) -> None:
+    """Nor does a Slave that was taken over, which needs no password for it; it keeps nobody from doing it elsewhere."""
+    user = await created(server, "anna")
+    services, actor = server.services, Actor("anna", "", "", account=user["id"])
+    before = services.group.position.revision
+    for server_name in ("south", "east", ""):
+        for _ in range(2 * USER_AT_ONCE):
+            with suppress(TooOften):
+                if server_name:
+                    await accounts.change_own_password(services, user["id"], "", "", server_name)
+                else:
+                    await accounts.log_out_everywhere(services, actor)
+    assert services.group.position.revision == before + 3 * USER_AT_ONCE
+    anna = await as_user(server, stack, "anna")
+    changed = await anna.put("/me/password", json={"current": SECRET, "new": "another one of hers"})
+    assert code(changed, 429) == TOO_OFTEN
+    assert (await anna.get("/me")).status_code == 200, "nothing was changed"
