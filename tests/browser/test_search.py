@@ -84,7 +84,7 @@ def test_keys_are_listed_on_every_page_and_can_be_turned_off(north: Server, log_
     page.goto(f"{address_of(north)}/manage/sessions")
     page.keyboard.press("?")
     expect(listed.get_by_role("heading", level=3)).to_have_text(["Manage Sessions", "Every page"])
-    expect(listed.get_by_text("Add a session")).to_be_visible()
+    expect(listed.get_by_text("Add one")).to_be_visible()
     listed.get_by_role("checkbox", name="Keys without Ctrl act").uncheck()
     page.keyboard.press("Escape")
     page.reload()  # it is remembered
