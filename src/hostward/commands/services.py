@@ -226,7 +226,7 @@ class Locks(Protocol):
 
 
 class OwnPasswords(Protocol):
-    """A user's own new password on a Slave; implemented by hostward.replication.own_passwords.OwnPasswords. Without a
+    """A user's own new password on a Slave; implemented by replication.people.own_passwords. Without a
     hash only all logins of the user end."""
 
     async def ask(self, user_id: str, current: str, hashed: str) -> int:
@@ -235,7 +235,7 @@ class OwnPasswords(Protocol):
 
 
 class OwnFavourites(Protocol):
-    """A user's favourites, changed on a Slave; implemented by hostward.replication.own_favourites.OwnFavourites."""
+    """A user's favourites, changed on a Slave; implemented by replication.people.own_favourites."""
 
     async def ask(self, user_id: str, marking: Marking) -> int:
         """The revision in which the Master made the change. Raises Unavailable, PeerError."""
@@ -243,7 +243,7 @@ class OwnFavourites(Protocol):
 
 
 class DirectoryUsers(Protocol):
-    """Users whom a directory knows, on a Slave; implemented by hostward.replication.directory_users.DirectoryUsers."""
+    """Users whom a directory knows, on a Slave; implemented by replication.people.directory_users."""
 
     async def ask(self, directory: str, user: str, password: str) -> int:
         """The revision since which the Master has the user. Raises Unavailable, PeerError."""
@@ -251,7 +251,7 @@ class DirectoryUsers(Protocol):
 
 
 class Unlocking(Protocol):
-    """Wrong passwords of a user on all servers; implemented by hostward.replication.unlocking.Unlocking."""
+    """Wrong passwords of a user on all servers; implemented by hostward.replication.people.unlocking.Unlocking."""
 
     async def waits(self, user: str) -> Sequence[ServerWaits]:
         """Where the user has to wait, on this server and then on each other. Never raises for a silent server."""

@@ -35,7 +35,6 @@ from hostward.replication.changelog.follower import BEFORE_ALL, Follower, Follow
 from hostward.replication.changelog.sources import PeerSources
 from hostward.replication.confirming import Confirmation
 from hostward.replication.coordinator import Coordinator
-from hostward.replication.directory_users import DirectoryUsers
 from hostward.replication.group.joining import Joining
 from hostward.replication.group.members import JOINED, Member, has_left
 from hostward.replication.group.membership import Membership
@@ -49,8 +48,6 @@ from hostward.replication.loops import keep_running
 from hostward.replication.masters.beyond import keep_beyond
 from hostward.replication.masters.claims import Claims, Told
 from hostward.replication.masters.promotion import Promotion
-from hostward.replication.own_favourites import OwnFavourites
-from hostward.replication.own_passwords import OwnPasswords
 from hostward.replication.package_copies import PackageCopies
 from hostward.replication.parts import Parts
 from hostward.replication.peers.conversation import REMOVED_WORDS, Conversation
@@ -58,11 +55,14 @@ from hostward.replication.peers.envelopes import Receiver
 from hostward.replication.peers.links import Links
 from hostward.replication.peers.messages import Message, understood
 from hostward.replication.peers.views import POLL_S, View, Views
+from hostward.replication.people.directory_users import DirectoryUsers
+from hostward.replication.people.own_favourites import OwnFavourites
+from hostward.replication.people.own_passwords import OwnPasswords
+from hostward.replication.people.unlocking import Unlocking
 from hostward.replication.ring.fence import Fence
 from hostward.replication.ring.node import Node
 from hostward.replication.service import ReplicationService
 from hostward.replication.state import StateStore
-from hostward.replication.unlocking import Unlocking
 from hostward.trust.browser_certificate import BrowserCertificate
 from hostward.trust.certificates import CertificateStore
 from hostward.trust.envelope import Instance, Opener, Sealer

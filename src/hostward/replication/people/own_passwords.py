@@ -13,7 +13,7 @@ from typing import Final
 from hostward.domain.errors import Unavailable
 from hostward.replication.parts import Parts
 from hostward.replication.peers.messages import Message
-from hostward.replication.to_master import ToMaster
+from hostward.replication.people.to_master import ToMaster
 
 ASK_TIMEOUT_S: Final = 10.0
 MAX_TEXT: Final = 1024
