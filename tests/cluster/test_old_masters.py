@@ -92,7 +92,7 @@ def test_a_master_and_its_node_halted_for_a_minute_while_a_slave_is_promoted(his
     refused = refused_by(old, "sessions", **rows(1, prefix="Too late")[0])
     assert refused.status in (409, 503), refused
     led_by(led, new)
-    assert {set_aside(s) - before for s in led.servers} == {1}
+    eventually(lambda: {set_aside(s) - before for s in led.servers} == {1}, within_s=LED_WITHIN_S)
 
 
 def goes_on_for(master: Server, history: History, seconds: float) -> None:

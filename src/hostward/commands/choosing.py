@@ -4,12 +4,13 @@ than what the caller has seen."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from hostward.domain.errors import Conflict, InvalidInput
 from hostward.domain.suggestions import shown
+from hostward.domain.texts import name_key
 from hostward.registry.group import Element, Reader
 
 MAX_NAMED: Final = 5
@@ -64,6 +65,10 @@ def chosen(reader: Reader, noun: Noun, selection: Selection, matching: Sequence[
 def tag(found: Sequence[Element]) -> str:
     """Names exactly these."""
     return hashlib.sha256("\n".join(sorted(e.id for e in found)).encode()).hexdigest()[:32]
+
+
+def by_name(found: Iterable[Element]) -> list[Element]:
+    return sorted(found, key=lambda e: name_key(e.json()["name"]))
 
 
 def named(found: Sequence[Element]) -> str:

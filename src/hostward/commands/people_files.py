@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from hostward.commands.choosing import named, tag
+from hostward.commands.choosing import by_name, named, tag
 from hostward.commands.people import check_directory_there
 from hostward.commands.people_selections import USERS
 from hostward.commands.replication import confirm
@@ -183,13 +183,13 @@ def _disable_gone(reader: Reader, plan: Plan, listed: Sequence[Listed], director
         said += [
             f"{len(gone):,} of its {USERS.counted(len(users))} aren't in the directory any more: they are disabled, and"
             " logged out everywhere.",
-            named(plan.gone),
+            named(by_name(plan.gone)),
         ]
     if is_mass(len(ungrouped), len(grouped)):
         said += [
             f"{len(ungrouped):,} of {USERS.counted(len(grouped))} with groups are in none there any more: they lose"
             " what they have by groups.",
-            named(ungrouped),
+            named(by_name(ungrouped)),
         ]
     plan.asked_about = [*plan.gone, *ungrouped]
     plan.confirmation = [*said, "Where that isn't so, correct the search bases and filters first."] if said else ()
