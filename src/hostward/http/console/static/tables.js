@@ -56,6 +56,10 @@ if (list) {
       look();
     }
   });
+  // A search that is sent while another order is on its way asks in that order too.
+  list.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    if (detail.target === list) search.elements.sort.value = new URL(detail.pathInfo.requestPath, location).searchParams.get("sort") ?? "";
+  });
   document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
     if (detail.target !== list) return;
     search.elements.sort.value = state().sort;
