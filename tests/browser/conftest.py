@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.support.browser import chromium, log_in, open_browser
-from tests.support.light import LightServer
+from tests.support.browser import chromium, formed, log_in, open_browser
+from tests.support.light import LightGroup, LightServer
 from tests.support.server import Server
 
 __all__ = ["chromium", "log_in", "open_browser"]
@@ -29,3 +29,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
 @pytest.fixture
 def north(servers: tuple[Server, Server]) -> Server:
     return servers[0]
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LightGroup]:
+    """A Master and a Slave, for one module."""
+    group = LightGroup(tmp_path_factory.mktemp("pair"), count=2)
+    yield from formed(group)

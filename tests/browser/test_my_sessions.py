@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -125,16 +124,6 @@ def test_what_a_browser_remembered_by_itself_is_taken_over_once(people: Server, 
     page.reload()
     expect(page.get_by_role("button", name="Favourite: My ledger")).to_have_attribute("aria-pressed", "false")
     expect(page.locator(".hw-my-card__name")).to_have_text(["My claims", "My ledger", "My payroll"])
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LightGroup]:
-    group = LightGroup(tmp_path_factory.mktemp("pair"), count=2)
-    with ThreadPoolExecutor(1) as beside_playwright:  # whose loop runs in this thread
-        beside_playwright.submit(group.form).result()
-    yield group
-    for server in group.servers:
-        server.kill()
 
 
 @pytest.mark.feature("R11")

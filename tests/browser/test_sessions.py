@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -193,16 +192,6 @@ def test_the_list_with_all_it_loads_is_light(north: Server, log_in: Callable[...
         make(north, 50, "Light")
     page = log_in(north, "/manage/sessions")
     assert loaded_bytes(page, f"{address_of(north)}/manage/sessions", page.locator(".hw-name").nth(49)) < MAX_LIST_BYTES
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LightGroup]:
-    group = LightGroup(tmp_path_factory.mktemp("pair"), count=2)
-    with ThreadPoolExecutor(1) as beside_playwright:  # whose loop runs in this thread
-        beside_playwright.submit(group.form).result()
-    yield group
-    for server in group.servers:
-        server.kill()
 
 
 @pytest.mark.feature("R11")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, quote, urljoin, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
 from tests.support.api import Refused
-from tests.support.browser import PATIENCE_S, address_of, enter
+from tests.support.browser import PATIENCE_S, address_of, enter, formed
 from tests.support.light import LightGroup
 from tests.support.server import Server
 from tests.support.waiting import eventually
@@ -45,11 +44,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LightGroup]:
     for server in group.servers:
         server.title = script(server.name)
         server.config_file.write_text(server.config(), encoding="utf-8")
-    with ThreadPoolExecutor(1) as beside_playwright:  # whose loop runs in this thread
-        beside_playwright.submit(group.form).result()
-    yield group
-    for server in group.servers:
-        server.kill()
+    yield from formed(group)
 
 
 @pytest.fixture

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 from tests.support.api import PASSWORD
+from tests.support.light import LightGroup
 from tests.support.server import CONTEXT, HTTPS_PORT, Server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -123,3 +125,12 @@ def picture(page: Page, name: str) -> None:
     page.emulate_media(color_scheme="null")
     if before is not None:
         page.set_viewport_size(before)
+
+
+def formed(group: LightGroup) -> Iterator[LightGroup]:
+    """A group that runs until its tests are over."""
+    with ThreadPoolExecutor(1) as beside_playwright:  # whose loop runs in this thread
+        beside_playwright.submit(group.form).result()
+    yield group
+    for server in group.servers:
+        server.kill()
