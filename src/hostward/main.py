@@ -262,8 +262,21 @@ async def _serve(
     listeners = _listeners(app, tls.context, sockets)
     await auditor.record(Event("server-started", about={"version": __version__}))
     await replication.start()
-    serving = [asyncio.create_task(u.serve(sockets=[sock])) for u, sock in listeners]
     log.info("ready", server=identity.server_id, version=__version__, data_dir=str(data_dir))
+    try:
+        await _listen(listeners, stop)
+    finally:
+        await replication.stop()
+        await directories.close()
+        await auditor.close()
+        group.close()
+        server.close()
+    return 0
+
+
+async def _listen(listeners: list[tuple[_Embedded, socket.socket]], stop: asyncio.Event) -> None:
+    """Until `stop`, or one of them ends by itself; then all end. Raises what one of them has raised."""
+    serving = [asyncio.create_task(u.serve(sockets=[sock])) for u, sock in listeners]
     try:
         waiting = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait([waiting, *serving], return_when=asyncio.FIRST_COMPLETED)
@@ -273,12 +286,6 @@ async def _serve(
         for u, _ in listeners:
             u.should_exit = True
         await asyncio.gather(*serving, return_exceptions=True)
-        await replication.stop()
-        await directories.close()
-        await auditor.close()
-        group.close()
-        server.close()
-    return 0
 
 
 def _open_store(credentials: Credentials, passphrase: str | None) -> None:

@@ -40,7 +40,8 @@ class TooOften(Unavailable):
 
 
 class OwnPace:
-    """`clock_s` is monotonic."""
+    """For one kind of change: who has set very many favourites must still be able to log out everywhere. `clock_s` is
+    monotonic."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s

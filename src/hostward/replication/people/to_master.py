@@ -1,6 +1,5 @@
-"""What a person on a Slave asks of the Master, which makes a change of it. Where it matters who
-asks, the person's password comes along and proves it, so it needs nobody's word but theirs. It travels inside the
-envelope, as all does.
+"""What a person on a Slave asks of the Master, which makes a change of it. Where it matters who asks, the person's
+password comes along and proves it, so it needs nobody's word but theirs. It travels inside the envelope, as all does.
 """
 
 from __future__ import annotations
