@@ -107,6 +107,15 @@ def test_who_has_left_is_disabled_and_stays_so_after_coming_back(light: LightGro
     assert staff(light)["staff0"]["disabled"], "who has disabled somebody isn't known, so only an administrator enables"
 
 
+def test_an_account_of_the_server_that_the_directory_has_too_holds_nobody_up(light: LightGroup, ldap: Slapd) -> None:
+    new = [person(name).replace("objectClass", "changetype: add\nobjectClass", 1) for name in ("admin", "staff99")]
+    for one in new:
+        ldap.apply(one)
+    light.master.api.post(SYNC)
+    assert set(staff(light)) == {*STAFF, "staff99"}
+    assert light.master.api.get("me")["user"] == "admin", "the server's own account goes on"
+
+
 def test_where_many_have_left_it_is_asked_first_and_exactly_those_are_disabled(
     light: LightGroup, ldap: Slapd, tmp_path: Path
 ) -> None:

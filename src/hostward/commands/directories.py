@@ -153,14 +153,17 @@ async def sync(
 
 
 async def _users_file(services: Services, directory: Directory) -> bytes:
-    """All of a directory's users whose names can be users', in the form that an import takes. Raises Unavailable."""
+    """All of a directory's users whose names can be users', in the form that an import takes. Raises Unavailable.
+    Whoever is named as an account of this server isn't among them: by that name it is the account that logs in."""
     entries = await services.directories.ask(lambda d: d.users(directory))
 
     def rows() -> bytes:
         found = []
         for entry in entries:
             row = user_row(directory, entry)
-            if row is not None:  # else a service's or computer's account
+            if row is None:  # a service's or computer's account
+                continue
+            if not services.administrators.exists(entry.name.casefold()):
                 found.append(row)
         return orjson.dumps(found, option=orjson.OPT_INDENT_2)
 
