@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
-from tests.browser.test_console import enter_again
+from tests.browser.test_console import enter_again, press_as_the_login_ends
 from tests.browser.test_pages import look
 from tests.browser.test_sessions import entry, make, save
 from tests.support.browser import address_of
@@ -120,24 +120,21 @@ def test_a_login_that_ends_in_the_middle_of_an_act_loses_nothing(north: Server, 
     page = log_in(north, "/manage/sessions/import")
     page.get_by_label("CSV or JSON").set_input_files(file("a.csv", as_csv([rows(1)[0] | {"name": "Middle 002"}])))
     expect(page.get_by_text("Import 1 session?")).to_be_visible()
-    north.api.delete("me/logins")
-    page.get_by_role("button", name="Yes").click()
+    press_as_the_login_ends(page.get_by_role("button", name="Yes"), north)
     enter_again(page)
     toast(page, "Imported: 1 created")
     choose_all(page, north, "Middle")
     page.get_by_role("button", name="Edit", exact=True).click()
     edit = page.get_by_role("dialog", name="Edit sessions")
     edit.get_by_role("textbox", name="Comment").fill("after a login")
-    north.api.delete("me/logins")
-    edit.get_by_role("button", name="Change").click()
+    press_as_the_login_ends(edit.get_by_role("button", name="Change"), north)
     enter_again(page)
     page.get_by_role("dialog", name="Settings update").get_by_role("button", name="Yes").click()
     toast(page, "3 sessions changed.")
     assert {s["comment"] for s in north.api.get("sessions", q="Middle")["items"]} == {"after a login"}
     page.goto(f"{address_of(north)}/settings/general")
     page.get_by_role("textbox", name="Concurrency Lock Timeout").fill("32")
-    north.api.delete("me/logins")
-    page.get_by_role("button", name="Apply").click()
+    press_as_the_login_ends(page.get_by_role("button", name="Apply"), north)
     enter_again(page)
     toast(page, "Settings applied.")
     north.api.patch("settings", {"concurrency-lock-timeout": None})
