@@ -237,8 +237,8 @@ def _forwards(files: list[tuple[_File, int]], log: Log, budget: _Budget) -> Iter
         one.file.seek(begin)
         at = begin
         while at < one.end and budget.left > 0:
-            line = one.file.readline()
-            text = _decoded(line.rstrip(b"\r\n")[:MAX_LINE_BYTES])
+            line, length = _line(one, at, budget)
+            text = _decoded(line.rstrip(b"\r\n"))
             found = log.parse(text)
             if found is not None or entry is None:
                 if entry is not None:
@@ -246,10 +246,21 @@ def _forwards(files: list[tuple[_File, int]], log: Log, budget: _Budget) -> Iter
                 entry, below = found or LogEntry("", "info", visible(text)), []
             elif len(below) < MAX_BELOW:
                 below.append(text)
-            at += len(line)
-            budget.left -= len(line)
+            at += length
         if entry is not None:
             yield f"{one.key}-{at}", _with_below(entry, below)
+
+
+def _line(one: _File, at: int, budget: _Budget) -> tuple[bytes, int]:
+    """The next line, or as much of it as is shown; and how long it is, or as much of it as was read."""
+    line = piece = one.file.readline(MAX_LINE_BYTES)
+    length = len(line)
+    budget.left -= length
+    while piece and not piece.endswith(b"\n") and at + length < one.end and budget.left > 0:
+        piece = one.file.readline(BLOCK_BYTES)
+        length += len(piece)
+        budget.left -= len(piece)
+    return line, length
 
 
 def _with_below(entry: LogEntry, below: list[str]) -> LogEntry:

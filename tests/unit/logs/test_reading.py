@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -127,6 +128,22 @@ def test_a_line_that_is_being_written_waits_until_it_is_whole(tmp_path: Path) ->
     assert events(page.items) == ["first"]
     write(tmp_path, whole_line[30:])
     assert events(later(tmp_path, OWN, ALL, after=page.since, count=10).items) == ["second"]
+
+
+@pytest.mark.parametrize("much", [reading.MAX_LINE_BYTES + 1, 2 * reading.LOOK_BYTES + 1])
+def test_a_line_of_any_length_is_followed_in_little_memory(tmp_path: Path, much: int) -> None:
+    write(tmp_path, line("first") + line("long", text="x" * much) + line("last"))
+    found: list[str] = []
+    after, peak = reading.NOWHERE, 0
+    while "last" not in found:
+        tracemalloc.start()
+        page = later(tmp_path, OWN, ALL, after=after, count=10)
+        peak = max(peak, tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert page.since != after
+        found, after = events(page.items)[::-1], page.since
+    assert found[-1] == "last"
+    assert peak < 16 * reading.MAX_LINE_BYTES
 
 
 def test_level_and_words_say_what_is_shown(tmp_path: Path) -> None:
