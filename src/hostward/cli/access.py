@@ -11,7 +11,7 @@ import typer
 
 from hostward.cli.change_requests import submitted_words
 from hostward.cli.files import give_pieces
-from hostward.cli.options import Call, client_command
+from hostward.cli.options import Call, PageOption, PerPageOption, SortOption, client_command
 from hostward.cli.packages import find as find_package
 from hostward.cli.people import find
 from hostward.cli.sessions import find_session
@@ -32,8 +32,6 @@ FoldersOption = Annotated[
 EveryoneOption = Annotated[bool, typer.Option("--everyone", help="All users.")]
 UntilOption = Annotated[str, typer.Option("--until", help="A date, such as 2027-01-31; empty for always.")]
 FavouritesOption = Annotated[bool, typer.Option("--favourites", help="Your favourites alone.")]
-PageOption = Annotated[int, typer.Option("--page", min=1)]
-PerPageOption = Annotated[int, typer.Option("--per-page", min=1, max=500)]
 
 
 @client_command(app, "allow")
@@ -78,16 +76,18 @@ def remove(
 @client_command(app, "list")
 def list_assignments(
     call: Call,
+    words: Annotated[list[str] | None, typer.Argument(help="Parts of the names: of what, and of who has it.")] = None,
     session: Annotated[str | None, typer.Option("--session", help="Only those of this session.")] = None,
     package: Annotated[str | None, typer.Option("--package", help="Only those of this package.")] = None,
     user: Annotated[str | None, typer.Option("--user", help="Only those to this user.")] = None,
     group: Annotated[str | None, typer.Option("--group", help="Only those to this group.")] = None,
     folder: Annotated[str | None, typer.Option("--folder", help="Only those to this directory folder.")] = None,
     everyone: EveryoneOption = False,
+    sort: SortOption = "-revision",
     page: PageOption = 1,
     per_page: PerPageOption = 50,
 ) -> None:
-    """List assignments."""
+    """List assignments, those that changed last first. They can be sorted by revision, what, to, effect and until."""
     from hostward.cli.output import table
 
     params = {
@@ -97,6 +97,8 @@ def list_assignments(
         "group": find(call, "user-groups", group)["id"] if group else None,
         "folder": folder,
         "everyone": everyone,
+        "q": " ".join(words or []),
+        "sort": sort,
         "page": page,
         "per_page": per_page,
     }

@@ -42,6 +42,9 @@ InsecureOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of tables.", rich_help_panel=_PANEL)]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Answer the confirmation with Yes.")]
+PageOption = Annotated[int, typer.Option("--page", min=1)]
+PerPageOption = Annotated[int, typer.Option("--per-page", min=1, max=500)]
+SortOption = Annotated[str, typer.Option("--sort", help="A column; with - before it, the other way round.")]
 TakeOverOption = Annotated[
     bool, typer.Option("--take-over", help="Also where somebody else is editing it (`hostward session locks`).")
 ]

@@ -12,7 +12,7 @@ import typer
 
 from hostward.cli.change_requests import submitted_words
 from hostward.cli.files import give_pieces
-from hostward.cli.options import Call, YesOption, client_command
+from hostward.cli.options import Call, PageOption, PerPageOption, YesOption, client_command
 from hostward.domain.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ FileArgument = Annotated[
     Path | None, typer.Argument(metavar="FILE", dir_okay=False, help="Standard output, unless given.")
 ]
 WordsArgument = Annotated[list[str] | None, typer.Argument(help="Words to find.")]
-PageOption = Annotated[int, typer.Option("--page", min=1)]
-PerPageOption = Annotated[int, typer.Option("--per-page", min=1, max=500)]
 
 
 @client_command(app, "list")

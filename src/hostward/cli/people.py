@@ -13,7 +13,7 @@ import typer
 from hostward.cli import secrets
 from hostward.cli.change_requests import submitted_words
 from hostward.cli.files import give_pieces, read_limited
-from hostward.cli.options import Call, YesOption, client_command
+from hostward.cli.options import Call, PageOption, PerPageOption, SortOption, YesOption, client_command
 from hostward.domain.errors import NotFound
 
 user_app = typer.Typer(help="Users of the group, the same on every server.", no_args_is_help=True)
@@ -30,9 +30,6 @@ RoleOption = Annotated[
 ]
 DirectoryOption = Annotated[str | None, typer.Option("--directory", help='Checks the password; "" for none.')]
 CommentOption = Annotated[str | None, typer.Option("--comment")]
-PageOption = Annotated[int, typer.Option("--page", min=1)]
-PerPageOption = Annotated[int, typer.Option("--per-page", min=1, max=500)]
-SortOption = Annotated[str, typer.Option("--sort", help="A column; with - before it, the other way round.")]
 InOption = Annotated[str | None, typer.Option("--in", help="Only those that belong to this group directly.")]
 OfRoleOption = Annotated[str | None, typer.Option("--role", help='Only those with this role; "" for without one.')]
 StateOption = Annotated[str | None, typer.Option("--state", help='enabled, disabled or "no password".')]

@@ -13,7 +13,16 @@ import typer
 
 from hostward.cli.change_requests import submitted_words
 from hostward.cli.files import give_pieces, read_limited
-from hostward.cli.options import Call, TakeOverOption, YesOption, client_command, over
+from hostward.cli.options import (
+    Call,
+    PageOption,
+    PerPageOption,
+    SortOption,
+    TakeOverOption,
+    YesOption,
+    client_command,
+    over,
+)
 from hostward.cli.problems import MISTAKES_SHOWN, Refused
 from hostward.domain.errors import NotFound
 
@@ -37,9 +46,6 @@ ModelOption = Annotated[str | None, typer.Option("--model", help="Terminal model
 CodePageOption = Annotated[str | None, typer.Option("--code-page")]
 GroupsOption = Annotated[list[str] | None, typer.Option("--group", help="A group that uses it; repeatable.")]
 CommentOption = Annotated[str | None, typer.Option("--comment")]
-PageOption = Annotated[int, typer.Option("--page", min=1)]
-PerPageOption = Annotated[int, typer.Option("--per-page", min=1, max=500)]
-SortOption = Annotated[str, typer.Option("--sort", help="A column; with - before it, the other way round.")]
 WordsArgument = Annotated[list[str] | None, typer.Argument(help="Words to find in any field.")]
 AllOption = Annotated[bool, typer.Option("--all", help="All sessions, where neither words nor a type are given.")]
 

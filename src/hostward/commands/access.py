@@ -83,16 +83,24 @@ class Usable:
 
 
 async def list_assignments(
-    services: Services, *, to: tuple[To, str] | None, of: tuple[Of, str] | None, page: int, per_page: int
+    services: Services,
+    q: str,
+    *,
+    to: tuple[To, str] | None,
+    of: tuple[Of, str] | None,
+    sort: str,
+    page: int,
+    per_page: int,
 ) -> Page:
-    """Those to that subject and of that session or package, by their kinds and ids. Raises InvalidInput."""
+    """Those to that subject and of that session or package, by their kinds and ids, with all words of `q` in their
+    names; `sort` as derived.access.SORTS has it. Raises InvalidInput."""
     now = now_of(services)
 
     def read() -> Page:
         with services.group.read() as reader:
             subject = (to[0].value, to[1]) if to is not None else None
             thing = (of[0].value, of[1]) if of is not None else None
-            ids, total = reader.access.assignments(to=subject, of=thing, page=page, per_page=per_page)
+            ids, total = reader.access.assignments(q, to=subject, of=thing, sort=sort, page=page, per_page=per_page)
             elements = [e for e in (reader.get(KIND, i) for i in ids) if e]
             return Page([_named(reader, e, now) for e in elements], total)
 

@@ -30,6 +30,7 @@ LATER_GROUP_TABLES = """
 DROP TABLE IF EXISTS session_row;
 DROP TABLE IF EXISTS session_group;
 DROP TABLE IF EXISTS user_row;
+DROP TABLE IF EXISTS assignment_row;
 CREATE TABLE IF NOT EXISTS session_entry (id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL UNIQUE,
   type TEXT NOT NULL, host TEXT NOT NULL, revision INTEGER NOT NULL, groups_key TEXT NOT NULL, text TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS session_groups ON session_entry (groups_key, name_key)
@@ -53,10 +54,11 @@ CREATE INDEX IF NOT EXISTS member_of_group ON member_of (group_id, id);
 CREATE TABLE IF NOT EXISTS nested_in (id TEXT NOT NULL, group_id TEXT NOT NULL,
   PRIMARY KEY (id, group_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS nested_in_group ON nested_in (group_id, id);
-CREATE TABLE IF NOT EXISTS assignment_row (id TEXT PRIMARY KEY, to_kind TEXT NOT NULL, to_id TEXT NOT NULL,
-  of_kind TEXT NOT NULL, of_id TEXT NOT NULL, effect TEXT NOT NULL, until TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS assignment_to ON assignment_row (to_kind, to_id);
-CREATE INDEX IF NOT EXISTS assignment_of ON assignment_row (of_kind, of_id);
+CREATE TABLE IF NOT EXISTS assignment_entry (id TEXT PRIMARY KEY, to_kind TEXT NOT NULL, to_id TEXT NOT NULL,
+  of_kind TEXT NOT NULL, of_id TEXT NOT NULL, effect TEXT NOT NULL, until TEXT NOT NULL, revision INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS assignment_entry_to ON assignment_entry (to_kind, to_id, of_kind, of_id, effect, until);
+CREATE INDEX IF NOT EXISTS assignment_entry_of ON assignment_entry (of_kind, of_id);
+CREATE INDEX IF NOT EXISTS assignment_entry_revision ON assignment_entry (revision, id);
 CREATE TABLE IF NOT EXISTS package_row (id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL UNIQUE,
   text TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS epoch (number INTEGER NOT NULL, server TEXT NOT NULL, record BLOB NOT NULL,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,10 +17,11 @@ from tests.unit.registry.support import following, kept, opened, session
 
 from hostward.domain.assignments import Assignment, Effect, Of, To
 from hostward.domain.changes import Delete, Operation, Put, canonical
+from hostward.domain.errors import InvalidInput
 from hostward.domain.favourites import Order
 from hostward.domain.people import check_group, check_user
 from hostward.registry.derived import usable as usable_things
-from hostward.registry.derived.access import Marked
+from hostward.registry.derived.access import SORTS, Marked
 from hostward.registry.group import GroupRegistry, Reader
 
 pytestmark = pytest.mark.feature("R23")
@@ -188,6 +190,74 @@ def test_the_registry_answers_what_the_rules_say_on_every_server(first: World, s
         asyncio.run(run(Path(directory)))
 
 
+WORDS = ["", "s0", "Group g1", "GROUP s1", "all users", "DC=X s", "ldap: ou=sales", "nobody"]
+SUBJECTS = [None, (To.EVERYONE.value, ""), (To.USER.value, "u1"), (To.GROUP.value, "g0")]
+
+
+@settings(max_examples=60, deadline=None)
+@given(WORLDS, st.sampled_from(WORDS), st.sampled_from(SUBJECTS), st.sampled_from([None, ("session", "s1")]))
+def test_assignments_are_found_by_words_of_both_names_and_listed_in_every_order(
+    world: World, q: str, to: tuple[str, str] | None, of: tuple[str, str] | None
+) -> None:
+    last = {a.id: a for a in world.assignments}
+
+    def names(id_: str) -> tuple[str, str]:
+        kind, to_id = last[id_].to_kind, last[id_].to_id
+        shown = {To.EVERYONE: "all users", To.USER: to_id, To.GROUP: f"group {to_id}"}
+        of_id = last[id_].of_id
+        return "\U0010ffff" if of_id == "s2" else f"session {of_id}", shown.get(kind, to_id.replace("\t", ": "))
+
+    def expected(sort: str, revisions: Mapping[str, int]) -> list[str]:
+        keys: dict[str, Callable[[str], Any]] = {
+            "revision": revisions.__getitem__,
+            "what": names,
+            "to": lambda i: names(i)[::-1],
+            "effect": lambda i: last[i].effect,
+            "until": lambda i: last[i].until,
+        }
+        found = [
+            i
+            for i, a in last.items()
+            if all(word in "\n".join(names(i)) for word in q.lower().split())
+            and to in (None, (a.to_kind.value, a.to_id))
+            and of in (None, (a.of_kind.value, a.of_id))
+        ]
+        column, down = sort.removeprefix("-"), sort.startswith("-")
+        found.sort(reverse=down)
+        if column != "revision":
+            found.sort(key=revisions.__getitem__)
+        found.sort(key=keys[column], reverse=down)
+        return sorted(found, key=lambda i: keys[column](i) == "")
+
+    async def run(directory: Path) -> None:
+        registry = opened(directory / "a.db")
+        operations = world.operations()
+        await registry.commit("admin", lambda _: operations[:-2])
+        await registry.commit("admin", lambda _: [*operations[-2:], Delete("session", "s2")])
+        with registry.read() as reader:
+            revisions = {e.id: e.revision for e in reader.list("assignment")}
+            for sort in (s for column in SORTS for s in (column, f"-{column}")):
+                wanted = expected(sort, revisions)
+                for per_page in (1, 3, 50):
+                    pages = [
+                        reader.access.assignments(q, to=to, of=of, sort=sort, page=n, per_page=per_page)
+                        for n in range(1, -(-len(wanted) // per_page) + 2)
+                    ]
+                    assert [i for ids, _ in pages for i in ids] == wanted, sort
+                    assert {total for _, total in pages} == {len(wanted)}
+        registry.close()
+
+    with TemporaryDirectory() as directory:
+        asyncio.run(run(Path(directory)))
+
+
+def test_assignments_are_not_sorted_by_what_they_have_not(tmp_path: Path) -> None:
+    registry = opened(tmp_path / "a.db")
+    with registry.read() as reader, pytest.raises(InvalidInput, match=r"sorted by “colour”"):
+        reader.access.assignments("", to=None, of=None, sort="-colour", page=1, per_page=50)
+    registry.close()
+
+
 def test_tables_that_the_build_before_did_not_have_are_filled_when_the_file_is_opened(tmp_path: Path) -> None:
     world = World(
         {"u0": ["g0"], "u1": [], "u2": []},
@@ -210,7 +280,7 @@ def test_tables_that_the_build_before_did_not_have_are_filled_when_the_file_is_o
             "member_of",
             "group_row",
             "nested_in",
-            "assignment_row",
+            "assignment_entry",
         ):
             db.execute(f"DROP TABLE {table}")
         db.execute("DELETE FROM meta WHERE name = 'derived'")
@@ -266,7 +336,7 @@ def test_a_page_takes_no_more_work_where_there_are_more_sessions(tmp_path: Path,
         "DELETE FROM member_of",
         "INSERT INTO user_place VALUES ('u1', 'ldap', 'dc=x')",
         "INSERT INTO member_of VALUES ('u1', 'g0')",
-        "UPDATE assignment_row SET effect = 'deny'",
+        "UPDATE assignment_entry SET effect = 'deny'",
         "UPDATE user_entry SET role = 'administrator' WHERE id = 'u1'",
         "INSERT INTO session_in VALUES ('s1', 'group g0', '')",
         "UPDATE session_entry SET groups_key = (SELECT groups_key FROM session_entry WHERE id = 's0') WHERE id = 's1'",

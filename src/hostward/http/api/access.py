@@ -73,6 +73,10 @@ class ListQuery(Strict):
     """Only those of the session with this id."""
     package: str | None = Field(default=None, max_length=100)
     """Only those of the package with this id."""
+    q: str = Field(default="", max_length=500)
+    """Words, each a part of the session's or package's name, or of the name of who has it."""
+    sort: str = Field(default="-revision", max_length=50)
+    """What they are sorted by: revision, what, to, effect or until; with - before it, the other way round."""
     page: int = Field(default=1, ge=1, le=1_000_000)
     per_page: int = Field(default=50, ge=1, le=1000)
 
@@ -119,7 +123,13 @@ class LaunchQuery(Strict):
 async def list_assignments(query: Annotated[ListQuery, Query()], who: Who, services: With) -> Response:
     """Sessions' own Groups are assignments too; they are in the sessions."""
     found = await access.list_assignments(
-        services, to=query.to(services), of=query.of(), page=query.page, per_page=query.per_page
+        services,
+        query.q,
+        to=query.to(services),
+        of=query.of(),
+        sort=query.sort,
+        page=query.page,
+        per_page=query.per_page,
     )
     items = [assignment_shown(one) for one in found.items]
     return Json({"items": items, "total": found.total, "page": query.page, "per_page": query.per_page})

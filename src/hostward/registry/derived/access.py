@@ -11,15 +11,30 @@ from hostward.domain.assignments import FIELDS, KIND, Effect, Of, To
 from hostward.domain.changes import Body
 from hostward.domain.favourites import Order
 from hostward.domain.folders import BETWEEN
-from hostward.registry.derived.table import Derived, Rows, check_page
+from hostward.domain.texts import name_key
+from hostward.registry.derived.table import MAX_WORDS, Derived, Rows, anywhere, check_page, find_page
 from hostward.registry.derived.usable import BELONGS, PLACED, Groups, Usable, groups_of
 
 
 def assignments(id_: str, body: Body, revision: int) -> Rows:
-    return [(id_, *(body.get(name, "") for name in FIELDS))]
+    return [(id_, *(body.get(name, "") for name in FIELDS), revision)]
 
 
-TABLES: Final = (Derived(KIND, "assignment_row", assignments),)
+TABLES: Final = (Derived(KIND, "assignment_entry", assignments),)
+_GONE: Final = "char(0x10ffff)"
+"""In place of a name: behind all names."""
+_OF: Final = f"""coalesce(CASE of_kind WHEN 'session' THEN (SELECT name_key FROM session_entry t WHERE t.id = of_id)
+  ELSE (SELECT name_key FROM package_row t WHERE t.id = of_id) END, {_GONE})"""  # noqa: S608
+_TO: Final = f"""coalesce(CASE to_kind WHEN 'user' THEN (SELECT name_key FROM user_entry t WHERE t.id = to_id)
+  WHEN 'user-group' THEN (SELECT name_key FROM group_row t WHERE t.id = to_id)
+  WHEN 'everyone' THEN 'all users' ELSE replace(to_id, char(9), ': ') END, {_GONE})"""  # noqa: S608
+SORTS: Final = {
+    "revision": "revision",
+    "what": f"{_OF} || char(10) || {_TO}",
+    "to": f"{_TO} || char(10) || {_OF}",
+    "effect": "effect",
+    "until": "until",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +117,7 @@ class Access:
     def grounds(self, user: str, kind: Of, id_: str, now: str) -> Sequence[Ground]:
         """All that counts now, denials first. Empty: nothing gives it to the user."""
         rows = self._db.execute(
-            f"{_SUBJECTS} SELECT a.effect, a.to_kind, a.to_id, a.until, a.id FROM assignment_row a"  # noqa: S608
+            f"{_SUBJECTS} SELECT a.effect, a.to_kind, a.to_id, a.until, a.id FROM assignment_entry a"  # noqa: S608
             " JOIN subject s ON a.to_kind = s.kind AND a.to_id = s.id"
             " WHERE a.of_kind = :kind AND a.of_id = :id AND (a.until = '' OR a.until > :now)"
             " UNION ALL SELECT 'allow', 'user-group', r.id, '', '' FROM belongs b JOIN group_row r ON r.id = b.id"
@@ -113,30 +128,31 @@ class Access:
         return sorted(found, key=lambda g: (g.effect is Effect.ALLOW, g.to_kind, g.to_id))
 
     def assignments(
-        self, *, to: tuple[str, str] | None, of: tuple[str, str] | None, page: int, per_page: int
+        self, q: str, *, to: tuple[str, str] | None, of: tuple[str, str] | None, sort: str, page: int, per_page: int
     ) -> tuple[Sequence[str], int]:
-        """The ids of one page of assignments, to that subject and of that thing (kind, id), and how many there are.
-        Raises InvalidInput."""
-        check_page(page, per_page)
-        conditions = [*(["to_kind = ? AND to_id = ?"] if to else []), *(["of_kind = ? AND of_id = ?"] if of else [])]
-        values = [*(to or ()), *(of or ())]
-        where = " AND ".join(conditions) or "1"
-        total = self._db.execute(f"SELECT count(*) FROM assignment_row WHERE {where}", values).fetchone()[0]  # noqa: S608
-        rows = self._db.execute(
-            f"SELECT id FROM assignment_row WHERE {where} ORDER BY id LIMIT ? OFFSET ?",  # noqa: S608
-            [*values, per_page, (page - 1) * per_page],
+        """The ids of one page of assignments to that subject and of that thing (kind, id), with all words of `q` in the
+        names of the two, and how many there are. `sort` is one of SORTS, with - before it the other way round. Raises
+        InvalidInput."""
+        words = name_key(q).split()[:MAX_WORDS]
+        conditions = [f"{_OF} || char(10) || {_TO} GLOB ?"] * len(words)
+        values = [anywhere(word) for word in words]
+        for side, given in (("to", to), ("of", of)):
+            if given is not None:
+                conditions.append(f"{side}_kind = ? AND {side}_id = ?")
+                values += given
+        return find_page(
+            self._db, "assignment_entry", SORTS, (conditions, values), sort=sort, page=page, per_page=per_page
         )
-        return [row[0] for row in rows], total
 
     def of_subject(self, kind: str, id_: str) -> Sequence[str]:
         """The ids of all assignments to a user or group."""
-        rows = self._db.execute("SELECT id FROM assignment_row WHERE to_kind = ? AND to_id = ?", (kind, id_))
+        rows = self._db.execute("SELECT id FROM assignment_entry WHERE to_kind = ? AND to_id = ?", (kind, id_))
         return [row[0] for row in rows]
 
     def of_directory(self, directory: str) -> Sequence[str]:
         """The ids of all assignments to folders of the directory with that id."""
         rows = self._db.execute(
-            "SELECT id FROM assignment_row WHERE to_kind = 'directory-folder' AND to_id >= ? AND to_id < ?",
+            "SELECT id FROM assignment_entry WHERE to_kind = 'directory-folder' AND to_id >= ? AND to_id < ?",
             (directory + BETWEEN, directory + chr(ord(BETWEEN) + 1)),
         )
         return [row[0] for row in rows]

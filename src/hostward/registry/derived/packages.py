@@ -9,7 +9,10 @@ from typing import Final
 from hostward.domain.changes import Body
 from hostward.domain.packages import KIND
 from hostward.domain.texts import name_key
-from hostward.registry.derived.table import MAX_WORDS, Derived, Rows, anywhere, check_page
+from hostward.registry.derived import table
+from hostward.registry.derived.table import Derived, Rows, with_words
+
+SORTS: Final = {"name": "name_key"}
 
 
 def rows_of(id_: str, body: Body, revision: int) -> Rows:
@@ -23,13 +26,4 @@ TABLES: Final = (Derived(KIND, "package_row", rows_of, unique_noun="package"),)
 
 def find_page(db: sqlite3.Connection, q: str, *, page: int, per_page: int) -> tuple[Sequence[str], int]:
     """The ids of one page, by name, of what has all the words, and how many have. Raises InvalidInput."""
-    check_page(page, per_page)
-    words = name_key(q).split()[:MAX_WORDS]
-    where = " AND ".join(["text GLOB ?"] * len(words)) or "1"
-    values: list[str | int] = [*map(anywhere, words)]
-    total = db.execute(f"SELECT count(*) FROM package_row WHERE {where}", values).fetchone()[0]  # noqa: S608
-    rows = db.execute(
-        f"SELECT id FROM package_row WHERE {where} ORDER BY name_key LIMIT ? OFFSET ?",  # noqa: S608
-        [*values, per_page, (page - 1) * per_page],
-    )
-    return [row[0] for row in rows], total
+    return table.find_page(db, "package_row", SORTS, with_words(q), sort="name", page=page, per_page=per_page)

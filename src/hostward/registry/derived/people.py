@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from hostward.domain.changes import Body
-from hostward.domain.errors import InvalidInput
 from hostward.domain.folders import BETWEEN, above, dn_key
 from hostward.domain.people import GROUP_KIND, PASSWORD_KIND, USER_KIND, State, UserSearch
-from hostward.domain.suggestions import listed, shown
 from hostward.domain.texts import name_key
-from hostward.registry.derived.table import MAX_WORDS, Derived, Rows, anywhere, check_page
+from hostward.registry.derived.table import Condition, Derived, Rows, find_page, with_words
 
 
 def users(id_: str, body: Body, revision: int) -> Rows:
@@ -60,8 +58,6 @@ _STATES: Final = {
     State.DISABLED: "disabled = 1",
     State.NO_PASSWORD: "directory_key = '' AND id NOT IN (SELECT id FROM has_password)",
 }
-Condition = tuple[str, list[str]]
-"""Of a query, and its values."""
 
 
 class People:
@@ -85,18 +81,20 @@ class People:
     def users(self, search: UserSearch, *, sort: str, page: int, per_page: int) -> tuple[Sequence[str], int]:
         """One page of these users, and how many there are. `sort` is one of USER_SORTS, with - before it the other way
         round; users that have nothing there come last. Raises InvalidInput."""
-        return self._page("user_entry", USER_SORTS, _those(search), sort, page, per_page)
+        return find_page(self._db, "user_entry", USER_SORTS, _those(search), sort=sort, page=page, per_page=per_page)
 
     def user_ids(self, search: UserSearch) -> Sequence[str]:
         """All of them, by name."""
-        where, values = _those(search)
+        conditions, values = _those(search)
+        where = " AND ".join(conditions) or "1"
         rows = self._db.execute(f"SELECT id FROM user_entry WHERE {where} ORDER BY name_key", values)  # noqa: S608
         return [row[0] for row in rows]
 
     def groups(self, q: str, group: str | None, *, sort: str, page: int, per_page: int) -> tuple[Sequence[str], int]:
         """One page of the groups that have all the words of `q` and belong to that group directly, and how many there
         are. `sort` is one of GROUP_SORTS. Raises InvalidInput."""
-        return self._page("group_row", GROUP_SORTS, _with_words(q, "nested_in", group), sort, page, per_page)
+        those = _with_words(q, "nested_in", group)
+        return find_page(self._db, "group_row", GROUP_SORTS, those, sort=sort, page=page, per_page=per_page)
 
     def groups_of(self, user: str) -> Sequence[str]:
         """All groups that the user belongs to, also by way of other groups."""
@@ -145,23 +143,6 @@ class People:
         row = self._db.execute(f"SELECT id FROM {table} WHERE name_key = ?", (name_key(name),)).fetchone()  # noqa: S608
         return str(row[0]) if row else None
 
-    def _page(
-        self, table: str, sorts: Mapping[str, str], those: Condition, sort: str, page: int, per_page: int
-    ) -> tuple[Sequence[str], int]:
-        column, order = sorts.get(sort.removeprefix("-")), "DESC" if sort.startswith("-") else "ASC"
-        if column is None:
-            raise InvalidInput(f"They can't be sorted by {shown(sort)}.", remedy=f"Use {listed(sorts)}.")
-        check_page(page, per_page)
-        where, values = those
-        last = "" if column == "name_key" else f"{column} = '', "  # nothing there: behind everything
-        total = self._db.execute(f"SELECT count(*) FROM {table} WHERE {where}", values).fetchone()[0]  # noqa: S608
-        rows = self._db.execute(
-            f"SELECT id FROM {table} WHERE {where} ORDER BY {last}{column} {order}, name_key"  # noqa: S608
-            " LIMIT ? OFFSET ?",
-            [*values, per_page, (page - 1) * per_page],
-        )
-        return [row[0] for row in rows], total
-
     def _all_above(self, links: str, start: str) -> Sequence[str]:
         rows = self._db.execute(
             f"WITH RECURSIVE above(id) AS (SELECT group_id FROM {links} WHERE id = ?"  # noqa: S608
@@ -172,8 +153,7 @@ class People:
 
 
 def _those(search: UserSearch) -> Condition:
-    where, values = _with_words(search.q, "member_of", search.group)
-    conditions = [where]
+    conditions, values = map(list, _with_words(search.q, "member_of", search.group))
     if search.role is not None:
         conditions.append("role = ?")
         values.append(search.role.value)
@@ -182,13 +162,11 @@ def _those(search: UserSearch) -> Condition:
         values.append(name_key(search.directory))
     if search.state is not None:
         conditions.append(_STATES[search.state])
-    return " AND ".join(conditions), values
+    return conditions, values
 
 
 def _with_words(q: str, links: str, group: str | None) -> Condition:
-    words = name_key(q).split()[:MAX_WORDS]
-    conditions, values = ["text GLOB ?"] * len(words), [*map(anywhere, words)]
-    if group is not None:
-        conditions.append(f"id IN (SELECT id FROM {links} WHERE group_id = ?)")  # noqa: S608
-        values.append(group)
-    return " AND ".join(conditions) or "1", values
+    conditions, values = with_words(q)
+    if group is None:
+        return conditions, values
+    return [*conditions, f"id IN (SELECT id FROM {links} WHERE group_id = ?)"], [*values, group]  # noqa: S608

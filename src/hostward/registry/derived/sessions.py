@@ -15,10 +15,10 @@ from typing import Final
 import orjson
 
 from hostward.domain.changes import Body
-from hostward.domain.errors import InvalidInput
 from hostward.domain.sessions import KIND
 from hostward.domain.texts import name_key
-from hostward.registry.derived.table import MAX_WORDS, Derived, Rows, anywhere, check_page
+from hostward.registry.derived import table
+from hostward.registry.derived.table import Condition, Derived, Rows, with_words
 
 __all__ = ["KIND", "name_key"]
 
@@ -55,40 +55,22 @@ TABLES: Final = (
 
 def find_page(
     db: sqlite3.Connection, q: str | None, type_: str | None, *, page: int, per_page: int, sort: str
-) -> tuple[list[str], int]:
-    """The ids of one page of what matches, and how many match. `sort` is a column of SORTS, with - before it for
-    descending. Raises InvalidInput."""
-    column, order = SORTS.get(sort.lstrip("-")), "DESC" if sort.startswith("-") else "ASC"
-    if column is None:
-        raise InvalidInput(f"Sessions can't be sorted by {sort}.", remedy=f"Use one of {', '.join(SORTS)}.")
-    check_page(page, per_page)
-    where, values = _matching(q, type_)
-    then = "" if column == "name_key" else ", name_key"
-    window = [per_page, (page - 1) * per_page]
-    if not values:
-        total = db.execute("SELECT count(*) FROM session_entry").fetchone()[0]
-        found = db.execute(f"SELECT id FROM session_entry ORDER BY {column} {order}{then} LIMIT ? OFFSET ?", window)  # noqa: S608
-        return [row[0] for row in found], total
-    # Looked for once, for the count and the page alike: reading every row is nearly all of what a search costs.
-    rows = db.execute(
-        f"WITH matching AS MATERIALIZED (SELECT id, {column} AS first, name_key FROM session_entry WHERE {where})"  # noqa: S608
-        f" SELECT id, (SELECT count(*) FROM matching) FROM matching ORDER BY first {order}, name_key LIMIT ? OFFSET ?",
-        [*values, *window],
-    ).fetchall()
-    if rows or page == 1:
-        return [row[0] for row in rows], rows[0][1] if rows else 0
-    return [], db.execute(f"SELECT count(*) FROM session_entry WHERE {where}", values).fetchone()[0]  # noqa: S608
+) -> tuple[Sequence[str], int]:
+    """The ids of one page of what matches, and how many match. `sort` is one of SORTS, with - before it the other way
+    round. Raises InvalidInput."""
+    those = _matching(q, type_)
+    return table.find_page(db, "session_entry", SORTS, those, sort=sort, page=page, per_page=per_page)
 
 
 def find_ids(db: sqlite3.Connection, q: str | None, type_: str | None) -> list[str]:
     """All that match, by name."""
-    where, values = _matching(q, type_)
+    conditions, values = _matching(q, type_)
+    where = " AND ".join(conditions) or "1"
     found = db.execute(f"SELECT id FROM session_entry WHERE {where} ORDER BY name_key", values)  # noqa: S608
     return [row[0] for row in found]
 
 
-def _matching(q: str | None, type_: str | None) -> tuple[str, list[str]]:
-    """The condition of a search, and its values. Sessions of a type that isn't there don't exist."""
-    words = name_key(q or "").split()[:MAX_WORDS]
-    conditions = [*(["type = ?"] if type_ else []), *(["text GLOB ?"] * len(words))]
-    return " AND ".join(conditions) or "1", [*([type_] if type_ else []), *map(anywhere, words)]
+def _matching(q: str | None, type_: str | None) -> Condition:
+    """Sessions of a type that isn't there don't exist."""
+    conditions, values = with_words(q or "")
+    return ([*conditions, "type = ?"], [*values, type_]) if type_ else (conditions, values)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
@@ -18,6 +18,7 @@ import orjson
 
 from hostward.domain.changes import Body
 from hostward.domain.errors import Conflict, InvalidInput
+from hostward.domain.suggestions import listed, shown
 from hostward.domain.texts import name_key
 
 MAX_PER_PAGE: Final = 1_000
@@ -32,6 +33,8 @@ Rows = Sequence[tuple[Any, ...]]
 """Of one element, in the order of their columns."""
 Bodies = Iterable[tuple[str, Body, int]]
 """Elements of the table's kind: id, body, revision."""
+Condition = tuple[Sequence[str], Sequence[str]]
+"""Of a query: what must all hold, and the values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,48 @@ class Derived:
                 return str(row[1])
             seen.add(row[2])
         return "?"
+
+
+def with_words(q: str) -> Condition:
+    """What has all the words of `q` in its column `text`."""
+    words = name_key(q).split()[:MAX_WORDS]
+    return ["text GLOB ?"] * len(words), [anywhere(word) for word in words]
+
+
+def find_page(
+    db: sqlite3.Connection,
+    table: str,
+    sorts: Mapping[str, str],
+    those: Condition,
+    *,
+    sort: str,
+    page: int,
+    per_page: int,
+) -> tuple[Sequence[str], int]:
+    """The ids of one page of those, and how many there are. `sorts` are what each order goes by, in SQL, the usual one
+    first, by which what is equal otherwise is ordered; `sort` is one of them, with - before it the other way round.
+    What is empty there comes last. Raises InvalidInput."""
+    column, order = sorts.get(sort.removeprefix("-")), "DESC" if sort.startswith("-") else "ASC"
+    if column is None:
+        raise InvalidInput(f"They can't be sorted by {shown(sort.removeprefix('-'))}.", remedy=f"Use {listed(sorts)}.")
+    check_page(page, per_page)
+    conditions, values = those
+    usual = next(iter(sorts.values()))
+    window = [per_page, (page - 1) * per_page]
+    if not conditions and column == usual:  # an index has this order
+        found = db.execute(f"SELECT id FROM {table} ORDER BY {usual} {order}, id {order} LIMIT ? OFFSET ?", window)  # noqa: S608
+        return [row[0] for row in found], db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+    # Looked for once, for the count and the page alike: reading every row is nearly all of what a search costs.
+    where = f"{table} WHERE {' AND '.join(conditions) or '1'}"
+    rows = db.execute(
+        f"WITH those AS MATERIALIZED (SELECT id, {column} AS first, {usual} AS usual FROM {where})"  # noqa: S608
+        f" SELECT id, (SELECT count(*) FROM those) FROM those ORDER BY first = '', first {order}, usual, id {order}"
+        " LIMIT ? OFFSET ?",
+        [*values, *window],
+    ).fetchall()
+    if rows or page == 1:
+        return [row[0] for row in rows], rows[0][1] if rows else 0
+    return [], db.execute(f"SELECT count(*) FROM {where}", values).fetchone()[0]  # noqa: S608
 
 
 def check_page(page: int, per_page: int) -> None:

@@ -35,7 +35,7 @@ WITH RECURSIVE {PLACED}, subject(kind, id) AS (
   SELECT 'everyone', '' UNION ALL SELECT 'user', :user UNION ALL SELECT 'user-group', value FROM json_each(:groups)
   UNION ALL SELECT 'directory-folder', directory || char(9) || dn FROM placed
 )
-SELECT a.of_id, a.effect FROM subject s CROSS JOIN assignment_row a ON a.to_kind = s.kind AND a.to_id = s.id
+SELECT a.of_id, a.effect FROM subject s CROSS JOIN assignment_entry a ON a.to_kind = s.kind AND a.to_id = s.id
   WHERE a.of_kind = :kind AND (a.until = '' OR a.until > :now)"""  # noqa: S608
 _WAYS: Final = """
 SELECT groups_key, max(elements) FROM session_way WHERE group_key IN (SELECT value FROM json_each(:names))

@@ -28,7 +28,8 @@ NAMES: Final = (("users", To.USER), ("groups", To.GROUP), ("folders", To.FOLDER)
 ASSIGNMENTS: Final = Listing(
     ACCESS,
     {"user": None, "group": None, "folder": None, "session": None, "package": None},
-    (("", "What"), ("", "To"), ("", "Effect"), ("", "Until")),
+    (("what", "What"), ("to", "To"), ("effect", "Effect"), ("until", "Until")),
+    usual="-revision",
 )
 
 
@@ -109,7 +110,9 @@ async def why(visit: Visit) -> Response:
 
 async def _page(visit: Visit, view: View) -> access.Page:
     to, of = access.chosen(visit.services, **{name: view.filters[name] for name in ASSIGNMENTS.filters})
-    return await access.list_assignments(visit.services, to=to, of=of, page=view.page, per_page=PER_PAGE)
+    return await access.list_assignments(
+        visit.services, view.filters["q"], to=to, of=of, sort=view.sort, page=view.page, per_page=PER_PAGE
+    )
 
 
 async def _answer(visit: Visit, view: View, found: access.Page, problem: InvalidInput | None = None) -> Response:

@@ -24,11 +24,13 @@ PART: Final = "list"
 @dataclass(frozen=True, slots=True)
 class Listing:
     """A list: its panel, what there is to filter by besides words (with the values that there are; None for any), and
-    the columns: what each is sorted by, empty for what it isn't, and its title."""
+    the columns: what each is sorted by, empty for what it isn't, and its title. `usual` is how it is sorted before
+    anybody says so."""
 
     panel: str
     filters: Mapping[str, Collection[str] | None]
     columns: Sequence[tuple[str, str]]
+    usual: str = "name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class View:
 
     listing: Listing
     filters: Mapping[str, str]
-    sort: str = "name"
+    sort: str
     page: int = 1
 
     @classmethod
@@ -48,8 +50,8 @@ class View:
             value = given.get(name, "")[:MAX_NAME].strip()
             filters[name] = value if values is None or value in values else ""
         sorts = {sort for sort, _ in listing.columns if sort}
-        sort = given.get("sort", "name")
-        sort = sort if sort.removeprefix("-") in sorts else "name"
+        sort = given.get("sort", "")
+        sort = sort if sort.removeprefix("-") in sorts else listing.usual
         return cls(listing, filters, sort, page_of(given.get("page", "")))
 
     @classmethod
@@ -65,7 +67,7 @@ class View:
     @property
     def query(self) -> str:
         """Only what isn't as usual."""
-        values = {**self.filters, "sort": "" if self.sort == "name" else self.sort}
+        values = {**self.filters, "sort": "" if self.sort == self.listing.usual else self.sort}
         values["page"] = "" if self.page == 1 else str(self.page)
         return urlencode({name: value for name, value in values.items() if value})
 
