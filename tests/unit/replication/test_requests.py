@@ -502,6 +502,41 @@ async def test_old_decided_requests_are_forgotten_and_waiting_ones_never(
         pair.master.requests.get(made[1].id)
 
 
+@pytest.mark.feature("R11")
+@pytest.mark.parametrize(("limit", "most"), [("MAX_UNSEEN", 2), ("MAX_UNSEEN_BYTES", None)])
+async def test_one_server_can_not_fill_the_group_where_nobody_is_asked(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, limit: str, most: int | None
+) -> None:
+    await pair.begin(whole("1", "one"), whole("2", "two"), whole("3", "three"))
+    await pair.policy("automatic")
+    await pair.follow()
+    made = [await pair.submit(whole(str(n), f"new {n}", comment="x" * 1000)) for n in (1, 2, 3)]
+    monkeypatch.setattr(depositing, limit, most or sum(r.size_bytes for r in made) - 1)
+    await pair.carry_all()
+    assert [pair.master.states()[r.id] for r in made] == ["implemented", "implemented", "waiting"]
+    await pair.master.requests.implement(made[2].id, "admin", force=False)
+    pair.clock.day += depositing.KEPT_DAYS + 1
+    later = await pair.submit(whole("1", "newer", comment="y"))
+    await pair.carry_all()
+    assert pair.master.states()[later.id] == "implemented", "what a month ago went through no longer counts"
+
+
+async def test_of_old_decided_requests_no_more_is_kept_than_has_room(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await pair.begin(whole("1", "one"))
+    made = [await pair.submit(whole("1", "one", comment=str(n))) for n in range(5)]
+    await pair.carry_all()
+    for n, request in enumerate(made):
+        pair.clock.day = 1 + n
+        await pair.master.requests.reject(request.id, "admin", "no")
+    pair.clock.day = 10 + depositing.KEPT_DAYS
+    monkeypatch.setattr(depositing, "KEPT_BYTES", made[3].size_bytes + made[4].size_bytes)
+    last = await pair.submit(whole("1", "one", comment="last"))
+    await pair.carry_all()
+    assert set(pair.master.states()) == {last.id, made[3].id, made[4].id}
+
+
 async def test_one_server_can_not_fill_the_master(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(depositing, "MAX_WAITING", 2)
     await pair.begin(whole("1", "one"))

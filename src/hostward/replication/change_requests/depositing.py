@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Final
 
 from hostward.domain import settings
@@ -43,7 +44,11 @@ FORBIDDEN_KINDS: Final = (*MEMBERSHIP_KINDS, KIND, CONTENT_KIND)
 """What no request may touch."""
 
 KEPT_DECIDED: Final = 2_000
+KEPT_BYTES: Final = 256 << 20
 KEPT_DAYS: Final = 30
+MAX_UNSEEN: Final = 10_000
+MAX_UNSEEN_BYTES: Final = 128 << 20
+"""Of one server, within KEPT_DAYS: so much the group's policy lets through before an administrator has a look."""
 MAX_WAITING: Final = 1_000
 MAX_WAITING_BYTES: Final = 128 << 20
 """Of one server."""
@@ -135,8 +140,7 @@ def deposit(
         *_contents(request, new.content),
         *_replacing(reader, request, at, any_server=of_the_master),
     ]
-    policy = str(settings.replicated_value(reader, settings.CHANGE_REQUESTS))
-    if implement and implements_itself(request.class_, policy) and not found_against(reader, request, new.touched):
+    if implement and _goes_through(reader, new, at):
         operations += _implementing(reader, request, new.touched, by=POLICY, at=at)
     else:
         operations.append(_head(replace(request, state=State.WAITING)))
@@ -255,18 +259,32 @@ def _changed_user(reader: Reader, request: ChangeRequest, touched: Touched) -> C
 
 
 def pruned(reader: Reader, at: str) -> list[Operation]:
-    """What forgets the oldest decided requests beyond KEPT_DECIDED; never one that waits, nor one that was implemented
-    or rejected within KEPT_DAYS."""
-    if reader.count(KIND) <= KEPT_DECIDED:
-        return []
-    decided = sorted((r for r in every(reader) if not r.open), key=lambda r: r.decided_at)
-    before = datetime.fromisoformat(at) - timedelta(days=KEPT_DAYS)
+    """What forgets the oldest decided requests beyond KEPT_DECIDED and KEPT_BYTES; never one that waits, nor one that
+    was implemented or rejected within KEPT_DAYS."""
+    decided = sorted((r for r in every(reader) if not r.open), key=lambda r: r.decided_at, reverse=True)
+    sizes = accumulate(0 if r.state in TAKEN_BACK else r.size_bytes for r in decided)
     old = [
         r
-        for r in decided[: max(0, len(decided) - KEPT_DECIDED)]
-        if r.state in TAKEN_BACK or datetime.fromisoformat(r.decided_at) < before
+        for n, (r, size) in enumerate(zip(decided, sizes, strict=True))
+        if (n >= KEPT_DECIDED or size > KEPT_BYTES) and (r.state in TAKEN_BACK or not _lately(r, at))
     ]
     return [Delete(kind, r.id) for r in old for kind in (KIND, CONTENT_KIND)]
+
+
+def _lately(request: ChangeRequest, at: str) -> bool:
+    return datetime.fromisoformat(request.decided_at) >= datetime.fromisoformat(at) - timedelta(days=KEPT_DAYS)
+
+
+def _goes_through(reader: Reader, new: Arrived, at: str) -> bool:
+    """Whether nobody is asked. Not after very many of that server's: what it has made of itself for weeks is kept, and
+    would fill the disks of a group with one Slave that isn't what it was."""
+    request = new.request
+    policy = str(settings.replicated_value(reader, settings.CHANGE_REQUESTS))
+    if not implements_itself(request.class_, policy) or found_against(reader, request, new.touched):
+        return False
+    unseen = [r for r in every(reader) if r.origin == request.origin and r.decided_by == POLICY and _lately(r, at)]
+    size = sum(r.size_bytes for r in unseen) + request.size_bytes
+    return len(unseen) < MAX_UNSEEN and size <= MAX_UNSEEN_BYTES
 
 
 def _implementing(
