@@ -3,6 +3,7 @@
 import { open } from "./dialogs.js";
 
 const meta = (name) => document.querySelector(`meta[name=${name}]`);
+const MAX_AT_FIELD = 5; // mistakes that are shown there at once
 const dirty = new Set();
 let waiting = null; // what is sent again after Yes, or after a login
 
@@ -81,9 +82,15 @@ function atField(form, mistake) {
   for (let name = mistake.field; name; name = name.includes(".") ? name.slice(0, name.lastIndexOf(".")) : "") {
     const place = form.querySelector(`[data-field="${CSS.escape(name)}"]`);
     if (!place) continue;
-    const id = `mistake-${form.id || "form"}-${name.replace(/\W/g, "-")}`;
+    const before = place.querySelectorAll(".hw-mistake").length;
+    const id = `mistake-${form.id || "form"}-${name.replace(/\W/g, "-")}-${before}`;
     const shown = Object.assign(document.createElement("p"), { className: "hw-mistake", id, textContent: `${mistake.problem} ${mistake.remedy}`.trim() });
-    (place.querySelector(".pf-v6-c-form__group-control") ?? place).append(shown);
+    const at = place.querySelector(".pf-v6-c-form__group-control") ?? place;
+    if (before >= MAX_AT_FIELD) {
+      more(at, before + 1 - MAX_AT_FIELD).append(shown);
+      return true;
+    }
+    at.append(shown);
     const input = [...place.querySelectorAll("input, select, textarea")].find((one) => !one.closest("[hidden]"));
     if (input && !input.matches("[type=hidden], [data-select]")) {
       input.setAttribute("aria-invalid", "true");
@@ -94,7 +101,20 @@ function atField(form, mistake) {
   return false;
 }
 
+// Where the mistakes of a field are that aren't shown at once.
+function more(at, count) {
+  let rest = at.querySelector(".hw-mistakes");
+  if (!rest) {
+    rest = Object.assign(document.createElement("details"), { className: "hw-mistakes" });
+    rest.append(document.createElement("summary"));
+    at.append(rest);
+  }
+  rest.firstChild.textContent = `And ${count.toLocaleString("en")} more`;
+  return rest;
+}
+
 function clear(form) {
+  for (const rest of form.querySelectorAll(".hw-mistakes")) rest.remove();
   for (const shown of form.querySelectorAll(".hw-mistake")) {
     for (const input of form.querySelectorAll(`[aria-describedby~="${shown.id}"]`)) {
       input.removeAttribute("aria-invalid");
