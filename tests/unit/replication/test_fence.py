@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from hostward.replication.ring.fence import GRACE_S, REPEAT_S, STAGGER_S, Fence, RingNode
+from hostward.replication.ring.fence import GRACE_S, REPEAT_S, STAGGER_S, Fence, RingNode, may_say_goodbye
 
 STRANGER = RingNode("a", "10.0.0.9", up=True)
 GONE_DOWN = RingNode("a", "10.0.0.9", up=False)
@@ -74,3 +74,13 @@ def test_an_administrator_can_do_without_the_grace() -> None:
     fence = Fence(Clock())
     fence.hurry("a")
     assert fence.due
+
+
+@pytest.mark.feature("R13")
+@pytest.mark.parametrize(
+    ("ring", "goodbye"),
+    [([STRANGER], True), ([STRANGER, GONE_DOWN], False), (None, False)],
+    ids=["all up", "cut off", "it doesn't say"],
+)
+def test_a_removed_node_ends_without_a_word_where_it_may_be_cut_off(ring: list[RingNode] | None, goodbye: bool) -> None:
+    assert may_say_goodbye(ring) is goodbye

@@ -18,6 +18,7 @@ from hostward.replication.loops import keep_running
 from hostward.replication.parts import Parts
 from hostward.replication.ring.adapters import Adapter, find_again, list_adapters
 from hostward.replication.ring.failures import Cure
+from hostward.replication.ring.fence import may_say_goodbye
 
 SEED_TIMEOUT_S = 1.0
 LEAVING_PATIENCE_S = 45.0
@@ -190,12 +191,10 @@ class NodeActs:
         return ""
 
     async def end_as_stranger(self) -> None:
-        """Stop the node of a server that isn't in the group any more. Where the others have begun to cut it off, it
-        ends without a goodbye: one that still reached another node, over a connection made before, would be taken for
-        news of a member, and bring this node back into that one's ring."""
-        cut_off = any(not n.up for n in await self._p.node.ring() or [])
+        """Stop the node of a server that isn't in the group any more."""
+        goodbye = may_say_goodbye(await self._p.node.ring())
         await self.stop_publishing()
-        await self._p.node.stop(goodbye=not cut_off)
+        await self._p.node.stop(goodbye=goodbye)
 
     async def cut_off_strangers(self) -> str:
         """Stop the node where the fence asks for it; it is started again by its goal. Answers why, or ""."""

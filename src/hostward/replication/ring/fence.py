@@ -75,3 +75,10 @@ class Fence:
         self._cut_off.update(dict.fromkeys(self._due, now))
         self._since.clear()
         self._due.clear()
+
+
+def may_say_goodbye(ring: Sequence[RingNode] | None) -> bool:
+    """Whether the node of a removed server, which sees the ring so (None: it doesn't answer), ends with a goodbye. Not
+    where the others may have begun to cut it off: one that still reached another node, over a connection made before,
+    would be taken for news of a member, and bring this node back into that one's ring."""
+    return ring is not None and all(node.up for node in ring)
