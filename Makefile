@@ -35,7 +35,7 @@ check: setup
 	$(VENV)/bin/python scripts/features.py --check
 
 unit: setup
-	$(VENV)/bin/python -m pytest tests/unit -n 2
+	$(VENV)/bin/python -m pytest tests/unit -n 2 --dist worksteal
 
 contract: setup
 	$(VENV)/bin/python -m pytest tests/contract
@@ -49,7 +49,7 @@ netns: setup
 
 # The console in a real browser.
 browser: setup
-	$(VENV)/bin/python -m pytest tests/browser -n 2
+	$(VENV)/bin/python -m pytest tests/browser -n 2 --dist worksteal
 
 # Real emulators, started with the files that Hostward makes, against real hosts.
 terminals: setup

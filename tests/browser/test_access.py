@@ -62,6 +62,7 @@ def test_assignments_are_paged_chosen_and_removed_by_keyboard(north: Server, log
     page.get_by_role("searchbox", name="Search assignments").fill("")
     page.get_by_role("textbox", name="User", exact=True).fill("paged-user")
     page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"\?user=paged-user&sort=-what$"))
     expect(page.locator(".hw-count")).to_contain_text("1–50 of 53 that match")
     page.locator("#list .hw-name").first.focus()
     page.keyboard.press("ArrowRight")

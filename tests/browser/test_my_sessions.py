@@ -13,20 +13,30 @@ from tests.support.light import LightGroup
 from tests.support.server import Server
 from tests.support.waiting import eventually
 
+from hostward.access.own_pace import USER_AT_ONCE
+
 pytestmark = [pytest.mark.feature("R23"), pytest.mark.feature("R24")]
 
 SECRET = "correct horse battery"
 MAX_PAGE_BYTES = 150_000
 IS_SAVED = "([key, kept]) => !key.includes('unsaved') || kept === '{}'"
 SAVED = "**/sessions/favourites"
+OFTEN = """async ([session, csrf, times]) => {
+  const answers = [];
+  for (let n = 0; n < times; n++) {
+    const body = new URLSearchParams([[n % 2 ? "remove" : "add", session]]);
+    answers.push(await fetch("sessions/favourites", { method: "POST", body, headers: { "X-CSRF": csrf, "HX-Request": "true" } }));
+  }
+  return answers.map(answer => answer.status);
+}"""  # noqa: E501
 
 
 @pytest.fixture(scope="module")
 def people(servers: tuple[Server, Server]) -> Server:
-    """Users of north: greta, of the group Finance, who has three sessions; hugo, who has none and no role."""
+    """Users of north: greta and hans, of the group Finance, who have three sessions; hugo, who has none and no role."""
     north = servers[0]
     north.api.post("user-groups", {"name": "Finance"})
-    for name, groups in (("greta", ["Finance"]), ("hugo", [])):
+    for name, groups in (("greta", ["Finance"]), ("hans", ["Finance"]), ("hugo", [])):
         north.api.post("users", {"name": name, "full_name": name.title(), "groups": groups, "password": SECRET})
     for name, type_, host in (
         ("My payroll", "IBM 3270", "tso1.example.com"),
@@ -155,6 +165,18 @@ def test_a_star_set_while_the_master_is_away_is_kept_and_saved_once_it_is_back(
 
 
 @pytest.mark.feature("A12")
+def test_who_stars_without_end_is_told_that_it_is_not_saved_yet(people: Server, page_of: Callable[..., Page]) -> None:
+    page = page_of(people, "hans")
+    session = page.locator(".hw-my-card", has_text="My ledger").get_attribute("data-session")
+    csrf = page.locator("meta[name=csrf]").get_attribute("content")
+    assert page.evaluate(OFTEN, [session, csrf, USER_AT_ONCE]) == [200] * USER_AT_ONCE
+    star = page.get_by_role("button", name="Favourite: My ledger")
+    star.click()
+    expect(page.get_by_text("you have changed very many")).to_be_visible()
+    expect(star).to_have_attribute("aria-pressed", "true")
+    assert not look(page, "too many stars")
+
+
 def test_who_has_no_role_sees_nothing_of_the_console_nor_of_others_sessions(
     people: Server, page_of: Callable[..., Page]
 ) -> None:

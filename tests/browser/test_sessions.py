@@ -217,6 +217,7 @@ def test_what_is_saved_on_a_slave_is_followed_to_its_end(pair: LightGroup, log_i
     dialog = at_master.get_by_role("dialog", name="Reject the change request")
     dialog.get_by_role("button", name="Reject").click()
     expect(dialog.locator(".hw-mistake")).to_contain_text("No reason is given.")
+    assert not look(at_master, "reject without a reason")
     dialog.get_by_role("textbox", name="Reason", exact=True).fill("Name the department.")
     dialog.get_by_role("button", name="Reject").click()
     expect(page.get_by_text("Name the department.")).to_be_visible()  # the page that was open all the time
