@@ -198,22 +198,29 @@ def find_page(
         raise InvalidInput(f"They can't be sorted by {shown(sort.removeprefix('-'))}.", remedy=f"Use {listed(sorts)}.")
     check_page(page, per_page)
     conditions, values = those
-    usual = next(iter(sorts.values()))
-    window = [per_page, (page - 1) * per_page]
-    if not conditions and column == usual:  # an index has this order
-        found = db.execute(f"SELECT id FROM {table} ORDER BY {usual} {order}, id {order} LIMIT ? OFFSET ?", window)  # noqa: S608
-        return [row[0] for row in found], db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+    usual, window = next(iter(sorts.values())), [per_page, (page - 1) * per_page]
+    if not conditions:
+        rows = db.execute(f"SELECT id FROM {table} ORDER BY {_order(column, usual, order)} LIMIT ? OFFSET ?", window)  # noqa: S608
+        return [row[0] for row in rows], db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
     # Looked for once, for the count and the page alike: reading every row is nearly all of what a search costs.
-    where = f"{table} WHERE {' AND '.join(conditions) or '1'}"
-    rows = db.execute(
+    where = f"{table} WHERE {' AND '.join(conditions)}"
+    by = _order("first", "first" if column == usual else "usual", order)
+    found = db.execute(
         f"WITH those AS MATERIALIZED (SELECT id, {column} AS first, {usual} AS usual FROM {where})"  # noqa: S608
-        f" SELECT id, (SELECT count(*) FROM those) FROM those ORDER BY first = '', first {order}, usual, id {order}"
-        " LIMIT ? OFFSET ?",
+        f" SELECT id, (SELECT count(*) FROM those) FROM those ORDER BY {by} LIMIT ? OFFSET ?",
         [*values, *window],
     ).fetchall()
-    if rows or page == 1:
-        return [row[0] for row in rows], rows[0][1] if rows else 0
+    if found or page == 1:
+        return [row[0] for row in found], found[0][1] if found else 0
     return [], db.execute(f"SELECT count(*) FROM {where}", values).fetchone()[0]  # noqa: S608
+
+
+def _order(column: str, usual: str, order: str) -> str:
+    """The usual one is never empty, and an index has its order; nor is what is computed."""
+    if column == usual:
+        return f"{usual} {order}, id {order}"
+    empty = f"{column} = '', " if column.isidentifier() else ""
+    return f"{empty}{column} {order}, {usual}, id {order}"
 
 
 def check_page(page: int, per_page: int) -> None:
