@@ -164,7 +164,6 @@ def test_a_star_set_while_the_master_is_away_is_kept_and_saved_once_it_is_back(
     expect(at_master.locator(".hw-my-card__name")).to_have_text(["Second", "First"])
 
 
-@pytest.mark.feature("A12")
 def test_who_stars_without_end_is_told_that_it_is_not_saved_yet(people: Server, page_of: Callable[..., Page]) -> None:
     page = page_of(people, "hans")
     session = page.locator(".hw-my-card", has_text="My ledger").get_attribute("data-session")
@@ -177,6 +176,7 @@ def test_who_stars_without_end_is_told_that_it_is_not_saved_yet(people: Server, 
     assert not look(page, "too many stars")
 
 
+@pytest.mark.feature("A12")
 def test_who_has_no_role_sees_nothing_of_the_console_nor_of_others_sessions(
     people: Server, page_of: Callable[..., Page]
 ) -> None:

@@ -73,7 +73,8 @@ class _File:
 
 @dataclass(slots=True)
 class _Budget:
-    """`reached` is the place that reading backwards has come to: what lies behind it was seen, in whole lines."""
+    """`reached` is the place that reading has come to without an entry: backwards, what lies behind it was seen, in
+    whole lines; forwards, the rest of a very long line before it."""
 
     left: int = LOOK_BYTES
     reached: str = ""
@@ -121,6 +122,8 @@ def later(data_dir: Path, log: Log, wanted: Wanted, *, after: str, count: int) -
                 items.insert(0, entry)
             if len(items) == count or budget.left <= 0:
                 break
+        else:
+            since = budget.reached if since == after and budget.reached else since
     return Page(items, "", since)
 
 
@@ -234,10 +237,15 @@ def _forwards(files: list[tuple[_File, int]], log: Log, budget: _Budget) -> Iter
     for one, begin in files:
         entry: LogEntry | None = None
         below: list[str] = []
-        one.file.seek(begin)
+        one.file.seek(max(0, begin - 1))
         at = begin
+        if begin and one.file.read(1) != b"\n":  # behind a part of a very long line: the rest of it is left out
+            at += _line(one, at, budget)[1]
+            budget.reached = f"{one.key}-{at}"
         while at < one.end and budget.left > 0:
             line, length = _line(one, at, budget)
+            if not length:  # somebody cut the file off
+                break
             text = _decoded(line.rstrip(b"\r\n"))
             found = log.parse(text)
             if found is not None or entry is None:

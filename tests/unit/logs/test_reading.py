@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import tracemalloc
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from hypothesis import given
@@ -141,9 +142,22 @@ def test_a_line_of_any_length_is_followed_in_little_memory(tmp_path: Path, much:
         peak = max(peak, tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert page.since != after
-        found, after = events(page.items)[::-1], page.since
-    assert found[-1] == "last"
+        found, after = found + events(page.items)[::-1], page.since
+    assert found == ["first", "last"], "what is no whole entry belongs to the one before"
     assert peak < 16 * reading.MAX_LINE_BYTES
+
+
+def test_a_log_that_is_cut_off_while_it_is_followed_ends_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, line("first") + line("second"))
+    path, end_of = OWN.path(tmp_path), reading._end_of
+
+    def cut_off(file: BinaryIO) -> int:
+        end = end_of(file)
+        os.truncate(path, len(line("first")))
+        return end
+
+    monkeypatch.setattr(reading, "_end_of", cut_off)
+    assert events(later(tmp_path, OWN, ALL, after=reading.NOWHERE, count=10).items) == ["first"]
 
 
 def test_level_and_words_say_what_is_shown(tmp_path: Path) -> None:

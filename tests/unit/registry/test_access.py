@@ -223,9 +223,7 @@ def test_assignments_are_found_by_words_of_both_names_and_listed_in_every_order(
             and of in (None, (a.of_kind.value, a.of_id))
         ]
         column, down = sort.removeprefix("-"), sort.startswith("-")
-        found.sort(reverse=down)
-        if column != "revision":
-            found.sort(key=revisions.__getitem__)
+        found.sort(key=lambda i: (revisions[i], i), reverse=down or column != "revision")
         found.sort(key=keys[column], reverse=down)
         return sorted(found, key=lambda i: keys[column](i) == "")
 

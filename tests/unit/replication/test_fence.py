@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from hostward.replication.ring.fence import GRACE_S, REPEAT_S, STAGGER_S, Fence, RingNode, may_say_goodbye
+from hostward.replication.acts.node import NodeActs
+from hostward.replication.ring.fence import GRACE_S, REPEAT_S, STAGGER_S, Fence, RingNode
+
+if TYPE_CHECKING:
+    from hostward.replication.parts import Parts
 
 STRANGER = RingNode("a", "10.0.0.9", up=True)
 GONE_DOWN = RingNode("a", "10.0.0.9", up=False)
@@ -83,4 +90,15 @@ def test_an_administrator_can_do_without_the_grace() -> None:
     ids=["all up", "cut off", "it doesn't say"],
 )
 def test_a_removed_node_ends_without_a_word_where_it_may_be_cut_off(ring: list[RingNode] | None, goodbye: bool) -> None:
-    assert may_say_goodbye(ring) is goodbye
+    ends: list[bool] = []
+
+    class OwnNode:
+        async def ring(self) -> list[RingNode] | None:
+            return ring
+
+        async def stop(self, *, goodbye: bool) -> None:
+            ends.append(goodbye)
+
+    acts = NodeActs(cast("Parts", SimpleNamespace(node=OwnNode(), publisher=None)))
+    asyncio.run(acts.end_as_stranger())
+    assert ends == [goodbye]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from hostward.domain.assignments import FIELDS, KIND, Effect, Of, To
 from hostward.domain.changes import Body
 from hostward.domain.favourites import Order
 from hostward.domain.folders import BETWEEN
-from hostward.domain.texts import name_key
-from hostward.registry.derived.table import MAX_WORDS, Derived, Rows, anywhere, check_page, find_page
+from hostward.registry.derived.table import Derived, Rows, Sort, check_page, find_page, with_words
 from hostward.registry.derived.usable import BELONGS, PLACED, Groups, Usable, groups_of
 
 
@@ -23,17 +23,20 @@ def assignments(id_: str, body: Body, revision: int) -> Rows:
 TABLES: Final = (Derived(KIND, "assignment_entry", assignments),)
 _GONE: Final = "char(0x10ffff)"
 """In place of a name: behind all names."""
-_OF: Final = f"""coalesce(CASE of_kind WHEN 'session' THEN (SELECT name_key FROM session_entry t WHERE t.id = of_id)
-  ELSE (SELECT name_key FROM package_row t WHERE t.id = of_id) END, {_GONE})"""  # noqa: S608
-_TO: Final = f"""coalesce(CASE to_kind WHEN 'user' THEN (SELECT name_key FROM user_entry t WHERE t.id = to_id)
-  WHEN 'user-group' THEN (SELECT name_key FROM group_row t WHERE t.id = to_id)
-  WHEN 'everyone' THEN 'all users' ELSE replace(to_id, char(9), ': ') END, {_GONE})"""  # noqa: S608
+_NAMED: Final = f"""named AS MATERIALIZED (SELECT id, effect, until, revision,
+  coalesce(CASE of_kind WHEN 'session' THEN (SELECT name_key FROM session_entry t WHERE t.id = of_id)
+    ELSE (SELECT name_key FROM package_row t WHERE t.id = of_id) END, {_GONE}) AS of_name,
+  coalesce(CASE to_kind WHEN 'user' THEN (SELECT name_key FROM user_entry t WHERE t.id = to_id)
+    WHEN 'user-group' THEN (SELECT name_key FROM group_row t WHERE t.id = to_id)
+    WHEN 'everyone' THEN 'all users' ELSE replace(to_id, char(9), ': ') END, {_GONE}) AS to_name
+  FROM assignment_entry WHERE """  # noqa: S608
+"""Assignments with the keys of both names: those are in other elements, which may be renamed."""
 SORTS: Final = {
-    "revision": "revision",
-    "what": f"{_OF} || char(10) || {_TO}",
-    "to": f"{_TO} || char(10) || {_OF}",
-    "effect": "effect",
-    "until": "until",
+    "revision": Sort("revision"),
+    "what": Sort("of_name || char(10) || to_name"),
+    "to": Sort("to_name || char(10) || of_name"),
+    "effect": Sort("effect"),
+    "until": Sort("until", may_be_empty=True),
 }
 
 
@@ -133,16 +136,18 @@ class Access:
         """The ids of one page of assignments to that subject and of that thing (kind, id), with all words of `q` in the
         names of the two, and how many there are. `sort` is one of SORTS, with - before it the other way round. Raises
         InvalidInput."""
-        words = name_key(q).split()[:MAX_WORDS]
-        conditions = [f"{_OF} || char(10) || {_TO} GLOB ?"] * len(words)
-        values = [anywhere(word) for word in words]
+        conditions: list[str] = []
+        values: list[str] = []
         for side, given in (("to", to), ("of", of)):
             if given is not None:
                 conditions.append(f"{side}_kind = ? AND {side}_id = ?")
                 values += given
-        return find_page(
-            self._db, "assignment_entry", SORTS, (conditions, values), sort=sort, page=page, per_page=per_page
-        )
+        page_of = partial(find_page, self._db, sort=sort, page=page, per_page=per_page, usual="-revision")
+        found, words = with_words(q, SORTS["what"].sql)
+        if not words and sort.removeprefix("-") not in ("what", "to"):
+            return page_of("assignment_entry", SORTS, (conditions, values))
+        named = f"{_NAMED}{' AND '.join(conditions) or '1'})"
+        return page_of("named", SORTS, (found, [*values, *words]), given=named)
 
     def of_subject(self, kind: str, id_: str) -> Sequence[str]:
         """The ids of all assignments to a user or group."""

@@ -10,9 +10,9 @@ from hostward.domain.changes import Body
 from hostward.domain.packages import KIND
 from hostward.domain.texts import name_key
 from hostward.registry.derived import table
-from hostward.registry.derived.table import Derived, Rows, with_words
+from hostward.registry.derived.table import Derived, Rows, Sort, with_words
 
-SORTS: Final = {"name": "name_key"}
+SORTS: Final = {"name": Sort("name_key")}
 
 
 def rows_of(id_: str, body: Body, revision: int) -> Rows:

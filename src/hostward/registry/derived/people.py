@@ -10,7 +10,7 @@ from hostward.domain.changes import Body
 from hostward.domain.folders import BETWEEN, above, dn_key
 from hostward.domain.people import GROUP_KIND, PASSWORD_KIND, USER_KIND, State, UserSearch
 from hostward.domain.texts import name_key
-from hostward.registry.derived.table import Condition, Derived, Rows, find_page, with_words
+from hostward.registry.derived.table import Condition, Derived, Rows, Sort, find_all, find_page, with_words
 
 
 def users(id_: str, body: Body, revision: int) -> Rows:
@@ -51,8 +51,15 @@ TABLES: Final = (
     Derived(GROUP_KIND, "group_row", groups, unique_noun="user group"),
     Derived(GROUP_KIND, "nested_in", belongs_to),
 )
-USER_SORTS: Final = {"name": "name_key", "full_name": "full_name_key", "role": "role"}
-GROUP_SORTS: Final = {"name": "name_key", "users": "(SELECT count(*) FROM member_of m WHERE m.group_id = group_row.id)"}
+USER_SORTS: Final = {
+    "name": Sort("name_key"),
+    "full_name": Sort("full_name_key", may_be_empty=True),
+    "role": Sort("role", may_be_empty=True),
+}
+GROUP_SORTS: Final = {
+    "name": Sort("name_key"),
+    "users": Sort("(SELECT count(*) FROM member_of m WHERE m.group_id = group_row.id)"),
+}
 _STATES: Final = {
     State.ENABLED: "disabled = 0",
     State.DISABLED: "disabled = 1",
@@ -85,10 +92,7 @@ class People:
 
     def user_ids(self, search: UserSearch) -> Sequence[str]:
         """All of them, by name."""
-        conditions, values = _those(search)
-        where = " AND ".join(conditions) or "1"
-        rows = self._db.execute(f"SELECT id FROM user_entry WHERE {where} ORDER BY name_key", values)  # noqa: S608
-        return [row[0] for row in rows]
+        return find_all(self._db, "user_entry", _those(search))
 
     def groups(self, q: str, group: str | None, *, sort: str, page: int, per_page: int) -> tuple[Sequence[str], int]:
         """One page of the groups that have all the words of `q` and belong to that group directly, and how many there

@@ -18,11 +18,16 @@ from hostward.domain.changes import Body
 from hostward.domain.sessions import KIND
 from hostward.domain.texts import name_key
 from hostward.registry.derived import table
-from hostward.registry.derived.table import Condition, Derived, Rows, with_words
+from hostward.registry.derived.table import Condition, Derived, Rows, Sort, with_words
 
 __all__ = ["KIND", "name_key"]
 
-SORTS = {"name": "name_key", "type": "type", "host": "host", "revision": "revision"}
+SORTS: Final = {
+    "name": Sort("name_key"),
+    "type": Sort("type"),
+    "host": Sort("host", may_be_empty=True),
+    "revision": Sort("revision"),
+}
 
 
 def rows_of(id_: str, body: Body, revision: int) -> Rows:
@@ -64,10 +69,7 @@ def find_page(
 
 def find_ids(db: sqlite3.Connection, q: str | None, type_: str | None) -> list[str]:
     """All that match, by name."""
-    conditions, values = _matching(q, type_)
-    where = " AND ".join(conditions) or "1"
-    found = db.execute(f"SELECT id FROM session_entry WHERE {where} ORDER BY name_key", values)  # noqa: S608
-    return [row[0] for row in found]
+    return table.find_all(db, "session_entry", _matching(q, type_))
 
 
 def _matching(q: str | None, type_: str | None) -> Condition:

@@ -96,13 +96,13 @@ class Derived:
         begins = name_key(q).strip()
         sql = f"SELECT id FROM {self.table} WHERE name_key >= ? AND name_key < ? ORDER BY name_key LIMIT ?"  # noqa: S608
         found = [row[0] for row in db.execute(sql, (begins, begins + _LAST, limit))]
-        words = begins.split()[:MAX_WORDS]
+        conditions, words = with_words(q)
         if len(found) == limit or not words:
             return found
-        where = " AND ".join(["text GLOB ?"] * len(words))
+        where = " AND ".join(conditions)
         # Not sorted before it is cut: that would read every row where many match.
         sql = f"SELECT id, name_key FROM {self.table} WHERE {where} LIMIT ?"  # noqa: S608
-        rows = db.execute(sql, [*map(anywhere, words), 2 * limit])
+        rows = db.execute(sql, [*words, 2 * limit])
         others = sorted((row for row in rows if row[0] not in found), key=lambda row: str(row[1]))
         return [*found, *(row[0] for row in others)][:limit]
 
@@ -174,53 +174,73 @@ class Derived:
         return "?"
 
 
-def with_words(q: str) -> Condition:
-    """What has all the words of `q` in its column `text`."""
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """What an order goes by, in SQL. Rows in which a text that `may_be_empty` is so come last, either way round."""
+
+    sql: str
+    may_be_empty: bool = False
+
+
+def with_words(q: str, column: str = "text") -> Condition:
+    """What has all the words of `q` in that column."""
     words = name_key(q).split()[:MAX_WORDS]
-    return ["text GLOB ?"] * len(words), [anywhere(word) for word in words]
+    return [f"{column} GLOB ?"] * len(words), [anywhere(word) for word in words]
 
 
 def find_page(
     db: sqlite3.Connection,
     table: str,
-    sorts: Mapping[str, str],
+    sorts: Mapping[str, Sort],
     those: Condition,
     *,
     sort: str,
     page: int,
     per_page: int,
+    usual: str = "name",
+    given: str = "",
 ) -> tuple[Sequence[str], int]:
-    """The ids of one page of those, and how many there are. `sorts` are what each order goes by, in SQL, the usual one
-    first, by which what is equal otherwise is ordered; `sort` is one of them, with - before it the other way round.
-    What is empty there comes last. Raises InvalidInput."""
-    column, order = sorts.get(sort.removeprefix("-")), "DESC" if sort.startswith("-") else "ASC"
-    if column is None:
-        raise InvalidInput(f"They can't be sorted by {shown(sort.removeprefix('-'))}.", remedy=f"Use {listed(sorts)}.")
+    """The ids of one page of those, and how many there are. `sort` is one of `sorts`, with - before it the other way
+    round; what is equal in it is in the `usual` order. `given` makes the table, as a part of WITH, where it isn't in
+    the file; its values come first. Raises InvalidInput."""
+    name, usual_name = sort.removeprefix("-"), usual.removeprefix("-")
+    if name not in sorts:
+        raise InvalidInput(f"They can't be sorted by {shown(name)}.", remedy=f"Use {listed(sorts)}.")
     check_page(page, per_page)
+    first, then = sorts[name], sorts[usual_name]
+    order, usual_order = ("DESC" if one.startswith("-") else "ASC" for one in (sort, usual))
+
+    def by(column: str, after: str) -> str:
+        if name == usual_name:  # an index has it so
+            return f"{column} {order}, id {order}"
+        empty = f"{column} = '', " if first.may_be_empty else ""
+        return f"{empty}{column} {order}, {after} {usual_order}, id {usual_order}"
+
     conditions, values = those
-    usual, window = next(iter(sorts.values())), [per_page, (page - 1) * per_page]
-    if not conditions:
-        rows = db.execute(f"SELECT id FROM {table} ORDER BY {_order(column, usual, order)} LIMIT ? OFFSET ?", window)  # noqa: S608
+    window = [per_page, (page - 1) * per_page]
+    if not conditions and not given:
+        rows = db.execute(f"SELECT id FROM {table} ORDER BY {by(first.sql, then.sql)} LIMIT ? OFFSET ?", window)  # noqa: S608
         return [row[0] for row in rows], db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
     # Looked for once, for the count and the page alike: reading every row is nearly all of what a search costs.
-    where = f"{table} WHERE {' AND '.join(conditions)}"
-    by = _order("first", "first" if column == usual else "usual", order)
+    those_found = (
+        f"WITH {given and given + ','} those AS MATERIALIZED (SELECT id, {first.sql} AS first, {then.sql} AS after"  # noqa: S608
+        f" FROM {table} WHERE {' AND '.join(conditions) or '1'})"
+    )
     found = db.execute(
-        f"WITH those AS MATERIALIZED (SELECT id, {column} AS first, {usual} AS usual FROM {where})"  # noqa: S608
-        f" SELECT id, (SELECT count(*) FROM those) FROM those ORDER BY {by} LIMIT ? OFFSET ?",
+        f"{those_found} SELECT id, (SELECT count(*) FROM those) FROM those ORDER BY {by('first', 'after')}"  # noqa: S608
+        " LIMIT ? OFFSET ?",
         [*values, *window],
     ).fetchall()
     if found or page == 1:
         return [row[0] for row in found], found[0][1] if found else 0
-    return [], db.execute(f"SELECT count(*) FROM {where}", values).fetchone()[0]  # noqa: S608
+    return [], db.execute(f"{those_found} SELECT count(*) FROM those", values).fetchone()[0]  # noqa: S608
 
 
-def _order(column: str, usual: str, order: str) -> str:
-    """The usual one is never empty, and an index has its order; nor is what is computed."""
-    if column == usual:
-        return f"{usual} {order}, id {order}"
-    empty = f"{column} = '', " if column.isidentifier() else ""
-    return f"{empty}{column} {order}, {usual}, id {order}"
+def find_all(db: sqlite3.Connection, table: str, those: Condition) -> list[str]:
+    """The ids of all of those, by name."""
+    conditions, values = those
+    where = " AND ".join(conditions) or "1"
+    return [row[0] for row in db.execute(f"SELECT id FROM {table} WHERE {where} ORDER BY name_key", values)]  # noqa: S608
 
 
 def check_page(page: int, per_page: int) -> None:

@@ -35,6 +35,7 @@ RING_DELAYS_MS = (2_000, 4_000, 8_000, 16_000, 30_000)
 """At the first start, and after each that failed: on a slow link or a busy machine 2 s are too short to meet others."""
 
 RING_FRESH_S = 0.8
+HALTED_S = 3.0
 STALLED_S, RECEIVING_S = 90.0, 180.0
 """A start that says nothing for so long will not end by itself."""
 
@@ -454,7 +455,9 @@ class Node:
             except DatabaseError as error:
                 log.warning("ring-not-answering", reason=error.message)
                 self._picture = None
-            self._picture_at = asyncio.get_running_loop().time()
+            # One that took very long may have lain unread while this server was halted: it is no news.
+            answered = asyncio.get_running_loop().time()
+            self._picture_at = answered if answered - now < HALTED_S else now
         return self._picture
 
     def _exited(self, returncode: int) -> None:
