@@ -34,24 +34,28 @@ def north(servers: tuple[Server, Server]) -> Server:
 @pytest.fixture(autouse=True)
 def leaves_nothing_in_the_lists(request: pytest.FixtureRequest) -> Iterator[None]:
     """Tests share north in any order: what one leaves in a list could lead to a second page, where the next one looks
-    for what it made on the first."""
+    for what it made on the first. What a module's own fixture makes stays."""
     if "servers" not in request.fixturenames:
         yield
         return
     north: Server = request.getfixturevalue("north")
-    before = {kind: listed(north, kind) for kind in ("sessions", "users", "user-groups")}
+    before = {kind: listed(north, kind) for kind in ("assignments", "sessions", "users", "user-groups")}
     yield
     for kind, known in before.items():
         made = sorted(listed(north, kind) - known)
         if kind == "user-groups":
             for one in made:
                 north.api.delete(f"{kind}/{one}", confirm="true")
+        elif made and kind == "assignments":
+            north.api.post(f"{kind}/remove", {"ids": made})
         elif made:
             north.api.post(f"{kind}/delete?take_over=true", {"ids": made, "confirm": True})
 
 
 def listed(server: Server, kind: str) -> set[str]:
-    return {one["id"] for one in server.api.get(kind, per_page=1000)["items"]}
+    found = server.api.get(kind, per_page=1000)
+    assert found["total"] == len(found["items"]), "more than are looked at"
+    return {one["id"] for one in found["items"]}
 
 
 @pytest.fixture(scope="module")

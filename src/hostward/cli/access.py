@@ -104,11 +104,8 @@ def list_assignments(
     }
     answer = call.api.get("assignments", params)
     items = answer.get("items") or []
-    rows = [
-        (f"{_package(a['of'])}{a['of']['name'] or '(gone)'}", _who(a["to"]), a["effect"], _until(a), a["id"])
-        for a in items
-    ]
-    columns = ("What", "To", "Effect", "Until", "Id")
+    rows = [(_what(a["of"]), _who(a["to"]), a["effect"], _until(a), a["revision"], a["id"]) for a in items]
+    columns = ("What", "To", "Effect", "Until", "Revision", "Id")
     call.show(answer, table(columns, rows), f"\n{len(items):,} of {answer.get('total', 0):,}")
 
 
@@ -265,8 +262,8 @@ def show_own(call: Call, words: list[str] | None, page: int, per_page: int, *, f
     call.show(answer, table(columns, rows), f"\n{len(items):,} of {answer.get('total', 0):,}")
 
 
-def _package(of: Mapping[str, Any]) -> str:
-    return "package " if of["kind"] == "package" else ""
+def _what(of: Mapping[str, Any]) -> str:
+    return f"{'package ' if of['kind'] == 'package' else ''}{of['name'] or '(gone)'}"
 
 
 def _until(assignment: Mapping[str, Any]) -> str:

@@ -40,6 +40,7 @@ class Named:
     of_name: str
     over: bool
     etag: str
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +345,8 @@ def _named(reader: Reader, element: Element, now: str) -> Named:
     found = assignment_of(element.json())
     thing = reader.get(found.of_kind.value, found.of_id)
     of_name = thing.json()["name"] if thing else ""
-    return Named(found, _subject_name(reader, found.to_kind, found.to_id), of_name, found.over(now), element.etag)
+    to_name = _subject_name(reader, found.to_kind, found.to_id)
+    return Named(found, to_name, of_name, found.over(now), element.etag, element.revision)
 
 
 def _folder_id(reader: Reader, given: str) -> str | None:

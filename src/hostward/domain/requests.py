@@ -154,8 +154,9 @@ class Now:
 class ChangeRequest:
     """A request without its content. `author` and `submitted` are the word of the server `origin`; `origin` itself is
     proved, and `received` is the Master's time. `revision` is that of the registry where it was made; `size_bytes` its
-    content's. `set_aside`: it is a change that a promotion left behind. The `decided_…` fields are empty while it is
-    open; `decided_revision` is the change that implemented it."""
+    content's, `wanted_bytes` that of what the elements would become, unpacked. `set_aside`: it is a change that a
+    promotion left behind. The `decided_…` fields are empty while it is open; `decided_revision` is the change that
+    implemented it."""
 
     id: str
     author: str
@@ -175,6 +176,7 @@ class ChangeRequest:
     decided_at: str = ""
     decided_revision: int = 0
     reason: str = ""
+    wanted_bytes: int = 0
 
     @property
     def open(self) -> bool:
@@ -240,6 +242,11 @@ def _touched(row: Any) -> Touched:
         if not (body is None or isinstance(body, dict)):
             raise ValueError("an element's body is no object")
     return Touched(kind, id_, base_hash, base, wanted)
+
+
+def wanted_bytes(touched: Iterable[Touched]) -> int:
+    """How large the elements would be."""
+    return sum(len(orjson.dumps(t.wanted)) for t in touched if t.wanted is not None)
 
 
 def class_of(touched: Iterable[Touched]) -> Class:

@@ -504,21 +504,34 @@ async def test_old_decided_requests_are_forgotten_and_waiting_ones_never(
 
 @pytest.mark.feature("R11")
 @pytest.mark.parametrize(("limit", "most"), [("MAX_UNSEEN", 2), ("MAX_UNSEEN_BYTES", None)])
+@pytest.mark.parametrize(
+    ("looked_at", "after_days"), [(True, 0), (False, 0), (False, depositing.KEPT_DAYS)], ids=["seen", "unseen", "old"]
+)
 async def test_one_server_can_not_fill_the_group_where_nobody_is_asked(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch, limit: str, most: int | None
+    pair: Pair,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    most: int | None,
+    looked_at: bool,
+    after_days: int,
 ) -> None:
     await pair.begin(whole("1", "one"), whole("2", "two"), whole("3", "three"))
     await pair.policy("automatic")
     await pair.follow()
     made = [await pair.submit(whole(str(n), f"new {n}", comment="x" * 1000)) for n in (1, 2, 3)]
-    monkeypatch.setattr(depositing, limit, most or sum(r.size_bytes for r in made) - 1)
+    assert sum(r.size_bytes for r in made) < 1000, "what is packed small counts by what it becomes"
+    monkeypatch.setattr(depositing, limit, most or 3000)
     await pair.carry_all()
     assert [pair.master.states()[r.id] for r in made] == ["implemented", "implemented", "waiting"]
-    await pair.master.requests.implement(made[2].id, "admin", force=False)
-    pair.clock.day += depositing.KEPT_DAYS + 1
-    later = await pair.submit(whole("1", "newer", comment="y"))
+    assert "without being looked at" in pair.slave.requests.get(made[2].id).request.reason
+    pair.clock.day += after_days
+    if looked_at:
+        await pair.master.requests.implement(made[2].id, "admin", force=False)
+        assert pair.master.requests.get(made[2].id).request.reason == ""
+    pair.clock.day += 1
+    later = await pair.submit(whole("1", "newer", comment="y" * 1000))
     await pair.carry_all()
-    assert pair.master.states()[later.id] == "implemented", "what a month ago went through no longer counts"
+    assert pair.master.states()[later.id] == ("implemented" if looked_at or after_days else "waiting")
 
 
 async def test_of_old_decided_requests_no_more_is_kept_than_has_room(

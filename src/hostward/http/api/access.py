@@ -224,6 +224,7 @@ def assignment_shown(one: access.Named) -> dict[str, Any]:
         "effect": a.effect.value,
         "until": a.until,
         "over": one.over,
+        "revision": one.revision,
     }
 
 

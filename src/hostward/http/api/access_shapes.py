@@ -32,6 +32,8 @@ class Assignment(Shown):
     """A moment in UTC; empty for always."""
     over: bool
     """It counts for nothing any more."""
+    revision: int
+    """The change that made it so."""
 
 
 class AssignmentPage(Shown):

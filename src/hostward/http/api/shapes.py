@@ -131,6 +131,8 @@ class ChangeRequest(Shown):
     elements: int
     """How many elements it would change."""
     size_bytes: int
+    wanted_bytes: int
+    """How large its elements would be."""
     revision: int
     """Of the registry where it was made."""
     set_aside: bool
@@ -142,7 +144,7 @@ class ChangeRequest(Shown):
     decided_revision: int
     """The revision that implemented it, or 0."""
     reason: str
-    """Why it was rejected."""
+    """Why it was rejected; or why it waits where the group's policy would let it through."""
     carrying: str
     """What is on its way to the Master: submission, withdrawal, replacement or nothing."""
     not_carried_because: str

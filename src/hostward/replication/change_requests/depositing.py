@@ -10,8 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import accumulate
 from typing import Final
+
+import orjson
 
 from hostward.domain import settings
 from hostward.domain.changes import Delete, Operation, Put, canonical
@@ -32,6 +35,7 @@ from hostward.domain.requests import (
     implements_itself,
     summary_of,
     unpack,
+    wanted_bytes,
 )
 from hostward.domain.sessions import KIND as SESSION
 from hostward.domain.suggestions import shown
@@ -46,9 +50,14 @@ FORBIDDEN_KINDS: Final = (*MEMBERSHIP_KINDS, KIND, CONTENT_KIND)
 KEPT_DECIDED: Final = 2_000
 KEPT_BYTES: Final = 256 << 20
 KEPT_DAYS: Final = 30
-MAX_UNSEEN: Final = 10_000
+MAX_UNSEEN: Final = 5_000
 MAX_UNSEEN_BYTES: Final = 128 << 20
-"""Of one server, within KEPT_DAYS: so much the group's policy lets through before an administrator has a look."""
+"""Of one server, within KEPT_DAYS and since somebody last decided on one of its: so much goes through by the group's
+policy."""
+HELD_BACK: Final = (
+    "Very much of this server went through by the group's policy lately, without being looked at: so this one waits. "
+    "Once somebody has decided on it, what comes after it goes through again."
+)
 MAX_WAITING: Final = 1_000
 MAX_WAITING_BYTES: Final = 128 << 20
 """Of one server."""
@@ -100,6 +109,7 @@ def arrived(request: ChangeRequest, content: bytes, *, sender: str, sender_name:
         class_=class_of(touched) if touched else request.class_,
         elements=len(touched),
         size_bytes=len(content) if touched else 0,
+        wanted_bytes=wanted_bytes(touched),
         state=request.state,
         set_aside=request.set_aside is True,
         replaces=str(request.replaces)[:64],
@@ -135,16 +145,20 @@ def deposit(
         return [*_taken_back(_fate_of(there, request)), *pruned(reader, at)]
     if request.state is not State.ON_ITS_WAY:
         return [_head(request), *pruned(reader, at)]
-    _check_room(reader, request)
+    known = every(reader)
+    _check_room(known, request)
     operations: list[Operation] = [
         *_contents(request, new.content),
         *_replacing(reader, request, at, any_server=of_the_master),
     ]
-    if implement and _goes_through(reader, new, at):
+    policy = str(settings.replicated_value(reader, settings.CHANGE_REQUESTS))
+    by_itself = implement and implements_itself(request.class_, policy)
+    held_back = HELD_BACK if by_itself and not _has_room_unseen(known, request, at) else ""
+    if by_itself and not held_back and not found_against(reader, request, new.touched):
         operations += _implementing(reader, request, new.touched, by=POLICY, at=at)
     else:
-        operations.append(_head(replace(request, state=State.WAITING)))
-    return [*operations, *pruned(reader, at)]
+        operations.append(_head(replace(request, state=State.WAITING, reason=held_back)))
+    return [*operations, *_old(known, at)]
 
 
 def implement(reader: Reader, request_id: str, *, by: str, at: str, force: bool) -> Sequence[Operation]:
@@ -179,7 +193,13 @@ def find(reader: Reader, request_id: str) -> ChangeRequest | None:
 
 
 def every(reader: Reader) -> list[ChangeRequest]:
-    return [ChangeRequest.from_json(e.json()) for e in reader.list(KIND)]
+    return [_read(e.body) for e in reader.list(KIND)]
+
+
+@lru_cache(10_000)
+def _read(body: bytes) -> ChangeRequest:
+    """Most are read again with each request that comes."""
+    return ChangeRequest.from_json(orjson.loads(body))
 
 
 def waiting(reader: Reader, request_id: str) -> ChangeRequest:
@@ -261,7 +281,11 @@ def _changed_user(reader: Reader, request: ChangeRequest, touched: Touched) -> C
 def pruned(reader: Reader, at: str) -> list[Operation]:
     """What forgets the oldest decided requests beyond KEPT_DECIDED and KEPT_BYTES; never one that waits, nor one that
     was implemented or rejected within KEPT_DAYS."""
-    decided = sorted((r for r in every(reader) if not r.open), key=lambda r: r.decided_at, reverse=True)
+    return _old(every(reader), at)
+
+
+def _old(known: Sequence[ChangeRequest], at: str) -> list[Operation]:
+    decided = sorted((r for r in known if not r.open), key=lambda r: r.decided_at, reverse=True)
     sizes = accumulate(0 if r.state in TAKEN_BACK else r.size_bytes for r in decided)
     old = [
         r
@@ -275,15 +299,13 @@ def _lately(request: ChangeRequest, at: str) -> bool:
     return datetime.fromisoformat(request.decided_at) >= datetime.fromisoformat(at) - timedelta(days=KEPT_DAYS)
 
 
-def _goes_through(reader: Reader, new: Arrived, at: str) -> bool:
-    """Whether nobody is asked. Not after very many of that server's: what it has made of itself for weeks is kept, and
-    would fill the disks of a group with one Slave that isn't what it was."""
-    request = new.request
-    policy = str(settings.replicated_value(reader, settings.CHANGE_REQUESTS))
-    if not implements_itself(request.class_, policy) or found_against(reader, request, new.touched):
-        return False
-    unseen = [r for r in every(reader) if r.origin == request.origin and r.decided_by == POLICY and _lately(r, at)]
-    size = sum(r.size_bytes for r in unseen) + request.size_bytes
+def _has_room_unseen(known: Sequence[ChangeRequest], request: ChangeRequest, at: str) -> bool:
+    """Whether nobody need be asked. All that goes through is kept for weeks, as is what it asked for: one Slave that
+    isn't what it was would fill the disks of its group."""
+    theirs = [r for r in known if r.origin == request.origin and r.state in (State.IMPLEMENTED, State.REJECTED)]
+    seen = max((r.decided_at for r in theirs if r.decided_by != POLICY), default="")
+    unseen = [r for r in theirs if r.decided_by == POLICY and r.decided_at > seen and _lately(r, at)]
+    size = sum(r.size_bytes + r.wanted_bytes for r in (*unseen, request))
     return len(unseen) < MAX_UNSEEN and size <= MAX_UNSEEN_BYTES
 
 
@@ -318,8 +340,8 @@ def _fate_of(there: ChangeRequest, taken_back: ChangeRequest) -> ChangeRequest:
     return there.decide(taken_back.state, by=taken_back.decided_by, at=taken_back.decided_at, reason=taken_back.reason)
 
 
-def _check_room(reader: Reader, request: ChangeRequest) -> None:
-    theirs = [r for r in every(reader) if r.origin == request.origin and r.open]
+def _check_room(known: Sequence[ChangeRequest], request: ChangeRequest) -> None:
+    theirs = [r for r in known if r.origin == request.origin and r.open]
     size = sum(r.size_bytes for r in theirs) + request.size_bytes
     if len(theirs) >= MAX_WAITING or size > MAX_WAITING_BYTES:
         raise PeerError(

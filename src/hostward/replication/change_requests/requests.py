@@ -24,6 +24,7 @@ from hostward.domain.requests import (
     rules_of,
     summary_of,
     unpack,
+    wanted_bytes,
 )
 from hostward.registry.group import Committed, Decide, GroupRegistry, Reader
 from hostward.replication.change_requests import depositing
@@ -250,6 +251,8 @@ class Requests:
         new = await asyncio.to_thread(arrived, request, content, sender=sender, sender_name=sender_name, at=self._now())
         await self.deposit(new)
         found = self.find(request.id)
+        if found is not None and found.request.state is State.WAITING and found.request.reason:
+            log.warning("change-request-held-back", server=sender_name, request=request.id, reason=found.request.reason)
         return found.request if found else None
 
     async def implement(self, request_id: str, author: str, *, force: bool) -> Committed:
@@ -318,6 +321,7 @@ class Requests:
             class_=class_of(touched),
             elements=len(touched),
             size_bytes=len(content),
+            wanted_bytes=wanted_bytes(touched),
             replaces=replaces,
         )
         return made, content

@@ -28,7 +28,7 @@ NAMES: Final = (("users", To.USER), ("groups", To.GROUP), ("folders", To.FOLDER)
 ASSIGNMENTS: Final = Listing(
     ACCESS,
     {"user": None, "group": None, "folder": None, "session": None, "package": None},
-    (("what", "What"), ("to", "To"), ("effect", "Effect"), ("until", "Until")),
+    (("what", "What"), ("to", "To"), ("effect", "Effect"), ("until", "Until"), ("revision", "Revision")),
     usual="-revision",
 )
 

@@ -74,7 +74,7 @@ function problem(element, xhr, pressed) {
   const region = document.getElementById("confirmation");
   if (region.open) region.close();
   const left = (found.mistakes ?? []).filter((mistake) => !atField(element, mistake));
-  if (!found.mistakes?.length || left.length) say(element, found.detail, found.remedy);
+  if (!found.mistakes?.length || left.length || element.querySelector(".hw-mistakes")) say(element, found.detail, found.remedy);
   (element.querySelector("[aria-invalid=true]") ?? element.querySelector(".hw-mistake"))?.focus?.();
 }
 
