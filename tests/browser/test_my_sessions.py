@@ -31,7 +31,7 @@ OFTEN = """async ([session, csrf, times]) => {
 }"""  # noqa: E501
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def people(servers: tuple[Server, Server]) -> Server:
     """Users of north: greta and hans, of the group Finance, who have three sessions; hugo, who has none and no role."""
     north = servers[0]

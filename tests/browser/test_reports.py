@@ -17,7 +17,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.feature("R24")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def launched(servers: tuple[Server, Server]) -> Server:
     """South has a user, and a session that was opened once."""
     south = servers[1]
