@@ -29,13 +29,12 @@ from hostward.replication.group.members import cluster_name
 from hostward.replication.ring.failures import Cure, Failures
 from hostward.replication.ring.fence import RingNode
 from hostward.replication.ring.marker_file import MarkerFile
+from hostward.replication.ring.picture import LatestPicture
 
 REMOVE_TIMEOUT_S = 60.0
 RING_DELAYS_MS = (2_000, 4_000, 8_000, 16_000, 30_000)
 """At the first start, and after each that failed: on a slow link or a busy machine 2 s are too short to meet others."""
 
-RING_FRESH_S = 0.8
-HALTED_S = 3.0
 STALLED_S, RECEIVING_S = 90.0, 180.0
 """A start that says nothing for so long will not end by itself."""
 
@@ -79,8 +78,7 @@ class Node:
         self._store: LogStore | None = None
         self._session: Any = None
         self._trusted: tuple[str, ...] = ()
-        self._picture: RingPicture | None = None
-        self._picture_at = 0.0
+        self._seen = LatestPicture()
         self._was_ready = False
         self._failures = Failures(time.monotonic)
         self._log_bytes = 0
@@ -129,9 +127,9 @@ class Node:
     @property
     def standing(self) -> Standing:
         """How the running node stands in its ring, as it was last seen."""
-        if self._picture is None or self.process is not Process.READY:
+        if self._seen.picture is None or self.process is not Process.READY:
             return Standing.MEMBER
-        return self._picture.standing
+        return self._seen.picture.standing
 
     @property
     def certificate_pem(self) -> str:
@@ -351,7 +349,7 @@ class Node:
     async def remove(self, host_id: str) -> None:
         """Remove a dead node from the ring; finished by force where other nodes don't answer. Raises DatabaseError."""
         assert self._ring is not None
-        self._picture_at = 0.0
+        self._seen.ask_again()
         try:
             await self._ring.remove_node(host_id, timeout_s=REMOVE_TIMEOUT_S)
         except DatabaseError as error:
@@ -363,13 +361,13 @@ class Node:
         """Have the ring forget a dead node that only this one still knows: a removal would wait for the others, which
         can't confirm it. Raises DatabaseError."""
         assert self._ring is not None
-        self._picture_at = 0.0
+        self._seen.ask_again()
         await self._ring.assassinate(address)
 
     async def force_removals(self) -> None:
         """End every removal that is under way, without the nodes that don't answer. Raises DatabaseError."""
         assert self._ring is not None
-        self._picture_at = 0.0
+        self._seen.ask_again()
         await self._ring.force_remove()
 
     async def replicate_anew(self, factor: int) -> None:
@@ -378,7 +376,7 @@ class Node:
         assert self._ring is not None
         self.replication_factor = 0
         await self.open_store(replication_factor=factor)
-        self._picture_at = 0.0
+        self._seen.ask_again()
         await self._ring.repair(timeout_s=REPAIR_TIMEOUT_S)
 
     def speed_up_starts(self) -> None:
@@ -446,19 +444,9 @@ class Node:
         )
 
     async def _look(self) -> RingPicture | None:
-        now = asyncio.get_running_loop().time()
         if self._ring is None or self.process is not Process.READY:
             return None
-        if now - self._picture_at > RING_FRESH_S:
-            try:
-                self._picture = await self._ring.ring()
-            except DatabaseError as error:
-                log.warning("ring-not-answering", reason=error.message)
-                self._picture = None
-            # One that took very long may have lain unread while this server was halted: it is no news.
-            answered = asyncio.get_running_loop().time()
-            self._picture_at = answered if answered - now < HALTED_S else now
-        return self._picture
+        return await self._seen.look(self._ring.ring)
 
     def _exited(self, returncode: int) -> None:
         if self._stopping or self._node is None:
@@ -480,7 +468,7 @@ class Node:
 
     async def _close_store(self) -> None:
         store, self._store, self._session = self._store, None, None
-        self._picture, self._picture_at, self.replication_factor = None, 0.0, 0
+        self._seen, self.replication_factor = LatestPicture(), 0
         if store is not None:
             await store.close()
         if self._ring is not None:
