@@ -55,8 +55,8 @@ MAX_UNSEEN_BYTES: Final = 128 << 20
 """Of one server, within KEPT_DAYS and since somebody last decided on one of its: so much goes through by the group's
 policy."""
 HELD_BACK: Final = (
-    "Very much of this server went through by the group's policy lately, without being looked at: so this one waits. "
-    "Once somebody has decided on it, what comes after it goes through again."
+    "So much from this server has gone through lately without being looked at that this one waits. "
+    "Once an administrator has decided on it, what comes after it goes through again."
 )
 MAX_WAITING: Final = 1_000
 MAX_WAITING_BYTES: Final = 128 << 20
